@@ -1,0 +1,204 @@
+// Where everything lives in the one WebAssembly.Memory.
+//
+// The first 64 KiB are the processor's architectural state at constant addresses, so that wasm code and
+// TypeScript reach the same bytes without any copying. Behind it follow the software TLBs, the map of guest
+// physical pages, decoded code, and guest RAM and ROM. Every multi-byte field is little-endian and naturally
+// aligned. All of the state block is plain data: saving it and loading it back restores the processor.
+
+/** General registers: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8…R15; u64 each, at `REGS + 8 * n`. */
+export const REGS = 0x100;
+/** Byte offsets from REGS of the pseudo registers that address forms may name (they fit a u8). */
+export const ZERO_OFFSET = 128;
+/** Pseudo register: the IP that the first byte of the current code page has; the base of RIP-relative forms. */
+export const PAGE_IP_OFFSET = 136;
+export const PAGE_IP = REGS + PAGE_IP_OFFSET;
+
+/** u64: instruction pointer; current only while no translated code runs, and during calls into TypeScript that end a block. */
+export const RIP = 0x1a0;
+/** i64: last arithmetic result, sign-extended from its width: ZF = (result == 0), SF and PF come from it too (see semantics/flags.ts). */
+export const FLAG_RESULT = 0x1a8;
+/** u32: bit 31 CF, bit 30 CF^OF ("partial overflow"), bit 3 AF, bits 8–15 xored into the low result byte for PF, bit 0 xored into the sign for SF. */
+export const FLAG_AUX = 0x1b0;
+/** u32: EFLAGS without CF PF AF ZF SF OF: those six bits are always 0 here; bit 1 is always 1. */
+export const EFLAGS = 0x1b4;
+/** u32: current privilege level, 0…3. */
+export const CPL = 0x1b8;
+/** u32: mode bits, MODE_* in state.ts. Derived by modeChanged(). */
+export const MODE = 0x1bc;
+
+/** i32: cycles that may still be charged before the next event; cycle = DEADLINE − BUDGET. */
+export const BUDGET = 0x1c0;
+/** u32: nonzero asks the run loop to return at the next block boundary. */
+export const EXIT_REQUEST = 0x1c4;
+/** f64: the cycle at which BUDGET reaches 0. */
+export const DEADLINE = 0x1c8;
+/** u32: 0 none; else the reason that the running instruction must be abandoned, ABORT_* below. */
+export const ABORT = 0x1d0;
+/** u32: address of the micro-op record that aborted or that ended the run. */
+export const ABORT_UOP = 0x1d4;
+/** u32: 1 while instructions are executed one at a time (device access and link-following are only allowed then). */
+export const STEPPING = 0x1d8;
+/** u32: level of the INTR line. */
+export const INTR = 0x1dc;
+/** u32: 1 while an interrupt shadow (STI, MOV SS, POP SS) covers the next instruction; 2 = MOV SS kind (also inhibits debug traps). */
+export const SHADOW = 0x1e0;
+/** u32: 1 in HLT, 2 in shutdown. */
+export const HALTED = 0x1e4;
+/** u64: instructions retired so far (a REP iteration counts as one). */
+export const INSTRUCTIONS = 0x1e8;
+/** u32: latched NMI; u32: NMI blocked until IRET. */
+export const NMI_PENDING = 0x1f0;
+export const NMI_BLOCKED = 0x1f4;
+/** u32 address of the block link field that a code miss should fill, 0 = none. */
+export const LINK_PATCH = 0x1f8;
+/** u32 why wasm returned: EXIT_* in interp/exits.ts. */
+export const EXIT_REASON = 0x1fc;
+
+/** Segment registers ES CS SS DS FS GS LDTR TR: 32 bytes each, at `SEGMENTS + 32 * n`. */
+export const SEGMENTS = 0x200;
+export const SEGMENT_SIZE = 32;
+export const ES = 0,
+  CS = 1,
+  SS = 2,
+  DS = 3,
+  FS = 4,
+  GS = 5,
+  LDTR = 6,
+  TR = 7;
+/** u32 selector. */
+export const SEG_SELECTOR = 0;
+/** u32 attributes as bits 8…23 of a descriptor's high word shifted down (type 0-3, S 4, DPL 5-6, P 7, AVL 12, L 13, D/B 14, G 15); bit 16 = unusable (null). */
+export const SEG_ATTRIBUTES = 4;
+/** u32 effective limit in bytes (granularity applied). */
+export const SEG_LIMIT = 8;
+/** u32 lowest and highest valid offset (expand-down applied) and access bits (1 readable, 2 writable) that the segmented address path checks; derived by loadSegmentCache(). */
+export const SEG_MIN = 12;
+export const SEG_BASE = 16; // u64
+export const SEG_MAX = 24;
+export const SEG_ACCESS = 28;
+
+export const GDTR_BASE = 0x300; // u64
+export const GDTR_LIMIT = 0x308; // u32
+export const IDTR_LIMIT = 0x30c; // u32
+export const IDTR_BASE = 0x310; // u64
+export const CR0 = 0x318; // u32
+export const CR4 = 0x31c; // u32
+export const CR2 = 0x320; // u64
+export const CR3 = 0x328; // u64
+export const EFER = 0x330; // u32
+export const XCR0 = 0x334; // u32
+/** DR0…DR3, (4, 5 unused), DR6, DR7; u64 each. */
+export const DR = 0x340;
+
+/** Model-specific registers that are plain storage: u64 each. */
+export const MSR_STAR = 0x380;
+export const MSR_LSTAR = 0x388;
+export const MSR_CSTAR = 0x390;
+export const MSR_SFMASK = 0x398;
+export const MSR_KERNEL_GS_BASE = 0x3a0;
+export const MSR_SYSENTER_CS = 0x3a8;
+export const MSR_SYSENTER_ESP = 0x3b0;
+export const MSR_SYSENTER_EIP = 0x3b8;
+export const MSR_PAT = 0x3c0;
+export const MSR_TSC_AUX = 0x3c8;
+/** i64 added to the clock's ticks to give the TSC. */
+export const TSC_OFFSET = 0x3d0;
+export const MSR_MISC_ENABLE = 0x3d8;
+export const MSR_MTRR_DEF_TYPE = 0x3e0;
+/** MTRRphysBase0, MTRRphysMask0, … 8 pairs of u64; then 11 fixed ranges of u64. */
+export const MSR_MTRR_VARIABLE = 0x400;
+export const MSR_MTRR_FIXED = 0x480;
+/** MCG_STATUS, MCG_CTL, then MC0…MC9 CTL/STATUS/ADDR/MISC; u64 each. */
+export const MSR_MCG_STATUS = 0x4d8;
+export const MSR_MCG_CTL = 0x4e0;
+export const MSR_MCG_CAP = 0x4e8;
+export const MSR_MC = 0x4f0; // 10 banks * 32 bytes, to 0x630
+export const MSR_DEBUGCTL = 0x630;
+export const MSR_XSS = 0x638;
+/** Further plain MSRs (msr.ts gives each slot its name), to 0x780. */
+export const MSR_EXTRA = 0x640;
+
+// Derived, for the fast paths.
+/** i64 AND mask of effective addresses in the current mode: all ones in 64-bit mode, else 0xffffffff. */
+export const ADDRESS_MASK = 0x780;
+/** i64 mask of the stack pointer (by SS.B and mode): 0xffff, 0xffffffff or all ones. */
+export const STACK_MASK = 0x788;
+/** u32: 1 when stack accesses need a limit or rights check or a base (SS is not flat). */
+export const STACK_CHECKED = 0x790;
+/** u32 address of the data TLB for the current privilege: user, supervisor, or supervisor with SMAP lifted. */
+export const DATA_TLB = 0x794;
+/** u32 address of the code TLB for the current privilege (user or supervisor). */
+export const CODE_TLB = 0x798;
+/** u32 code key: which decoding of a page is valid now (operand size, stack size, flatness). */
+export const CODE_KEY = 0x79c;
+/** i64 AND mask of linear addresses: 0xffffffff outside long mode, all ones in 64-bit mode. */
+export const LINEAR_MASK = 0x7a0;
+/** i64 AND mask of the instruction pointer: 0xffff, 0xffffffff or all ones; EIP width of the current code segment. */
+export const IP_MASK = 0x7a8;
+/** u32 why a slow memory access faulted, for the abort path: vector, error code, and (u64) CR2. */
+export const FAULT_VECTOR = 0x7b0;
+export const FAULT_ERROR = 0x7b4;
+export const FAULT_ADDRESS = 0x7b8;
+
+/** x87: physical registers R0…R7, 16 bytes each: 64-bit significand at +0, sign and exponent (u16) at +8. ST(i) is R[(TOP + i) & 7]. */
+export const FPU_REGS = 0x800;
+/** u32 control word. */
+export const FPU_CONTROL = 0x880;
+/** u32 status word without TOP (bits 11–13 are 0 here). */
+export const FPU_STATUS = 0x884;
+/** u32 TOP, 0…7. */
+export const FPU_TOP = 0x888;
+/** u32 bit i = 1: physical register Ri is not empty (the abridged tag of FXSAVE). */
+export const FPU_TAGS = 0x88c;
+export const FPU_OPCODE = 0x890; // u32, 11 bits
+export const FPU_CS = 0x894; // u32
+export const FPU_IP = 0x898; // u64
+export const FPU_DP = 0x8a0; // u64
+export const FPU_DS = 0x8a8; // u32
+export const MXCSR = 0x8ac; // u32
+
+/** XMM0…XMM15, 16 bytes each. */
+export const XMM = 0x900;
+/** Scratch: 64 bytes for values that pass between wasm and TypeScript and are wider than 64 bits. */
+export const SCRATCH = 0xa00;
+/** Eight micro-op records for executing one instruction at a time. */
+export const STEP_UOPS = 0xa80;
+/** End of the architectural state that is saved and hashed. Fields past SCRATCH are working storage. */
+export const STATE_END = 0x1000;
+
+/** Data TLBs: three (user, supervisor, supervisor with user pages allowed), 32-byte entries. */
+export const TLB_ENTRIES = 2048;
+export const TLB_ENTRY_SIZE = 32;
+/** u64 linear page that may be read / written through the entry; a value that is not page-aligned never matches. */
+export const TLB_READ = 0;
+export const TLB_WRITE = 8;
+/** u32 added (mod 2^32) to the low half of the linear address to give the address in linear memory. */
+export const TLB_ADDEND = 16;
+/** u32 guest physical page number; u32 flags: 1 = global. */
+export const TLB_PAGE = 20;
+export const TLB_FLAGS = 24;
+export const DATA_TLB_USER = 0x1_0000;
+export const DATA_TLB_SIZE = TLB_ENTRIES * TLB_ENTRY_SIZE;
+export const DATA_TLB_SUPERVISOR = DATA_TLB_USER + DATA_TLB_SIZE;
+export const DATA_TLB_OPEN = DATA_TLB_SUPERVISOR + DATA_TLB_SIZE;
+
+/** Code TLBs: two (user, supervisor); 32-byte entries: u64 linear page, u32 address of the page's offset map, u32 physical page, u32 flags (1 = global). */
+export const CODE_TLB_ENTRIES = 1024;
+export const CODE_TLB_ENTRY_SIZE = 32;
+export const CTLB_TAG = 0;
+export const CTLB_MAP = 8;
+export const CTLB_PAGE = 12;
+export const CTLB_FLAGS = 16;
+export const CODE_TLB_USER = DATA_TLB_OPEN + DATA_TLB_SIZE;
+export const CODE_TLB_SUPERVISOR = CODE_TLB_USER + CODE_TLB_ENTRIES * CODE_TLB_ENTRY_SIZE;
+export const TLBS_END = CODE_TLB_SUPERVISOR + CODE_TLB_ENTRIES * CODE_TLB_ENTRY_SIZE;
+
+/** Offset maps of decoded code pages: 4096 u32 addresses of blocks (0 = none), one for each page and code key. */
+export const MAPS = 0x10_0000;
+export const MAP_SIZE = 4096 * 4;
+export const MAP_COUNT = 2048;
+/** Micro-op records, allocated upwards; when full, all decoded code is dropped. */
+export const UOPS = MAPS + MAP_SIZE * MAP_COUNT;
+export const UOPS_SIZE = 0x400_0000;
+/** Guest RAM, then ROM images, start here. */
+export const GUEST = UOPS + UOPS_SIZE;
