@@ -1,0 +1,90 @@
+// The real guests that can be fetched, by the name people type: which package, which files of it, and under what
+// name each is cached. A meta-package stands for the newest kernel; the package it depends on holds the file.
+
+/** One file of a package. `pattern` matches the path inside the package; `as` is the name in the cache. */
+export interface Wanted {
+  pattern: RegExp;
+  as: string;
+}
+
+export interface Guest {
+  name: string;
+  /** One line for people. */
+  about: string;
+  package: string;
+  architecture: string;
+  /** The package depends on the one that has the files; its name matches this. */
+  through?: RegExp;
+  files: Wanted[];
+  /** Name in the cache of the initial file system made from this guest's busybox. */
+  initramfs?: string;
+}
+
+const named = (directory: string, names: string): Wanted[] =>
+  names.split(' ').map((name) => ({
+    pattern: new RegExp(`^${directory}/${name.replaceAll('.', '\\.')}$`),
+    as: name,
+  }));
+
+export const GUESTS: readonly Guest[] = [
+  {
+    name: 'cloud',
+    about: "Debian's kernel for virtual machines, 64-bit",
+    package: 'linux-image-cloud-amd64',
+    architecture: 'amd64',
+    through: /^linux-image-.*-cloud-amd64$/,
+    files: [{ pattern: /^boot\/vmlinuz-[^/]*$/, as: 'vmlinuz-cloud-amd64' }],
+  },
+  {
+    name: 'amd64',
+    about: "Debian's kernel for PCs, 64-bit",
+    package: 'linux-image-amd64',
+    architecture: 'amd64',
+    through: /^linux-image-.*-amd64$/,
+    files: [{ pattern: /^boot\/vmlinuz-[^/]*$/, as: 'vmlinuz-amd64' }],
+  },
+  {
+    name: 'i386',
+    about: "Debian's kernel for PCs, 32-bit",
+    package: 'linux-image-686',
+    architecture: 'i386',
+    through: /^linux-image-.*-686$/,
+    files: [{ pattern: /^boot\/vmlinuz-[^/]*$/, as: 'vmlinuz-686' }],
+  },
+  {
+    name: 'busybox',
+    about: 'a static busybox and an initial file system made from it, 64-bit',
+    package: 'busybox-static',
+    architecture: 'amd64',
+    files: [{ pattern: /^(usr\/)?bin\/busybox$/, as: 'busybox' }],
+    initramfs: 'initrd-busybox.cpio',
+  },
+  {
+    name: 'busybox-i386',
+    about: 'the same, 32-bit',
+    package: 'busybox-static',
+    architecture: 'i386',
+    files: [{ pattern: /^(usr\/)?bin\/busybox$/, as: 'busybox-i386' }],
+    initramfs: 'initrd-busybox-i386.cpio',
+  },
+  {
+    name: 'seabios',
+    about: 'SeaBIOS and its VGA BIOSes',
+    package: 'seabios',
+    architecture: 'amd64',
+    files: named('usr/share/seabios', 'bios.bin bios-256k.bin bios-microvm.bin vgabios-isavga.bin vgabios-stdvga.bin'),
+  },
+  {
+    name: 'qemu-roms',
+    about: "QEMU's option ROMs and qboot",
+    package: 'qemu-system-data',
+    architecture: 'amd64',
+    files: named(
+      'usr/share/qemu',
+      'kvmvapic.bin linuxboot.bin linuxboot_dma.bin multiboot.bin multiboot_dma.bin pvh.bin qboot.rom',
+    ),
+  },
+];
+
+/** What `fetch` brings when no name is given. */
+export const DEFAULT_GUESTS: readonly string[] = ['cloud', 'busybox', 'seabios', 'qemu-roms'];
