@@ -1,0 +1,140 @@
+// The container: preamble, chunks, trailer (FORMAT.md, section "Container"). Knows bytes, lengths, compression and
+// hashes, not what a chunk means.
+//
+// Two hashes run over a file. The chain covers every stored byte and answers "is this file what was written?"; the
+// content root covers the uncompressed bytes of the content chunks only, so that it is the same whatever zlib wrote
+// the file and whatever notes it carries: equal roots, equal boots.
+
+import { createHash, type Hash } from 'node:crypto';
+import { brotliCompressSync, brotliDecompressSync, constants, inflateRawSync } from 'node:zlib';
+
+/** "\x89VMR\r\n\x1a\n": not text, and damaged visibly by a transfer in text mode. */
+export const MAGIC = Buffer.from('89564d520d0a1a0a', 'hex');
+export const CONTAINER_MAJOR = 1;
+export const CONTAINER_MINOR = 0;
+export const PREAMBLE_SIZE = 16;
+export const CHUNK_HEADER_SIZE = 24;
+export const LINK_SIZE = 32;
+/** Offset of the index chunk (u64), then END_MAGIC. */
+export const TRAILER_SIZE = 16;
+export const END_MAGIC = Buffer.from('VMREND\r\n', 'latin1');
+/** Largest payload, stored or raw. A longer length field is damage, and nothing is allocated for it. */
+export const MAX_PAYLOAD = 64 * 1024 * 1024;
+
+/** Chunk types this version knows. Readers skip the others. */
+export const CHUNK_TYPES = ['HEAD', 'NOTE', 'EVTS', 'MEMO', 'CHKP', 'SYMS', 'DONE', 'INDX'] as const;
+export type ChunkType = (typeof CHUNK_TYPES)[number];
+
+/** Chunks outside the content root. */
+const ANCILLARY: readonly string[] = ['NOTE', 'SYMS', 'CHKP', 'INDX'];
+
+export const CODEC_NONE = 0;
+export const CODEC_DEFLATE = 1;
+export const CODEC_BROTLI = 2;
+
+/** Bit 0 of a chunk's flags: the chunk is not part of the content root. */
+export const FLAG_ANCILLARY = 1;
+
+export interface ChunkHeader {
+  /** Four ASCII characters. */
+  readonly type: string;
+  readonly codec: number;
+  readonly flags: number;
+  readonly storedLength: number;
+  readonly rawLength: number;
+}
+
+/** A chunk and where it lies in the file. */
+export interface ChunkPlace extends ChunkHeader {
+  readonly offset: number;
+}
+
+export function encodePreamble(): Buffer {
+  const bytes = Buffer.alloc(PREAMBLE_SIZE);
+  MAGIC.copy(bytes);
+  bytes.writeUInt16LE(CONTAINER_MAJOR, 8);
+  bytes.writeUInt16LE(CONTAINER_MINOR, 10);
+  return bytes;
+}
+
+/** Brotli quality by chunk type, chosen by measurement (see FORMAT.md): images are large, the rest is small. */
+const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 6 };
+const WINDOW = 22;
+
+/** The stored form of a chunk: header and payload. The link follows it in the file. */
+export function encodeChunk(type: ChunkType, raw: Uint8Array): { header: Buffer; stored: Uint8Array } {
+  if (raw.length > MAX_PAYLOAD) throw new RangeError(`a ${type} chunk of ${raw.length} bytes is past the limit`);
+  let codec = CODEC_BROTLI;
+  let stored: Uint8Array = brotliCompressSync(raw, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: QUALITY[type] ?? 9,
+      [constants.BROTLI_PARAM_LGWIN]: WINDOW,
+      [constants.BROTLI_PARAM_SIZE_HINT]: raw.length,
+    },
+  });
+  if (stored.length >= raw.length) {
+    codec = CODEC_NONE;
+    stored = raw;
+  }
+  const header = Buffer.alloc(CHUNK_HEADER_SIZE);
+  header.write(type, 0, 'latin1');
+  header[4] = codec;
+  header[5] = ANCILLARY.includes(type) ? FLAG_ANCILLARY : 0;
+  header.writeBigUInt64LE(BigInt(stored.length), 8);
+  header.writeBigUInt64LE(BigInt(raw.length), 16);
+  return { header, stored };
+}
+
+/** @returns the header, or the reason why it cannot be one. */
+export function decodeChunkHeader(bytes: Buffer): ChunkHeader | string {
+  const type = bytes.toString('latin1', 0, 4);
+  if (!/^[A-Z]{4}$/.test(type)) return 'there is no chunk header';
+  const stored = bytes.readBigUInt64LE(8);
+  const raw = bytes.readBigUInt64LE(16);
+  for (const length of [stored, raw]) {
+    if (length > BigInt(MAX_PAYLOAD)) return `a chunk claims ${length} bytes, past the limit of ${MAX_PAYLOAD}`;
+  }
+  const codec = bytes[4]!;
+  const flags = bytes[5]!;
+  if (bytes[6] !== 0 || bytes[7] !== 0) return 'a reserved field of a chunk header is not zero';
+  return { type, codec, flags, storedLength: Number(stored), rawLength: Number(raw) };
+}
+
+/** @returns the raw payload. @throws Error when it does not decompress to exactly the length that the header gives. */
+export function decodePayload(header: ChunkHeader, stored: Uint8Array): Uint8Array {
+  let raw: Uint8Array;
+  const options = { maxOutputLength: Math.max(header.rawLength, 1) };
+  if (header.codec === CODEC_NONE) raw = stored;
+  else if (header.codec === CODEC_DEFLATE) raw = inflateRawSync(stored, options);
+  else if (header.codec === CODEC_BROTLI) raw = brotliDecompressSync(stored, options);
+  else throw new Error(`compression ${header.codec} is unknown`);
+  if (raw.length !== header.rawLength) throw new Error(`payload is ${raw.length} bytes, not ${header.rawLength}`);
+  return raw;
+}
+
+/** First link of the chain: it covers the preamble. */
+export function firstLink(preamble: Uint8Array): Buffer {
+  return createHash('sha256').update(preamble).digest();
+}
+
+/** Link of a chunk: SHA-256 of the previous link, the chunk's header and its stored payload. */
+export function startLink(previous: Uint8Array, header: Uint8Array): Hash {
+  return createHash('sha256').update(previous).update(header);
+}
+
+/** The hash of a trace's content: type, raw length and raw bytes of every content chunk, in file order. */
+export class ContentRoot {
+  readonly #hash = createHash('sha256').update('vmreplay trace content 1\n');
+
+  add(type: string, raw: Uint8Array): void {
+    const head = Buffer.alloc(12);
+    head.write(type, 0, 'latin1');
+    head.writeBigUInt64LE(BigInt(raw.length), 4);
+    this.#hash.update(head).update(raw);
+  }
+
+  /** The root of what has been added so far. */
+  digest(): Buffer {
+    return this.#hash.copy().digest();
+  }
+}

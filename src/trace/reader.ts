@@ -1,0 +1,297 @@
+// Reads a trace. Opening verifies every byte of the file against the hash chain before anything is believed; after
+// that, chunks are decoded one at a time, so memory is bounded by one chunk. What cannot be used is refused with a
+// TraceError of one sentence.
+
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import {
+  CHUNK_HEADER_SIZE,
+  CHUNK_TYPES,
+  type ChunkPlace,
+  CONTAINER_MAJOR,
+  ContentRoot,
+  decodeChunkHeader,
+  decodePayload,
+  END_MAGIC,
+  FLAG_ANCILLARY,
+  firstLink,
+  LINK_SIZE,
+  MAGIC,
+  PREAMBLE_SIZE,
+  startLink,
+  TRAILER_SIZE,
+} from './chunks.js';
+import { TraceError } from './error.js';
+import { EventBlock, siteKey } from './event-block.js';
+import type { TraceEvent } from './events.js';
+import {
+  decodeHeader,
+  decodeIndex,
+  decodeNotes,
+  decodeSummary,
+  type TraceHeader,
+  type TraceNotes,
+  type TraceSummary,
+} from './header.js';
+import { decodeMemory } from './memory.js';
+import type { SiteCode } from './sink.js';
+import { SymbolTable } from './symbols.js';
+
+const READ_SIZE = 0x10_0000;
+
+export interface OpenOptions {
+  /** Accept a recording that was cut off: what is there up to the last whole chunk. */
+  readonly partial?: boolean;
+}
+
+export class TraceReader {
+  readonly path: string;
+  /** Bytes of the file. */
+  readonly size: number;
+  readonly header: TraceHeader;
+  readonly notes: TraceNotes;
+  /** Undefined when the recording was cut off. */
+  readonly summary: TraceSummary | undefined;
+  /** Chunks in file order. */
+  readonly chunks: readonly ChunkPlace[];
+  /** One sentence when the recording was cut off, else undefined. */
+  readonly damage: string | undefined;
+  #file: number;
+  readonly #code = new Map<string, SiteCode>();
+  #symbols: SymbolTable | undefined | null = null;
+
+  private constructor(path: string, options: OpenOptions) {
+    this.path = path;
+    this.#file = openTrace(path);
+    try {
+      this.size = fstatSync(this.#file).size;
+      const { chunks, cutAt } = this.#scan();
+      this.chunks = chunks;
+      const done = this.#find('DONE');
+      this.damage = cutAt === undefined ? undefined : `the recording was cut off at offset ${cutAt}`;
+      if (cutAt !== undefined && !options.partial) {
+        this.#refuse(`${this.damage} and cannot be replayed: record the boot again`, cutAt);
+      }
+      const head = this.#find('HEAD');
+      if (!head || chunks[0] !== head) this.#refuse('the header is missing: record the boot again', PREAMBLE_SIZE);
+      this.header = this.#decode(head, decodeHeader);
+      const note = this.#find('NOTE');
+      this.notes = note ? this.#decode(note, decodeNotes) : { tool: '', names: [] };
+      if (cutAt === undefined && !done) this.#refuse('the summary is missing: record the boot again');
+      this.summary = done ? this.#decode(done, decodeSummary) : undefined;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Open and verify a trace.
+   * @throws TraceError when it is no trace, is damaged, is from a newer version, or (without `partial`) was cut off
+   */
+  static open(path: string, options: OpenOptions = {}): TraceReader {
+    return new TraceReader(path, options);
+  }
+
+  /** Whether the recording was finished. */
+  get complete(): boolean {
+    return this.damage === undefined;
+  }
+
+  close(): void {
+    if (this.#file >= 0) closeSync(this.#file);
+    this.#file = -1;
+  }
+
+  /** The chunks of events, in order. */
+  *blocks(): Generator<EventBlock> {
+    let next = 0;
+    for (const place of this.chunks) {
+      if (place.type !== 'EVTS') continue;
+      const block = this.#decode(place, (raw) => new EventBlock(raw));
+      if (block.first !== next) this.#refuse(`events ${next} to ${block.first} are missing`, place.offset);
+      next += block.count;
+      for (const [key, code] of block.code) if (!this.#code.has(key)) this.#code.set(key, code);
+      yield block;
+    }
+  }
+
+  /** All events, in order. */
+  *events(): Generator<TraceEvent> {
+    for (const block of this.blocks()) {
+      for (let i = 0; i < block.count; i++) yield block.at(i);
+    }
+  }
+
+  /** The instruction at a site, when the trace has it and its events have been read. */
+  code(cs: number, rip: bigint): SiteCode | undefined {
+    return this.#code.get(siteKey(cs, rip));
+  }
+
+  /** Whether the initial memory is in the file: not so in a recording that was cut off. */
+  get hasMemory(): boolean {
+    return this.complete;
+  }
+
+  /** Initial memory, in pieces of at most a few megabytes; what no piece covers is zero. */
+  readMemory(place: (address: number, data: Uint8Array) => void): void {
+    for (const chunk of this.chunks) {
+      if (chunk.type === 'MEMO') this.#decode(chunk, (raw) => decodeMemory(raw, place));
+    }
+  }
+
+  /** The kernel's symbols, if the trace has them. */
+  get symbols(): SymbolTable | undefined {
+    if (this.#symbols === null) {
+      const place = this.#find('SYMS');
+      this.#symbols = place && this.#decode(place, (raw) => SymbolTable.decode(raw));
+    }
+    return this.#symbols;
+  }
+
+  /**
+   * The hash of the content, computed from the content and compared with the one in the index.
+   * Equal roots, equal boots. Undefined when the recording was cut off.
+   */
+  root(): string | undefined {
+    const index = this.#find('INDX');
+    if (!index) return undefined;
+    const content = new ContentRoot();
+    for (const place of this.chunks) {
+      if ((place.flags & FLAG_ANCILLARY) === 0) this.#decode(place, (raw) => content.add(place.type, raw));
+    }
+    const root = content.digest().toString('hex');
+    const stored = this.#decode(index, decodeIndex).root;
+    if (stored !== root) this.#refuse(`its content does not have the root ${stored} that it claims: record it again`);
+    return root;
+  }
+
+  #find(type: string): ChunkPlace | undefined {
+    return this.chunks.find((chunk) => chunk.type === type);
+  }
+
+  #decode<T>(place: ChunkPlace, decode: (raw: Uint8Array) => T): T {
+    const stored = this.#read(place.offset + CHUNK_HEADER_SIZE, place.storedLength);
+    try {
+      return decode(decodePayload(place, stored));
+    } catch (error) {
+      if (error instanceof TraceError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      return this.#refuse(
+        `the ${place.type} chunk at offset ${place.offset} cannot be read (${reason}): record the boot again`,
+        place.offset,
+      );
+    }
+  }
+
+  /** Walk the chunks and check the chain. `cutAt` is where a recording that was cut off has its last whole chunk's end. */
+  #scan(): { chunks: ChunkPlace[]; cutAt: number | undefined } {
+    const preamble = this.#checkPreamble();
+    const chunks: ChunkPlace[] = [];
+    let link: Uint8Array = firstLink(preamble);
+    let offset = PREAMBLE_SIZE;
+    // A file that ends as a finished one does was not cut off: a length that leads past its end is damage.
+    const finished = this.size >= TRAILER_SIZE && END_MAGIC.equals(this.#read(this.size - 8, 8));
+    for (;;) {
+      const left = this.size - offset;
+      const last = chunks.at(-1);
+      if (last?.type === 'INDX' && left >= TRAILER_SIZE) {
+        this.#checkTrailer(last.offset, offset);
+        return { chunks, cutAt: undefined };
+      }
+      if (left < CHUNK_HEADER_SIZE) return this.#cut(chunks, offset, finished);
+      const bytes = this.#read(offset, CHUNK_HEADER_SIZE);
+      const header = decodeChunkHeader(bytes);
+      const number = chunks.length;
+      if (typeof header === 'string') {
+        return this.#refuse(
+          `is damaged at offset ${offset}, chunk ${number}: ${header}; restore or record it again`,
+          offset,
+        );
+      }
+      if (left < CHUNK_HEADER_SIZE + header.storedLength + LINK_SIZE) return this.#cut(chunks, offset, finished);
+      const payloadAt = offset + CHUNK_HEADER_SIZE;
+      link = this.#hashLink(link, bytes, payloadAt, header.storedLength);
+      const linkAt = payloadAt + header.storedLength;
+      if (!this.#read(linkAt, LINK_SIZE).equals(link)) {
+        const what = `chunk ${number} (${header.type}) at offset ${offset} does not match its hash`;
+        return this.#refuse(`is damaged: ${what}; restore the file or record it again`, offset);
+      }
+      chunks.push({ ...header, offset });
+      offset = linkAt + LINK_SIZE;
+    }
+  }
+
+  #cut(chunks: ChunkPlace[], offset: number, finished: boolean): { chunks: ChunkPlace[]; cutAt: number } {
+    if (finished) {
+      this.#refuse(`is damaged: the chunk at offset ${offset} leads past the end; restore or record it again`, offset);
+    }
+    return { chunks, cutAt: offset };
+  }
+
+  #checkPreamble(): Buffer {
+    if (this.size === 0) this.#refuse('is empty, not a trace: record the boot again', 0);
+    const preamble = this.#read(0, Math.min(PREAMBLE_SIZE, this.size));
+    if (!preamble.subarray(0, 8).equals(MAGIC.subarray(0, Math.min(8, this.size)))) {
+      this.#refuse('is not a vmreplay trace: it does not begin as one', 0);
+    }
+    if (preamble.length < PREAMBLE_SIZE) this.#refuse('was cut off in its first bytes: record the boot again', 0);
+    const major = preamble.readUInt16LE(8);
+    if (major !== CONTAINER_MAJOR) {
+      const mend = major > CONTAINER_MAJOR ? 'use a newer vmreplay' : 'record the boot again';
+      this.#refuse(`is in trace format ${major} and this program reads format ${CONTAINER_MAJOR}: ${mend}`, 8);
+    }
+    return preamble;
+  }
+
+  #checkTrailer(indexOffset: number, offset: number): void {
+    const trailer = this.#read(offset, TRAILER_SIZE);
+    if (trailer.readBigUInt64LE(0) !== BigInt(indexOffset) || !trailer.subarray(8).equals(END_MAGIC)) {
+      this.#refuse(`is damaged: its trailer at offset ${offset} is wrong; restore or record it again`, offset);
+    }
+    if (this.size !== offset + TRAILER_SIZE) {
+      this.#refuse(`has ${this.size - offset - TRAILER_SIZE} bytes after its end; restore or record it again`, offset);
+    }
+  }
+
+  #hashLink(previous: Uint8Array, header: Buffer, at: number, length: number): Buffer {
+    const hash = startLink(previous, header);
+    for (let done = 0; done < length; ) {
+      const piece = this.#read(at + done, Math.min(READ_SIZE, length - done));
+      hash.update(piece);
+      done += piece.length;
+    }
+    return hash.digest();
+  }
+
+  #read(offset: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(length);
+    let done = 0;
+    while (done < length) {
+      const count = readSync(this.#file, bytes, done, length - done, offset + done);
+      if (count === 0) this.#refuse(`became shorter while it was read, at offset ${offset + done}: try again`, offset);
+      done += count;
+    }
+    return bytes;
+  }
+
+  #refuse(what: string, offset?: number): never {
+    throw new TraceError(this.path, what, offset);
+  }
+}
+
+/** Whether this version gives a chunk type a meaning. */
+export const isKnownChunk = (type: string): boolean => (CHUNK_TYPES as readonly string[]).includes(type);
+
+function openTrace(path: string): number {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new TraceError(path, code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`);
+  }
+  const stat = fstatSync(file);
+  if (stat.isFile()) return file;
+  closeSync(file);
+  throw new TraceError(path, stat.isDirectory() ? 'is a directory, not a trace' : 'is not a regular file');
+}

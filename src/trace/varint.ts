@@ -1,0 +1,76 @@
+// Unsigned LEB128 of integers up to 2^53 - 1: seven bits a byte, low first, bit 7 set on all but the last.
+// Signed numbers are zigzagged first (0, -1, 1, -2 … become 0, 1, 2, 3 …).
+
+/** Bytes of the longest varint. */
+export const MAX_VARINT = 8;
+
+/** Grows on demand; `bytes()` is a view of what was written. */
+export class VarintWriter {
+  #buffer = Buffer.allocUnsafe(1 << 16);
+  #length = 0;
+
+  reset(): void {
+    this.#length = 0;
+  }
+
+  /** Append a whole number, 0 ≤ value < 2^53. */
+  write(value: number): void {
+    if (this.#length + MAX_VARINT > this.#buffer.length) this.#grow();
+    const buffer = this.#buffer;
+    let rest = value;
+    let at = this.#length;
+    while (rest > 0x7fff_ffff) {
+      buffer[at++] = (rest % 128) | 128;
+      rest = Math.floor(rest / 128);
+    }
+    while (rest > 127) {
+      buffer[at++] = (rest & 127) | 128;
+      rest >>>= 7;
+    }
+    buffer[at++] = rest;
+    this.#length = at;
+  }
+
+  bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  #grow(): void {
+    const larger = Buffer.allocUnsafe(this.#buffer.length * 2);
+    this.#buffer.copy(larger);
+    this.#buffer = larger;
+  }
+}
+
+/** Reads varints in order. @throws RangeError past the end or past 2^53. */
+export class VarintReader {
+  #at = 0;
+  constructor(readonly bytes: Uint8Array) {}
+
+  get done(): boolean {
+    return this.#at === this.bytes.length;
+  }
+
+  read(): number {
+    const bytes = this.bytes;
+    let byte = this.#next(bytes);
+    if (byte < 128) return byte;
+    let value = byte & 127;
+    let scale = 128;
+    do {
+      byte = this.#next(bytes);
+      value += (byte & 127) * scale;
+      scale *= 128;
+    } while (byte >= 128 && scale <= 2 ** 49);
+    if (byte >= 128 || value > Number.MAX_SAFE_INTEGER) throw new RangeError('a varint is past 2^53');
+    return value;
+  }
+
+  #next(bytes: Uint8Array): number {
+    if (this.#at >= bytes.length) throw new RangeError('a column ends early');
+    return bytes[this.#at++]!;
+  }
+}
+
+export const zigzag = (value: number): number => (value < 0 ? -2 * value - 1 : 2 * value);
+export const unzigzag = (value: number): number => (value % 2 === 0 ? value / 2 : -(value + 1) / 2);

@@ -1,0 +1,208 @@
+// Writes a trace as it happens: events go into columns, full columns into a chunk, the chunk into FILE.partial, which
+// becomes FILE when the recording is finished. Memory is bounded by one chunk, whatever the length of the boot; a
+// recording that is killed leaves FILE.partial, readable up to its last whole chunk.
+
+import { closeSync, openSync, renameSync, writeSync } from 'node:fs';
+import {
+  type ChunkType,
+  ContentRoot,
+  END_MAGIC,
+  encodeChunk,
+  encodePreamble,
+  FLAG_ANCILLARY,
+  firstLink,
+  startLink,
+  TRAILER_SIZE,
+} from './chunks.js';
+import { TraceError } from './error.js';
+import { EventColumns } from './event-columns.js';
+import { codeToValue, EMPTY, type EventKind, KIND_BY_ID, KINDS } from './events.js';
+import {
+  encodeHeader,
+  encodeIndex,
+  encodeNotes,
+  encodeSummary,
+  type IndexEntry,
+  type Milestone,
+  type TraceHeader,
+  type TraceNotes,
+} from './header.js';
+import { ALL_OBSERVED, encodeMemory, type MemoryRegion, type ObservedMemory } from './memory.js';
+import type { EventSink, Site } from './sink.js';
+import type { SymbolTable } from './symbols.js';
+
+/** Events at which a state hash also ends the chunk, so that a killed recording loses little. */
+const FLUSH_AT_HASH = 0x400;
+const MAX_MILESTONES = 256;
+
+/** What only the end of a run knows. */
+export interface TraceEnd {
+  readonly reason: string;
+  readonly code?: number | undefined;
+  readonly cycles: number;
+  readonly instructions: number;
+  /** Hash of the final machine state, 32 bytes. */
+  readonly state: Uint8Array;
+  /** Memory as it was at cycle 0, and which lines of it the guest saw; all when absent. */
+  readonly memory: Iterable<MemoryRegion>;
+  readonly observed?: ObservedMemory | undefined;
+  /** Symbols of the kernel, for reports; outside the content. */
+  readonly symbols?: SymbolTable | undefined;
+}
+
+export class TraceWriter implements EventSink {
+  readonly path: string;
+  readonly partialPath: string;
+  readonly #columns: EventColumns;
+  readonly #site: Site;
+  readonly #root = new ContentRoot();
+  readonly #index: IndexEntry[] = [];
+  readonly #counts = new Float64Array(32);
+  readonly #milestones: Milestone[] = [];
+  #file: number;
+  #offset = 0;
+  #link: Buffer;
+  #open = -1;
+  #flushed = { event: 0, cycle: 0 };
+
+  /**
+   * Create FILE.partial and write the header.
+   * @throws TraceError when the file cannot be created
+   */
+  constructor(path: string, header: TraceHeader, notes: TraceNotes, site: Site) {
+    this.path = path;
+    this.partialPath = `${path}.partial`;
+    this.#site = site;
+    this.#columns = new EventColumns(site);
+    try {
+      this.#file = openSync(this.partialPath, 'w');
+    } catch (error) {
+      throw new TraceError(this.partialPath, `cannot be written (${(error as NodeJS.ErrnoException).code})`);
+    }
+    const preamble = encodePreamble();
+    this.#write(preamble);
+    this.#link = firstLink(preamble);
+    this.#chunk('HEAD', encodeHeader(header));
+    this.#chunk('NOTE', encodeNotes(notes));
+  }
+
+  event(
+    kind: number,
+    address: number,
+    size: number,
+    value: number,
+    valueHigh: number,
+    name: string,
+    data: Uint8Array,
+  ): void {
+    const columns = this.#columns;
+    if (columns.full && this.#open < 0) this.#flush();
+    columns.append(kind, address, size, value, valueHigh, name, data);
+    this.#counts[kind]!++;
+    if (kind === KINDS.milestone.id) this.#addMilestone(name);
+    if (kind === KINDS['state-hash'].id && columns.count >= FLUSH_AT_HASH && this.#open < 0) this.#flush();
+  }
+
+  ask(kind: number, address: number, size: number): void {
+    const columns = this.#columns;
+    if (columns.full) this.#flush();
+    this.#open = columns.append(kind, address, size, 0, 0, '', EMPTY);
+    this.#counts[kind]!++;
+  }
+
+  answer(value: number, valueHigh: number, data: Uint8Array): void {
+    this.#columns.setAnswer(this.#open, value, valueHigh, data);
+    this.#open = -1;
+  }
+
+  /**
+   * End the recording: the end event, initial memory, summary and index; then FILE.partial becomes FILE.
+   * @returns the content root, lower-case hex
+   * @throws TraceError when the file cannot be written or renamed
+   */
+  finish(end: TraceEnd): string {
+    this.event(KINDS.end.id, 0, 0, codeToValue(end.code), 0, end.reason, EMPTY);
+    this.#flush();
+    for (const region of end.memory) {
+      for (const payload of encodeMemory(region, end.observed ?? ALL_OBSERVED)) this.#chunk('MEMO', payload);
+    }
+    if (end.symbols) this.#chunk('SYMS', end.symbols.encode());
+    this.#chunk(
+      'DONE',
+      encodeSummary({
+        end: { reason: end.reason, code: end.code ?? null },
+        cycles: end.cycles,
+        instructions: end.instructions,
+        state: Buffer.from(end.state).toString('hex'),
+        events: this.#columns.first,
+        byKind: this.#byKind(),
+        milestones: this.#milestones,
+      }),
+    );
+    const root = this.#root.digest().toString('hex');
+    const indexOffset = this.#offset;
+    this.#chunk('INDX', encodeIndex(this.#index, root));
+    const trailer = Buffer.alloc(TRAILER_SIZE);
+    trailer.writeBigUInt64LE(BigInt(indexOffset));
+    END_MAGIC.copy(trailer, 8);
+    this.#write(trailer);
+    closeSync(this.#file);
+    this.#file = -1;
+    try {
+      renameSync(this.partialPath, this.path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new TraceError(this.path, `cannot be written (${code}); the recording is in ${this.partialPath}`);
+    }
+    return root;
+  }
+
+  /** Give up: what was recorded stays in FILE.partial. */
+  abort(): void {
+    if (this.#file < 0) return;
+    if (this.#columns.count > 0) this.#flush();
+    closeSync(this.#file);
+    this.#file = -1;
+  }
+
+  #flush(): void {
+    this.#index.push({ type: 'EVTS', offset: this.#offset, ...this.#flushed });
+    this.#chunk('EVTS', this.#columns.take());
+    this.#flushed = { event: this.#columns.first, cycle: this.#columns.baseCycle };
+  }
+
+  #chunk(type: ChunkType, raw: Uint8Array): void {
+    const { header, stored } = encodeChunk(type, raw);
+    if (type !== 'EVTS') this.#index.push({ type, offset: this.#offset, event: 0, cycle: 0 });
+    this.#link = startLink(this.#link, header).update(stored).digest();
+    if ((header[5]! & FLAG_ANCILLARY) === 0) this.#root.add(type, raw);
+    this.#write(header);
+    this.#write(stored);
+    this.#write(this.#link);
+  }
+
+  #write(bytes: Uint8Array): void {
+    let done = 0;
+    try {
+      while (done < bytes.length) done += writeSync(this.#file, bytes, done);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new TraceError(this.partialPath, `cannot be written at offset ${this.#offset} (${code})`, this.#offset);
+    }
+    this.#offset += bytes.length;
+  }
+
+  #addMilestone(name: string): void {
+    if (this.#milestones.length >= MAX_MILESTONES) return;
+    const { cycle, ripLow, ripHigh } = this.#site;
+    this.#milestones.push({ name, cycle, rip: (BigInt(ripHigh) << 32n) | BigInt(ripLow) });
+  }
+
+  #byKind(): Partial<Record<EventKind, number>> {
+    const counts: Partial<Record<EventKind, number>> = {};
+    this.#counts.forEach((count, id) => {
+      if (count > 0) counts[KIND_BY_ID[id]!.kind as EventKind] = count;
+    });
+    return counts;
+  }
+}
