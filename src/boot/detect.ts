@@ -1,0 +1,43 @@
+// Which boot routes a kernel's file itself offers, the most capable first. What counts is what stands in the file
+// as it is: a bzImage that would unpack to a PVH kernel is a Linux image here, and booted so unless told otherwise.
+
+import { ImageError } from './boot-error.js';
+import { isLinuxImage, parseLinuxImage, XLF_KERNEL_64 } from './bzimage.js';
+import { isElf, parseElf } from './elf.js';
+import { findMultiboot2Header, findMultibootHeader } from './multiboot-header.js';
+import { pvhNote } from './pvh.js';
+
+export type DirectRoute = 'pvh' | 'multiboot' | 'multiboot2' | 'linux64' | 'linux32' | 'linux16';
+
+/**
+ * Routes that the file offers, in the order of preference that `--boot` defaults to; empty when it is no kernel.
+ * Never throws: a damaged file offers nothing, and the route chosen by name says what is wrong with it.
+ */
+export function detectRoutes(bytes: Uint8Array): DirectRoute[] {
+  const routes: DirectRoute[] = [];
+  if (isElf(bytes) && offersPvh(bytes)) routes.push('pvh');
+  if (findMultibootHeader(bytes) !== undefined) routes.push('multiboot');
+  if (findMultiboot2Header(bytes) !== undefined) routes.push('multiboot2');
+  if (isLinuxImage(bytes)) routes.push(...linuxRoutes(bytes));
+  return routes;
+}
+
+function offersPvh(bytes: Uint8Array): boolean {
+  return orIfDamaged(false, () => pvhNote(parseElf('kernel', bytes)) !== undefined);
+}
+
+function linuxRoutes(bytes: Uint8Array): DirectRoute[] {
+  return orIfDamaged([], () => {
+    const { xloadFlags } = parseLinuxImage('kernel', bytes);
+    return xloadFlags & XLF_KERNEL_64 ? ['linux64', 'linux32', 'linux16'] : ['linux32', 'linux16'];
+  });
+}
+
+function orIfDamaged<T>(otherwise: T, judge: () => T): T {
+  try {
+    return judge();
+  } catch (error) {
+    if (error instanceof ImageError) return otherwise;
+    throw error;
+  }
+}

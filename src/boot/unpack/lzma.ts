@@ -1,0 +1,246 @@
+// LZMA, as the "LZMA specification" of its author describes the decoder: a range coder over adaptive bits, and a
+// state machine of literals, matches and four repeated distances. Two uses: the .lzma file ("LZMA alone", which
+// Linux calls lzma) and the chunks of LZMA2 in .xz files, which keep decoder state from chunk to chunk.
+
+import { DamagedData } from './damaged-data.js';
+import { Output } from './output.js';
+
+const STATES = 12;
+const POSITIONS = 16;
+const HALF = 1024;
+
+// Indexes of the groups of probabilities in one array.
+const IS_MATCH = 0;
+const IS_REP = IS_MATCH + STATES * POSITIONS;
+const IS_REP0 = IS_REP + STATES;
+const IS_REP1 = IS_REP0 + STATES;
+const IS_REP2 = IS_REP1 + STATES;
+const IS_REP0_LONG = IS_REP2 + STATES;
+const DISTANCE_SLOT = IS_REP0_LONG + STATES * POSITIONS;
+const DISTANCE_SPECIAL = DISTANCE_SLOT + 4 * 64;
+const DISTANCE_ALIGN = DISTANCE_SPECIAL + 128;
+/** A length decoder: choice, choice 2, 16 trees of 3 bits, 16 of 3, one of 8. */
+const LENGTH_SIZE = 2 + POSITIONS * 8 * 2 + 256;
+const MATCH_LENGTH = DISTANCE_ALIGN + 16;
+const REP_LENGTH = MATCH_LENGTH + LENGTH_SIZE;
+const LITERAL = REP_LENGTH + LENGTH_SIZE;
+
+export class LzmaDecoder {
+  #probabilities = new Uint16Array(0);
+  #literalContext = 0;
+  #literalMask = 0;
+  #positionMask = 0;
+  #state = 0;
+  #rep0 = 0;
+  #rep1 = 0;
+  #rep2 = 0;
+  #rep3 = 0;
+  #range = 0;
+  #code = 0;
+  #input: Uint8Array = new Uint8Array(0);
+  #at = 0;
+  /** Where the dictionary begins in the output. */
+  #start = 0;
+
+  /** @param dictionarySize farthest distance that a match may have, in bytes */
+  constructor(
+    readonly output: Output,
+    readonly dictionarySize: number,
+  ) {}
+
+  /** Set lc, lp and pb from their byte and reset the state. */
+  setProperties(byte: number): void {
+    if (byte >= 9 * 5 * 5) throw new DamagedData(`LZMA properties ${byte} do not exist`);
+    const literalContext = byte % 9;
+    const literalPosition = Math.floor(byte / 9) % 5;
+    this.#literalContext = literalContext;
+    this.#literalMask = (1 << literalPosition) - 1;
+    this.#positionMask = (1 << Math.floor(byte / 45)) - 1;
+    this.#probabilities = new Uint16Array(LITERAL + (0x300 << (literalContext + literalPosition)));
+    this.resetState();
+  }
+
+  resetState(): void {
+    this.#probabilities.fill(HALF);
+    this.#state = 0;
+    this.#rep0 = this.#rep1 = this.#rep2 = this.#rep3 = 0;
+  }
+
+  /** Forget what was put out so far: no match reaches before this point. */
+  resetDictionary(): void {
+    this.#start = this.output.length;
+  }
+
+  /**
+   * Decode until `count` bytes are out or, with `count` undefined, until the end marker.
+   * @returns bytes of `input` used
+   */
+  decode(input: Uint8Array, count: number | undefined): number {
+    if (input.length < 5 || input[0] !== 0) throw new DamagedData('the range coder does not start');
+    if (this.#probabilities.length === 0) throw new DamagedData('LZMA data comes before its properties');
+    this.#input = input;
+    this.#range = 0xffff_ffff;
+    this.#code = new DataView(input.buffer, input.byteOffset).getUint32(1, false);
+    this.#at = 5;
+    const { output } = this;
+    const end = count === undefined ? Number.POSITIVE_INFINITY : output.length + count;
+    while (output.length < end) {
+      const position = output.length - this.#start;
+      const positionState = position & this.#positionMask;
+      if (this.#bit(IS_MATCH + (this.#state << 4) + positionState) === 0) {
+        this.#literal(position);
+        continue;
+      }
+      let length: number;
+      if (this.#bit(IS_REP + this.#state) === 0) {
+        this.#rep3 = this.#rep2;
+        this.#rep2 = this.#rep1;
+        this.#rep1 = this.#rep0;
+        length = this.#length(MATCH_LENGTH, positionState);
+        this.#state = this.#state < 7 ? 7 : 10;
+        this.#rep0 = this.#distance(length);
+        if (this.#rep0 === 0xffff_ffff) {
+          if (count !== undefined) throw new DamagedData('an end marker comes too early');
+          return this.#at;
+        }
+        length += 2;
+      } else {
+        if (position === 0) throw new DamagedData('a match comes before any byte');
+        if (this.#bit(IS_REP0 + this.#state) === 0) {
+          if (this.#bit(IS_REP0_LONG + (this.#state << 4) + positionState) === 0) {
+            this.#state = this.#state < 7 ? 9 : 11;
+            output.copy(this.#rep0 + 1, 1, this.#start);
+            continue;
+          }
+        } else {
+          let distance: number;
+          if (this.#bit(IS_REP1 + this.#state) === 0) distance = this.#rep1;
+          else {
+            if (this.#bit(IS_REP2 + this.#state) === 0) distance = this.#rep2;
+            else {
+              distance = this.#rep3;
+              this.#rep3 = this.#rep2;
+            }
+            this.#rep2 = this.#rep1;
+          }
+          this.#rep1 = this.#rep0;
+          this.#rep0 = distance;
+        }
+        length = this.#length(REP_LENGTH, positionState) + 2;
+        this.#state = this.#state < 7 ? 8 : 11;
+      }
+      if (length > end - output.length) throw new DamagedData('a match runs past the end');
+      if (this.#rep0 >= this.dictionarySize) throw new DamagedData('a match reaches out of the dictionary');
+      output.copy(this.#rep0 + 1, length, this.#start);
+    }
+    // The coder leaves its last byte to be shifted in when it is next needed; a chunk's length counts it.
+    if (this.#range < 0x100_0000) this.#normalize();
+    return this.#at;
+  }
+
+  /** Keep the range coder's range above 2^24: shift in a byte. Reading past the end is caught here. */
+  #normalize(): void {
+    if (this.#at >= this.#input.length) throw new DamagedData('LZMA data ends early');
+    this.#range = (this.#range << 8) >>> 0;
+    this.#code = ((this.#code << 8) | this.#input[this.#at++]!) >>> 0;
+  }
+
+  #bit(index: number): number {
+    if (this.#range < 0x100_0000) this.#normalize();
+    const probability = this.#probabilities[index]!;
+    const bound = (this.#range >>> 11) * probability;
+    if (this.#code < bound) {
+      this.#range = bound;
+      this.#probabilities[index] = probability + ((2048 - probability) >> 5);
+      return 0;
+    }
+    this.#range -= bound;
+    this.#code -= bound;
+    this.#probabilities[index] = probability - (probability >> 5);
+    return 1;
+  }
+
+  #tree(base: number, bits: number): number {
+    let symbol = 1;
+    for (let i = 0; i < bits; i++) symbol = (symbol << 1) | this.#bit(base + symbol);
+    return symbol - (1 << bits);
+  }
+
+  #reverseTree(base: number, bits: number): number {
+    let symbol = 1;
+    let value = 0;
+    for (let i = 0; i < bits; i++) {
+      const bit = this.#bit(base + symbol);
+      symbol = (symbol << 1) | bit;
+      value |= bit << i;
+    }
+    return value;
+  }
+
+  #literal(position: number): void {
+    const { output } = this;
+    const before = position === 0 ? 0 : output.bytes[output.length - 1]!;
+    const context = ((position & this.#literalMask) << this.#literalContext) + (before >> (8 - this.#literalContext));
+    const base = LITERAL + 0x300 * context;
+    let symbol = 1;
+    if (this.#state >= 7) {
+      if (this.#rep0 >= position) throw new DamagedData('a match reaches before the start');
+      let matched = output.bytes[output.length - this.#rep0 - 1]!;
+      do {
+        const expected = (matched >> 7) & 1;
+        matched <<= 1;
+        const bit = this.#bit(base + ((1 + expected) << 8) + symbol);
+        symbol = (symbol << 1) | bit;
+        if (expected !== bit) break;
+      } while (symbol < 0x100);
+    }
+    while (symbol < 0x100) symbol = (symbol << 1) | this.#bit(base + symbol);
+    if (output.length === output.bytes.length) output.reserve(1);
+    output.bytes[output.length++] = symbol;
+    this.#state = this.#state < 4 ? 0 : this.#state < 10 ? this.#state - 3 : this.#state - 6;
+  }
+
+  #length(base: number, positionState: number): number {
+    if (this.#bit(base) === 0) return this.#tree(base + 2 + (positionState << 3), 3);
+    if (this.#bit(base + 1) === 0) return 8 + this.#tree(base + 2 + 128 + (positionState << 3), 3);
+    return 16 + this.#tree(base + 2 + 256, 8);
+  }
+
+  #distance(length: number): number {
+    const slot = this.#tree(DISTANCE_SLOT + (Math.min(length, 3) << 6), 6);
+    if (slot < 4) return slot;
+    const bits = (slot >> 1) - 1;
+    const base = ((2 | (slot & 1)) << bits) >>> 0;
+    if (slot < 14) return base + this.#reverseTree(DISTANCE_SPECIAL + base - slot, bits);
+    let direct = 0;
+    for (let i = 0; i < bits - 4; i++) {
+      if (this.#range < 0x100_0000) this.#normalize();
+      this.#range >>>= 1;
+      let bit = 0;
+      if (this.#code >= this.#range) {
+        this.#code -= this.#range;
+        bit = 1;
+      }
+      direct = direct * 2 + bit;
+    }
+    return base + direct * 16 + this.#reverseTree(DISTANCE_ALIGN, 4);
+  }
+}
+
+/**
+ * Unpack a .lzma file.
+ * @param limit most bytes of result
+ * @throws DamagedData
+ */
+export function unpackLzma(data: Uint8Array, limit: number): Uint8Array {
+  if (data.length < 13) throw new DamagedData('the LZMA header is cut off');
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const size = view.getBigUint64(5, true);
+  const output = new Output(limit);
+  const decoder = new LzmaDecoder(output, Math.max(view.getUint32(1, true), 4096));
+  decoder.setProperties(data[0]!);
+  const known = size !== 0xffff_ffff_ffff_ffffn;
+  if (known && size > BigInt(limit)) throw new DamagedData(`it unpacks to ${size} bytes, more than ${limit}`);
+  decoder.decode(data.subarray(13), known ? Number(size) : undefined);
+  return output.result();
+}
