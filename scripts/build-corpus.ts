@@ -1,0 +1,47 @@
+// Builds the corpus: corpus/<name>/<name>.asm → corpus/<name>/<name>.elf, with nasm alone. With --check nothing is
+// written and the committed images must equal what the sources give, byte for byte.
+// Usage: npm run corpus:build -- [--check] [NAME…]
+
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+
+const corpus = join(import.meta.dirname, '..', 'corpus');
+
+async function assemble(name: string, directory: string): Promise<Buffer> {
+  const output = join(directory, `${name}.elf`);
+  const options = ['-Wall', '-Werror', '-f', 'bin', '-I', '../', '-o', output, `${name}.asm`];
+  await execa('nasm', options, { cwd: join(corpus, name) });
+  return readFile(output);
+}
+
+const check = process.argv.includes('--check');
+const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+const all = (await readdir(corpus, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+const names = asked.length > 0 ? asked : all.map((entry) => entry.name).sort();
+const scratch = await mkdtemp(join(tmpdir(), 'vmreplay-corpus-'));
+let differing = 0;
+try {
+  for (const name of names) {
+    const image = join(corpus, name, `${name}.elf`);
+    const built = await assemble(name, scratch);
+    const committed = await readFile(image).catch(() => undefined);
+    if (committed?.equals(built)) continue;
+    if (check) {
+      differing += 1;
+      console.error(`${name}.elf ${committed ? 'is not what its source gives' : 'is missing'}`);
+    } else {
+      await writeFile(image, built);
+      console.log(`${name}.elf ${built.length} bytes`);
+    }
+  }
+  console.log(check ? `${names.length} images checked, ${differing} differ` : `${names.length} images are up to date`);
+  process.exitCode = differing > 0 ? 1 : 0;
+} catch (error) {
+  const { code, stderr, message } = error as { code?: string; stderr?: string; message: string };
+  console.error(code === 'ENOENT' ? 'nasm is needed to build the corpus; install the package nasm' : stderr || message);
+  process.exitCode = 2;
+} finally {
+  await rm(scratch, { recursive: true, force: true });
+}
