@@ -83,8 +83,8 @@ export class FloatContext {
   }
 
   /**
-   * SSE: call once after all elements of an instruction. True when #XM is due and no result is delivered. As SDM
-   * vol. 1 11.5.3 orders it: with an unmasked IE, DE or ZE in any element, no element gets as far as OE, UE or PE.
+   * SSE: call once after all elements of an instruction, whose flags alone must be in `flags`. True when #XM is due
+   * and no result is delivered. As SDM vol. 1 11.5.3 orders it: with an unmasked IE, DE or ZE in any element, no element gets as far as OE, UE or PE.
    */
   settleSimd(): boolean {
     if (this.faultsBeforeResult()) this.flags &= BEFORE_RESULT;

@@ -1,8 +1,8 @@
 // RCPPS/RCPSS and RSQRTPS/RSQRTSS on one f32 element (SDM vol. 2; relative error at most 1.5·2^-12). Intel's
-// processors look the answer up by the top bits of the fraction, and the tables follow a rule: the argument is
+// processors look the answer up by the top bits of the fraction, and their tables follow a rule: the argument is
 // taken at the middle of its interval, 1.f1…f11 followed by a 1 (RSQRT: ten bits and the exponent's parity), and the
-// exact result is rounded to nearest at the twelfth bit. The rule gives every one of the 2048 + 2048 entries known of
-// Intel's parts; AMD's parts hold other tables.
+// exact result is rounded to nearest at the twelfth bit. The rule was guessed from the first entries and then checked
+// against all 2048 + 2048 entries published for Intel's parts; AMD's parts hold other tables.
 //
 // No exceptions, MXCSR is not read: denormal operands always count as zero, tiny results are zero.
 
