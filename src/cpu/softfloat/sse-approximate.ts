@@ -2,7 +2,7 @@
 // processors look the answer up by the top bits of the fraction, and their tables follow a rule: the argument is
 // taken at the middle of its interval, 1.f1…f11 followed by a 1 (RSQRT: ten bits and the exponent's parity), and the
 // exact result is rounded to nearest at the twelfth bit. The rule was guessed from the first entries and then checked
-// against all 2048 + 2048 entries published for Intel's parts; AMD's parts hold other tables.
+// against all 2048 + 2048 entries that Bochs carries for Intel's parts; an AMD part (family 26) answers differently.
 //
 // No exceptions, MXCSR is not read: denormal operands always count as zero, tiny results are zero.
 
