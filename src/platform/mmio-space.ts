@@ -1,0 +1,76 @@
+// Guest physical addresses that are neither RAM nor ROM: which device answers where.
+//
+// A lookup goes by 4 KiB page and then by range; pages are resolved lazily, because a BAR may span 65,536 of them.
+// Addresses without a device read as zero and drop writes, as QEMU's unassigned memory does under TCG (a PCI master
+// abort on hardware would read all ones). Rules for wide, unaligned and overlapping accesses: address-space.ts.
+
+import type { AccessSize } from '../cpu/bus.js';
+import { type Mapping, Range, RangeList, type RangeOptions } from './address-space.js';
+import type { MmioHandler } from './device.js';
+
+const PAGE_SIZE = 0x1000;
+/** Pages remembered at most; a guest that reads all over the hole must not grow the host's memory. */
+const MAX_CACHED_PAGES = 4096;
+
+/** All memory-mapped registers of a machine. */
+export class MmioSpace {
+  readonly #list = new RangeList('MMIO space', 2 ** 52);
+  /** Ranges that touch a page, in order of precedence, last wins. */
+  readonly #pages = new Map<number, readonly Range[]>();
+
+  /**
+   * Let `handler` answer `size` bytes from guest physical `base` on. The default width is 4.
+   * @throws RangeError when a wiring range overlaps another or leaves the space
+   */
+  map(name: string, base: number, size: number, handler: MmioHandler, options: RangeOptions = {}): Mapping {
+    const range = new Range(
+      name,
+      base,
+      size,
+      options.width ?? 4,
+      options.minWidth ?? 1,
+      options.unaligned ?? false,
+      options.offset ?? 0,
+      options.overlay ?? false,
+      (offset, width) => handler.mmioRead(offset, width),
+      (offset, width, value) => handler.mmioWrite(offset, width, value),
+    );
+    this.#list.add(range);
+    this.#pages.clear();
+    return {
+      name,
+      base,
+      size,
+      unmap: () => {
+        this.#list.remove(range);
+        this.#pages.clear();
+      },
+    };
+  }
+
+  read(address: number, size: AccessSize): number {
+    const range = this.#find(address);
+    return range === undefined ? 0 : range.read(address, size);
+  }
+
+  write(address: number, size: AccessSize, value: number): void {
+    this.#find(address)?.write(address, size, value);
+  }
+
+  /** Name of the range that answers an address, for listings. */
+  nameAt(address: number): string | undefined {
+    return this.#find(address)?.name;
+  }
+
+  #find(address: number): Range | undefined {
+    const page = Math.floor(address / PAGE_SIZE);
+    let ranges = this.#pages.get(page);
+    if (ranges === undefined) {
+      const start = page * PAGE_SIZE;
+      ranges = this.#list.all().filter((range) => range.base < start + PAGE_SIZE && start < range.base + range.size);
+      if (this.#pages.size >= MAX_CACHED_PAGES) this.#pages.clear();
+      this.#pages.set(page, ranges);
+    }
+    return ranges.findLast((range) => range.contains(address));
+  }
+}

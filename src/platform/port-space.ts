@@ -1,0 +1,112 @@
+// The 64 Ki I/O ports: which device answers where (Intel SDM volume 1, chapter 20).
+//
+// One table entry a port names the range that answers it, so a lookup is one load. Ports without a device read as all
+// ones and drop writes. Rules for wide, unaligned and overlapping accesses are in address-space.ts.
+
+import type { AccessSize } from '../cpu/bus.js';
+import { allOnes, type Mapping, Range, RangeList, type RangeOptions } from './address-space.js';
+import type { PortHandler } from './device.js';
+
+/** All I/O ports of a machine. */
+export class PortSpace {
+  readonly #list = new RangeList('port space', 0x1_0000);
+  readonly #owner: (PortRange | undefined)[] = new Array(0x1_0000).fill(undefined);
+
+  /**
+   * Let `handler` answer `size` ports from `base` on. The default width is 1: wider accesses become byte accesses.
+   * @throws RangeError when a wiring range overlaps another or leaves the space
+   */
+  map(name: string, base: number, size: number, handler: PortHandler, options: RangeOptions = {}): Mapping {
+    const range = new PortRange(name, base, size, handler, options);
+    this.#list.add(range);
+    this.#render(range);
+    return {
+      name,
+      base,
+      size,
+      unmap: () => {
+        this.#list.remove(range);
+        this.#render(range);
+      },
+    };
+  }
+
+  read(port: number, size: AccessSize): number {
+    const range = this.#owner[port];
+    return range === undefined ? allOnes(size) : range.read(port, size);
+  }
+
+  write(port: number, size: AccessSize, value: number): void {
+    this.#owner[port]?.write(port, size, value);
+  }
+
+  /** `count` reads of one port, in the handler's own fast form where it has one. */
+  readString(port: number, size: AccessSize, count: number): Uint8Array {
+    const range = this.#owner[port];
+    const fast = range?.handler.portReadString;
+    if (range !== undefined && fast !== undefined && range.forwards(port, size)) {
+      return fast.call(range.handler, port - range.base + range.offset, size, count);
+    }
+    const data = new Uint8Array(count * size);
+    for (let at = 0; at < data.length; at += size) {
+      const value = this.read(port, size);
+      for (let byte = 0; byte < size; byte++) data[at + byte] = value >>> (8 * byte);
+    }
+    return data;
+  }
+
+  /** As many writes of `size` bytes to one port as `data` holds. */
+  writeString(port: number, size: AccessSize, data: Uint8Array): void {
+    const range = this.#owner[port];
+    const fast = range?.handler.portWriteString;
+    if (range !== undefined && fast !== undefined && range.forwards(port, size)) {
+      fast.call(range.handler, port - range.base + range.offset, size, data);
+      return;
+    }
+    for (let at = 0; at < data.length; at += size) {
+      let value = 0;
+      for (let byte = 0; byte < size; byte++) value |= data[at + byte]! << (8 * byte);
+      this.write(port, size, value >>> 0);
+    }
+  }
+
+  /** Name of the range that answers a port, for listings. */
+  nameAt(port: number): string | undefined {
+    return this.#owner[port]?.name;
+  }
+
+  #render(changed: Range): void {
+    for (let port = changed.base; port < changed.base + changed.size; port++) {
+      this.#owner[port] = this.#list.find(port) as PortRange | undefined;
+    }
+  }
+}
+
+class PortRange extends Range {
+  constructor(
+    name: string,
+    base: number,
+    size: number,
+    readonly handler: PortHandler,
+    options: RangeOptions,
+  ) {
+    super(
+      name,
+      base,
+      size,
+      options.width ?? 1,
+      options.minWidth ?? 1,
+      options.unaligned ?? false,
+      options.offset ?? 0,
+      options.overlay ?? false,
+      (offset, width) => handler.portRead(offset, width),
+      (offset, width, value) => handler.portWrite(offset, width, value),
+    );
+  }
+
+  /** Whether an access reaches the handler as one access of the same size. */
+  forwards(port: number, size: AccessSize): boolean {
+    const aligned = this.unaligned || ((port - this.base + this.offset) & (size - 1)) === 0;
+    return aligned && size <= this.width && size >= this.minWidth;
+  }
+}
