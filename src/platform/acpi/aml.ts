@@ -1,0 +1,172 @@
+// A small encoder for ACPI Machine Language (ACPI 6.4, chapter 20) and for resource templates (chapter 6.4): the part
+// that a PC's DSDT needs. Every function returns the encoded term; terms nest by concatenation. Invariant: names are
+// four characters a segment (padded with '_'), optionally rooted with '\' and joined with '.'.
+
+/** Encoded AML. */
+export type Aml = Uint8Array;
+
+const bytes = (...values: number[]): Aml => Uint8Array.from(values);
+const encoder = new TextEncoder();
+
+/** Terms one after the other. */
+export function terms(...parts: readonly Aml[]): Aml {
+  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    result.set(part, at);
+    at += part.length;
+  }
+  return result;
+}
+
+/** `size` bytes, little-endian. */
+export function little(value: number, size: number): Aml {
+  return Uint8Array.from({ length: size }, (_, i) => Math.floor(value / 2 ** (8 * i)) & 0xff);
+}
+
+/** PkgLength (20.2.4): counts itself. */
+function packageLength(content: number): Aml {
+  for (let size = 1; size <= 4; size++) {
+    const total = content + size;
+    if (size === 1 && total < 0x40) return bytes(total);
+    if (size > 1 && total < 2 ** (4 + 8 * (size - 1))) {
+      return terms(bytes(((size - 1) << 6) | (total & 0xf)), little(total >>> 4, size - 1));
+    }
+  }
+  throw new RangeError('AML package too long');
+}
+
+/** An opcode with a package length and its content. */
+const packaged = (opcode: readonly number[], ...content: readonly Aml[]): Aml => {
+  const body = terms(...content);
+  return terms(bytes(...opcode), packageLength(body.length), body);
+};
+
+/**
+ * NameString (20.2.2), e.g. `\_SB.PCI0` or `_CRS`.
+ * @throws RangeError if a segment is no AML name
+ */
+export function name(path: string): Aml {
+  const rooted = path.startsWith('\\');
+  const segments = path.slice(rooted ? 1 : 0).split('.');
+  if (rooted && segments[0] === '') return bytes(0x5c, 0x00);
+  const encoded = segments.map((segment) => {
+    if (!/^[A-Z_][A-Z0-9_]{0,3}$/.test(segment)) throw new RangeError(`not an AML name: ${path}`);
+    return encoder.encode(segment.padEnd(4, '_'));
+  });
+  const prefix = segments.length === 1 ? [] : segments.length === 2 ? [0x2e] : [0x2f, segments.length];
+  return terms(bytes(...(rooted ? [0x5c] : []), ...prefix), ...encoded);
+}
+
+/** Shortest form of an integer (20.2.3); below 2^53. */
+export function integer(value: number): Aml {
+  if (value === 0 || value === 1) return bytes(value);
+  if (value <= 0xff) return bytes(0x0a, value);
+  if (value <= 0xffff) return terms(bytes(0x0b), little(value, 2));
+  if (value <= 0xffffffff) return terms(bytes(0x0c), little(value, 4));
+  return terms(bytes(0x0e), little(value, 8));
+}
+
+export const string = (text: string): Aml => terms(bytes(0x0d), encoder.encode(text), bytes(0));
+
+/** Compressed EISA ID (6.1.5), e.g. PNP0A03: three letters in 5 bits each, four hex digits, big-endian. */
+export function eisaId(id: string): Aml {
+  if (!/^[A-Z]{3}[0-9A-F]{4}$/.test(id)) throw new RangeError(`not an EISA ID: ${id}`);
+  const letters = [...id.slice(0, 3)].reduce((sum, letter) => (sum << 5) | (letter.charCodeAt(0) - 0x40), 0);
+  const product = Number.parseInt(id.slice(3), 16);
+  return bytes(0x0c, letters >> 8, letters & 0xff, product >> 8, product & 0xff);
+}
+
+export const local = (n: number): Aml => bytes(0x60 + n);
+export const arg = (n: number): Aml => bytes(0x68 + n);
+export const nothing: Aml = bytes(0x00);
+
+export const defineName = (path: string, value: Aml): Aml => terms(bytes(0x08), name(path), value);
+export const scope = (path: string, ...content: readonly Aml[]): Aml => packaged([0x10], name(path), ...content);
+export const device = (path: string, ...content: readonly Aml[]): Aml => packaged([0x5b, 0x82], name(path), ...content);
+export const packageOf = (...elements: readonly Aml[]): Aml => packaged([0x12], bytes(elements.length), ...elements);
+export const buffer = (data: Aml): Aml => packaged([0x11], integer(data.length), data);
+
+export function method(path: string, args: number, content: readonly Aml[], serialized = false): Aml {
+  return packaged([0x14], name(path), bytes(args | (serialized ? 8 : 0)), ...content);
+}
+
+export const REGION_MEMORY = 0;
+export const REGION_IO = 1;
+export const REGION_PCI_CONFIG = 2;
+
+export const operationRegion = (path: string, space: number, offset: number, length: number): Aml =>
+  terms(bytes(0x5b, 0x80), name(path), bytes(space), integer(offset), integer(length));
+
+/** Field access widths (19.6.48). */
+export const ACCESS_BYTE = 1;
+export const ACCESS_DWORD = 3;
+
+/** Named fields of a region, in bits, one after the other; update rule Preserve. */
+export function field(region: string, access: number, fields: readonly [string, number][], lock = false): Aml {
+  const units = fields.map(([path, bits]) => terms(name(path), packageLengthOfBits(bits)));
+  return packaged([0x5b, 0x81], name(region), bytes(access | (lock ? 0x10 : 0)), ...units);
+}
+
+/** A field's width has PkgLength's form but counts bits only. */
+function packageLengthOfBits(bits: number): Aml {
+  return bits < 0x40 ? bytes(bits) : terms(bytes(0x40 | (bits & 0xf)), little(bits >>> 4, 1));
+}
+
+export const createDWordField = (source: Aml, offset: number, path: string): Aml =>
+  terms(bytes(0x8a), source, integer(offset), name(path));
+
+export const store = (value: Aml, target: Aml): Aml => terms(bytes(0x70), value, target);
+export const and = (a: Aml, b: Aml, target = nothing): Aml => terms(bytes(0x7b), a, b, target);
+export const or = (a: Aml, b: Aml, target = nothing): Aml => terms(bytes(0x7d), a, b, target);
+export const shiftRight = (a: Aml, count: Aml, target = nothing): Aml => terms(bytes(0x7a), a, count, target);
+export const logicalOr = (a: Aml, b: Aml): Aml => terms(bytes(0x91), a, b);
+export const equal = (a: Aml, b: Aml): Aml => terms(bytes(0x93), a, b);
+export const greater = (a: Aml, b: Aml): Aml => terms(bytes(0x94), a, b);
+export const less = (a: Aml, b: Aml): Aml => terms(bytes(0x95), a, b);
+export const when = (condition: Aml, ...content: readonly Aml[]): Aml => packaged([0xa0], condition, ...content);
+export const returns = (value: Aml): Aml => terms(bytes(0xa4), value);
+export const call = (path: string, ...args: readonly Aml[]): Aml => terms(name(path), ...args);
+
+/** A buffer of resource descriptors with its end tag; the checksum 0 means "not used" (6.4.2.9). */
+export const resourceTemplate = (...descriptors: readonly Aml[]): Aml =>
+  buffer(terms(...descriptors, bytes(0x79, 0x00)));
+
+/** I/O ports, 16-bit decode (6.4.2.5). */
+export const ioPorts = (minimum: number, length: number, alignment = 1, maximum = minimum): Aml =>
+  terms(bytes(0x47, 0x01), little(minimum, 2), little(maximum, 2), bytes(alignment, length));
+
+/** ISA interrupt, edge and active high (6.4.2.1). */
+export const irqNoFlags = (irq: number): Aml => terms(bytes(0x22), little(1 << irq, 2));
+
+/** Memory of fixed place (6.4.3.4). */
+export const memory32Fixed = (address: number, length: number, writable: boolean): Aml =>
+  terms(bytes(0x86, 9, 0, writable ? 1 : 0), little(address, 4), little(length, 4));
+
+/** Interrupts, level and active high, shared, for a consumer (6.4.3.6). */
+export const interrupts = (...numbers: readonly number[]): Aml =>
+  terms(
+    bytes(0x89),
+    little(2 + 4 * numbers.length, 2),
+    bytes(0x09, numbers.length),
+    ...numbers.map((number) => little(number, 4)),
+  );
+
+const ADDRESS_SPACE = { 2: 0x88, 4: 0x87, 8: 0x8a } as const;
+const RESOURCE_MEMORY = 0;
+const RESOURCE_IO = 1;
+const RESOURCE_BUS = 2;
+
+/** A produced window of fixed limits (6.4.3.5); `width` is that of its address fields in bytes. */
+function addressSpace(width: 2 | 4 | 8, type: number, flags: number, first: number, last: number): Aml {
+  const fields = [0, first, last, 0, last - first + 1].map((value) => little(value, width));
+  const general = 0x0c; // minimum and maximum fixed, positive decode, producer
+  return terms(bytes(ADDRESS_SPACE[width]), little(3 + 5 * width, 2), bytes(type, general, flags), ...fields);
+}
+
+export const busNumbers = (first: number, last: number): Aml => addressSpace(2, RESOURCE_BUS, 0, first, last);
+/** Type-specific flags 3: both ISA and non-ISA ranges. */
+export const ioWindow = (first: number, last: number): Aml => addressSpace(2, RESOURCE_IO, 3, first, last);
+/** Read-write memory window, cacheable or not. */
+export const memoryWindow = (first: number, last: number, cacheable: boolean): Aml =>
+  addressSpace(last > 0xffffffff ? 8 : 4, RESOURCE_MEMORY, cacheable ? 3 : 1, first, last);
