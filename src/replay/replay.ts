@@ -1,0 +1,271 @@
+// Sealed replay: a Bus that answers from a trace. No device, firmware or image is there; every request the guest
+// makes is compared with the recorded one in every field, and what devices did to the guest (DMA, lines, interrupts,
+// stop) happens again at the same cycle. Notes (timers, input) have nothing to act on and are skipped.
+//
+// Invariant: the player consumes events strictly in trace order. What follows a request at the request's cycle is its
+// effect and is applied at once; everything else waits for advance().
+
+import type { AccessSize, Bus, GuestMemory, ProcessorLines, RunEnd } from '../cpu/bus.js';
+import { codeToValue, EMPTY, KINDS, type TraceEvent, valueToCode } from '../trace/events.js';
+import type { TraceReader } from '../trace/reader.js';
+import type { Site } from '../trace/sink.js';
+import { type ActualEvent, actualEvent, type Divergence, differingFields, divergence } from './divergence.js';
+import { checkOf } from './record.js';
+
+/** What the player acts on. */
+export interface PlayerSurroundings {
+  readonly lines: ProcessorLines;
+  readonly memory: GuestMemory;
+  readonly site: Site;
+  /** Hash of the whole machine state now, as the recording made it; without it recorded hashes are skipped. */
+  readonly stateHash?: () => Uint8Array;
+  /** A recorded line other than a20 and nmi. */
+  readonly line?: (name: string, level: number, address: number) => void;
+}
+
+/** Ends that the processor reaches by itself; the others are brought about by the player. */
+const OWN_ENDS: readonly string[] = ['triple-fault', 'halted'];
+
+export class PlayerBus implements Bus {
+  readonly #reader: TraceReader;
+  readonly #world: PlayerSurroundings;
+  readonly #events: Generator<TraceEvent>;
+  #head: TraceEvent | undefined;
+  #index = 0;
+  #interruptUp = false;
+  #divergence: Divergence | undefined;
+
+  /** @throws TraceError when the trace has no initial memory or its first chunk cannot be read. */
+  constructor(reader: TraceReader, world: PlayerSurroundings) {
+    this.#reader = reader;
+    this.#world = world;
+    this.#events = reader.events();
+    this.#next();
+  }
+
+  /** The first divergence; undefined as long as the replay agrees. */
+  get divergence(): Divergence | undefined {
+    return this.#divergence;
+  }
+
+  /** Events that agreed so far, notes included. */
+  get position(): number {
+    return this.#index;
+  }
+
+  portRead(port: number, size: AccessSize): number {
+    return this.#request('port-read', port, size)?.value ?? allOnes(size);
+  }
+
+  portWrite(port: number, size: AccessSize, value: number): void {
+    this.#request('port-write', port, size, value);
+  }
+
+  portReadString(port: number, size: AccessSize, count: number): Uint8Array {
+    const length = size * count;
+    const event = this.#request('port-read-string', port, size, 0, 0, undefined, length);
+    return event?.data ?? new Uint8Array(length).fill(0xff);
+  }
+
+  portWriteString(port: number, size: AccessSize, data: Uint8Array): void {
+    this.#request('port-write-string', port, size, 0, 0, data);
+  }
+
+  mmioRead(address: number, size: AccessSize): number {
+    return this.#request('mmio-read', address, size)?.value ?? allOnes(size);
+  }
+
+  mmioWrite(address: number, size: AccessSize, value: number): void {
+    this.#request('mmio-write', address, size, value);
+  }
+
+  msrRead(index: number): bigint {
+    const event = this.#request('msr-read', index, 0);
+    return event ? (BigInt(event.valueHigh) << 32n) | BigInt(event.value) : 0n;
+  }
+
+  msrWrite(index: number, value: bigint): void {
+    this.#request('msr-write', index, 0, Number(value & 0xffff_ffffn), Number(value >> 32n));
+  }
+
+  acknowledge(): number {
+    const expected = this.#head;
+    const vector = expected?.kind === 'interrupt' ? expected.address : 0;
+    this.#compare(actualEvent(this.#world.site, 'interrupt', vector, 0, 0, 0, '', EMPTY));
+    this.#interruptUp = false;
+    this.#world.lines.setIntr(false);
+    return vector;
+  }
+
+  advance(cycle: number): void {
+    for (;;) {
+      const head = this.#head;
+      if (!head || head.cycle > cycle || this.#divergence) return;
+      if (head.kind === 'end') {
+        if (head.cycle < cycle) this.#missed();
+        else if (!OWN_ENDS.includes(head.name)) this.#world.lines.stop(endOf(head));
+        return;
+      }
+      if (head.kind === 'interrupt' && head.cycle === cycle) {
+        this.#interruptUp = true;
+        this.#world.lines.setIntr(true);
+        return;
+      }
+      if (head.kind === 'state-hash') this.#checkState();
+      else if (!this.#effect(head)) {
+        // A request or milestone: the guest is about to make it, or has gone past it.
+        if (head.cycle < cycle) this.#missed();
+        return;
+      }
+    }
+  }
+
+  nextEvent(): number {
+    const head = this.#head;
+    if (!head || this.#divergence) return Number.POSITIVE_INFINITY;
+    switch (head.kind) {
+      case 'interrupt':
+        return this.#interruptUp ? head.cycle + 1 : head.cycle;
+      case 'end':
+        if (head.name === 'halted') return Number.POSITIVE_INFINITY;
+        return OWN_ENDS.includes(head.name) ? head.cycle + 1 : head.cycle;
+      case 'state-hash':
+        return head.cycle;
+      default:
+        // One cycle past a request: by then the guest must have made it.
+        return isEffect(head) ? head.cycle : head.cycle + 1;
+    }
+  }
+
+  /** The processor got somewhere for the first time. */
+  milestone(name: string): void {
+    this.#compare(actualEvent(this.#world.site, 'milestone', 0, 0, 0, 0, name, EMPTY));
+  }
+
+  /**
+   * The run is over: compare how, and the final state.
+   * @returns the divergence, if there is one
+   */
+  finish(end: RunEnd): Divergence | undefined {
+    if (this.#divergence) return this.#divergence;
+    const { site, stateHash } = this.#world;
+    this.#compare(actualEvent(site, 'end', 0, 0, codeToValue(end.code), 0, end.reason, EMPTY));
+    const state = this.#reader.summary?.state;
+    if (!this.#divergence && stateHash && state !== undefined) {
+      const data = stateHash();
+      const expected = Buffer.from(state, 'hex');
+      if (!expected.equals(data)) {
+        const actual = actualEvent(site, 'state-hash', 0, 0, 0, 0, '', data);
+        this.#diverge({ ...actual, index: this.#index, data: expected }, actual);
+      }
+    }
+    return this.#divergence;
+  }
+
+  #request(
+    kind: TraceEvent['kind'],
+    address: number,
+    size: number,
+    value?: number,
+    valueHigh = 0,
+    data?: Uint8Array,
+    length?: number,
+  ): TraceEvent | undefined {
+    const head = this.#head;
+    // What the request does not say is the answer: taken over from the trace, if it is of the length asked for.
+    const answered = head?.kind === kind ? head : undefined;
+    const answer = length !== undefined && answered?.data.length !== length ? new Uint8Array(length) : answered?.data;
+    const actual = actualEvent(
+      this.#world.site,
+      kind,
+      address,
+      size,
+      value ?? answered?.value ?? 0,
+      value === undefined ? (answered?.valueHigh ?? 0) : valueHigh,
+      '',
+      data ?? answer ?? EMPTY,
+    );
+    if (!this.#compare(actual)) return undefined;
+    this.#effectsAt(head!.cycle);
+    return head;
+  }
+
+  /** Compare with the next event and pass it. */
+  #compare(actual: ActualEvent): boolean {
+    if (this.#divergence) return false;
+    const head = this.#head;
+    if (!head || differingFields(head, actual).length > 0) {
+      this.#diverge(head, actual);
+      return false;
+    }
+    this.#next();
+    return true;
+  }
+
+  #effectsAt(cycle: number): void {
+    while (this.#head && this.#head.cycle === cycle && !this.#divergence && this.#effect(this.#head));
+  }
+
+  /** Apply an effect and pass it. @returns false when the event is none. */
+  #effect(event: TraceEvent): boolean {
+    const { lines, memory, line } = this.#world;
+    switch (event.kind) {
+      case 'dma-write':
+        memory.write(event.address, event.data);
+        break;
+      case 'dma-read': {
+        const data = checkOf(memory.read(event.address, event.value));
+        return this.#compare({ ...event, data });
+      }
+      case 'line':
+        if (event.name === 'a20') lines.setA20(event.value !== 0);
+        else if (event.name === 'nmi') lines.pulseNmi();
+        else line?.(event.name, event.value, event.address);
+        break;
+      case 'stop':
+        lines.stop(endOf(event));
+        break;
+      default:
+        return false;
+    }
+    this.#next();
+    return true;
+  }
+
+  #checkState(): void {
+    const { site, stateHash } = this.#world;
+    if (stateHash) this.#compare(actualEvent(site, 'state-hash', 0, 0, 0, 0, '', stateHash()));
+    else this.#next();
+  }
+
+  #missed(): void {
+    this.#diverge(this.#head, undefined);
+  }
+
+  #diverge(expected: TraceEvent | undefined, actual: ActualEvent | undefined): void {
+    this.#divergence = divergence(this.#world.site, this.#index, expected, actual);
+    this.#world.lines.setIntr(false);
+    this.#world.lines.stop({ reason: 'divergence' });
+  }
+
+  #next(): void {
+    if (this.#head) this.#index = this.#head.index + 1;
+    for (;;) {
+      const { value, done } = this.#events.next();
+      this.#head = done ? undefined : value;
+      if (!this.#head || KINDS[this.#head.kind].role !== 'note') return;
+      this.#index = this.#head.index + 1;
+    }
+  }
+}
+
+const isEffect = (event: TraceEvent): boolean => KINDS[event.kind].role === 'effect' || event.kind === 'dma-read';
+
+function endOf(event: TraceEvent): RunEnd {
+  const code = valueToCode(event.value);
+  const reason = event.name as RunEnd['reason'];
+  return code === undefined ? { reason } : { reason, code };
+}
+
+/** What a floating bus reads as. */
+const allOnes = (size: number): number => (size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff);
