@@ -118,7 +118,7 @@ export function assertSurvivesSaveAndLoad(build: () => Bench, interesting: reado
       same(copy.device.save(), original.device.save());
       same(copy.rig.clock.save(), original.rig.clock.save());
     }),
-    { numRuns: 150 },
+    { numRuns: 150, includeErrorInReport: true },
   );
 }
 
