@@ -19,6 +19,11 @@ async function assemble(name: string, directory: string): Promise<Buffer> {
 const check = process.argv.includes('--check');
 const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
 const all = (await readdir(corpus, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+const unknown = asked.find((name) => !all.some((entry) => entry.name === name));
+if (unknown !== undefined) {
+  console.error(`there is no guest named ${unknown} in corpus/`);
+  process.exit(2);
+}
 const names = asked.length > 0 ? asked : all.map((entry) => entry.name).sort();
 const scratch = await mkdtemp(join(tmpdir(), 'vmreplay-corpus-'));
 let differing = 0;

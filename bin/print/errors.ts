@@ -1,0 +1,43 @@
+// Any error as one sentence for people. The library's own errors bring their sentence; what the operating system says
+// about a file is put into words; anything else is a fault of this program and says so.
+
+/** Errors of the library whose message is written for people. */
+const TOLD = new Set(['UserError', 'FetchError', 'ImageError', 'TraceError']);
+
+const SYSTEM: Record<string, string> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of the path is no directory',
+  ENOSPC: 'no space left on the device',
+  EROFS: 'the file system is read-only',
+  EMFILE: 'too many open files',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'too many symbolic links',
+};
+
+/** What commander says about bad usage, as one sentence. */
+export function usageSentence(text: string): string {
+  return text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/^option '(\S+?)(?:,? .*?)?' argument '(.*)' is invalid\. /s, "$1 '$2': ")
+    .replace(/\. Expected (\d+) arguments? but got (\d+)\.$/, ': $1 expected, $2 given')
+    .replace(/\.$/, '');
+}
+
+/** One line; with VMREPLAY_DEBUG set, the stack behind it. */
+export function sentence(error: unknown): string {
+  const stack = process.env.VMREPLAY_DEBUG && error instanceof Error ? `\n${error.stack}` : '';
+  return `${told(error).replaceAll(/\s*\n\s*/g, ' ')}${stack}`;
+}
+
+function told(error: unknown): string {
+  if (!(error instanceof Error)) return `internal error: ${String(error)}`;
+  if (TOLD.has(error.name)) return error.message;
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (code && SYSTEM[code]) return path ? `${path}: ${SYSTEM[code]}` : `a file cannot be used: ${SYSTEM[code]}`;
+  return `internal error: ${error.message} (VMREPLAY_DEBUG=1 shows where)`;
+}

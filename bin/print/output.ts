@@ -1,0 +1,86 @@
+// Where results, progress and errors go: results to stdout, progress to stderr and only on a terminal, errors to
+// stderr as one sentence. Colour only on a terminal and never with NO_COLOR.
+
+import { styleText } from 'node:util';
+
+/** Options every verb has. */
+export interface OutputOptions {
+  quiet?: boolean;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Whether a stream shows colours: a terminal that has them, NO_COLOR unset or empty (no-color.org). */
+export function hasColor(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY === true && !process.env.NO_COLOR && stream.hasColors();
+}
+
+/** Text in a colour, or as it is when stdout shows none. */
+export function colored(style: Style, text: string): string {
+  return hasColor(process.stdout) ? styleText(style, text) : text;
+}
+
+/** A result, one line or several; nothing with --quiet. */
+export function print(options: OutputOptions, text: string): void {
+  if (!options.quiet) process.stdout.write(`${text}\n`);
+}
+
+/** A sentence on stderr; --quiet does not silence what went wrong. */
+export function complain(sentence: string): void {
+  process.stderr.write(`vmreplay: ${sentence}\n`);
+}
+
+const CLEAR_LINE = '\r\x1b[K';
+
+/** A line on stderr that the next one overwrites; only on a terminal. */
+export class Progress {
+  private readonly shown: boolean;
+
+  constructor(options: OutputOptions) {
+    this.shown = process.stderr.isTTY === true && !options.quiet;
+  }
+
+  /** Replace the line. */
+  show(text: string): void {
+    if (this.shown) process.stderr.write(`${CLEAR_LINE}${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+  }
+
+  /** Take the line away, before something else is printed. */
+  clear(): void {
+    if (this.shown) process.stderr.write(CLEAR_LINE);
+  }
+}
+
+const GROUPED = new Intl.NumberFormat('en-US');
+
+/** 12,345,678: the same everywhere, whatever the locale. */
+export function grouped(value: number): string {
+  return GROUPED.format(value);
+}
+
+/** Bytes for people: 512 B, 3.4 KiB, 128 MiB. */
+export function sizeText(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < 4) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || Number.isInteger(value) || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]}`;
+}
+
+/** JSON with what JSON lacks: bigint as a hexadecimal string, bytes as hexadecimal digits. */
+export function json(value: unknown, indent?: number): string {
+  return JSON.stringify(
+    value,
+    (_key, item) => {
+      if (typeof item === 'bigint') return `0x${item.toString(16)}`;
+      if (item instanceof Uint8Array) return Buffer.from(item).toString('hex');
+      // A Buffer has been through its own toJSON by the time it comes here.
+      if (item?.type === 'Buffer' && Array.isArray(item.data)) return Buffer.from(item.data).toString('hex');
+      return item;
+    },
+    indent,
+  );
+}
