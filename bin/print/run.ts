@@ -1,0 +1,28 @@
+// What people read about a run that has ended: how, after how many cycles, how big the trace is.
+
+import type { Divergence, RunResult } from '../../src/index.js';
+import { colored, grouped, sizeText } from './output.js';
+
+/** `poweroff`, `debug-exit 85`. */
+export function endText(end: { reason: string; code?: number | null | undefined }): string {
+  return end.code === undefined || end.code === null ? end.reason : `${end.reason} ${end.code}`;
+}
+
+/** `poweroff after 1,234 cycles, 1,000 instructions, 55 events`. */
+export function runText(result: Pick<RunResult, 'end' | 'cycles' | 'instructions' | 'events' | 'exitCode'>): string {
+  const end = colored(result.exitCode === 0 ? 'green' : 'red', endText(result.end));
+  const counts = `${grouped(result.cycles)} cycles, ${grouped(result.instructions)} instructions`;
+  return `${end} after ${counts}, ${grouped(result.events)} events`;
+}
+
+/** Two lines about a written trace. */
+export function traceText(file: string, result: RunResult): string {
+  return `${runText(result)}\n${file}: ${sizeText(result.bytes)}, root ${result.root}`;
+}
+
+/** Where a replay left the recorded boot. */
+export function divergenceText(divergence: Divergence): string {
+  const { index, cycle, cs, rip, summary } = divergence;
+  const where = `${cs.toString(16).padStart(4, '0')}:${rip.toString(16).padStart(8, '0')}`;
+  return `${colored('red', 'divergence')} at event ${grouped(index)}, cycle ${grouped(cycle)}, ${where}\n  ${summary}`;
+}
