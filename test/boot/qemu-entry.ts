@@ -39,7 +39,13 @@ export function entryRom(entry: EntryState): Uint8Array {
   if (entry.efer) emit(0xb9, ...u32(0xc000_0080), 0x31, 0xd2, 0xb8, ...u32(entry.efer & 0x100), 0x0f, 0x30); // wrmsr LME
   emit(0xb8, ...u32(entry.cr0), 0x0f, 0x22, 0xc0);
   emit(0x0f, 0x01, 0x15, ...u32(ROM_BASE + finalGdtr)); // lgdt [finalGdtr]
-  for (const [name, modrm] of [['es', 0xc0], ['ss', 0xd0], ['ds', 0xd8], ['fs', 0xe0], ['gs', 0xe8]] as const) {
+  for (const [name, modrm] of [
+    ['es', 0xc0],
+    ['ss', 0xd0],
+    ['ds', 0xd8],
+    ['fs', 0xe0],
+    ['gs', 0xe8],
+  ] as const) {
     emit(0x66, 0xb8, ...u16(entry.segments[name].selector), 0x8e, modrm);
   }
   const order = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'] as const;

@@ -29,6 +29,9 @@ export function unpackLzop(data: Uint8Array, limit: number): Uint8Array {
     at += size;
     return value;
   };
+  const skip = (count: number): void => {
+    at += count;
+  };
   const version = take(2);
   take(2);
   if (version >= 0x940) take(2);
@@ -40,10 +43,10 @@ export function unpackLzop(data: Uint8Array, limit: number): Uint8Array {
   take(4);
   take(4);
   if (version >= 0x940) take(4);
-  at += take(1);
-  take(4);
+  skip(take(1)); // the file's name
+  take(4); // the header's checksum
   if (flags & FLAG_EXTRA_FIELD) {
-    at += take(4);
+    skip(take(4));
     take(4);
   }
   for (;;) {

@@ -11,10 +11,11 @@ import { unpackLzma } from './lzma.js';
 import { unpackLzop } from './lzo.js';
 import { unpackXz } from './xz.js';
 
-type Unpacker = (data: Uint8Array, limit: number) => Uint8Array;
+/** `size` is what the result should have; no more is ever allocated for it. */
+type Unpacker = (data: Uint8Array, size: number) => Uint8Array;
 
 const FORMATS: readonly { name: string; magic: readonly number[]; unpack: Unpacker }[] = [
-  { name: 'gzip', magic: [0x1f, 0x8b], unpack: (data, limit) => gunzipSync(data, { maxOutputLength: limit }) },
+  { name: 'gzip', magic: [0x1f, 0x8b], unpack: (data, size) => gunzipSync(data, { maxOutputLength: size }) },
   { name: 'xz', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], unpack: unpackXz },
   { name: 'lz4', magic: [0x02, 0x21, 0x4c, 0x18], unpack: unpackLz4 },
   { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], unpack: unpackZstd },
@@ -58,9 +59,22 @@ export function unpackPayload(payload: Uint8Array, limit: number): Uint8Array {
   return result;
 }
 
-/** The result's buffer is given, so that the library does not size one from the frame's claims. */
-function unpackZstd(data: Uint8Array, limit: number): Uint8Array {
+/** Bytes that no kernel ends with, for telling how far the zstd library wrote. */
+const UNTOUCHED = Uint8Array.of(0x9e, 0x37, 0x79, 0xb9, 0x7f, 0x4a, 0x7c, 0x15);
+
+/**
+ * The result's buffer is given, so that the library does not size one from the frame's claims. Then it does not say
+ * how many bytes it wrote, and drops what does not fit; a mark at the expected end tells of too few.
+ */
+function unpackZstd(data: Uint8Array, size: number): Uint8Array {
   // The densest zstd block is a 4-byte RLE block of 128 KiB: more than that from these bytes is a lie.
-  if (limit > data.length * 32768) throw new DamagedData(`${data.length} bytes of zstd cannot hold ${limit}`);
-  return decompress(data, new Uint8Array(limit));
+  if (size > data.length * 32768) throw new DamagedData(`${data.length} bytes of zstd cannot hold ${size}`);
+  const mark = UNTOUCHED.length;
+  if (size < mark) throw new DamagedData('it is shorter than any kernel');
+  const buffer = new Uint8Array(size);
+  buffer.set(UNTOUCHED, size - mark);
+  const isUntouched = (at: number) => UNTOUCHED.every((byte, index) => buffer[at + index] === byte);
+  decompress(data, buffer);
+  if (isUntouched(size - mark)) throw new DamagedData(`it unpacks to less than ${size} bytes`);
+  return buffer;
 }

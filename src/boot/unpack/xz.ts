@@ -120,51 +120,39 @@ function unpackLzma2(input: Uint8Array, output: Output, dictionarySize: number):
   }
 }
 
+/** Bytes since the only unconverted opcode among the last three; undefined when there are several. */
+const AGE: readonly (number | undefined)[] = [0, 1, 2, undefined, 3];
+
 /**
  * Undo the x86 branch filter in place: the 32-bit operands of CALL (e8) and JMP (e9) whose top byte is 00 or ff
- * were made absolute. The mask remembers opcode bytes among the last three, as the encoder saw them.
+ * were made absolute. The encoder left an opcode byte alone where it might be part of an earlier one's operand;
+ * `history` remembers those of the last three bytes, the newest in bit 0.
  */
 function undoX86(data: Uint8Array): void {
-  const sign = (byte: number) => byte === 0 || byte === 0xff;
-  const allowed = [true, true, true, false, true, false, false, false];
-  const bitNumber = [0, 1, 2, 2, 3, 3, 3, 3];
-  let mask = 0;
-  let previous = -1;
+  const extendsSign = (byte: number) => byte === 0 || byte === 0xff;
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  let history = 0;
   for (let at = 0; at + 5 <= data.length; at++) {
-    if ((data[at]! & 0xfe) !== 0xe8) continue;
-    const distance = at - previous;
-    if (distance > 3) mask = 0;
-    else {
-      mask = (mask << (distance - 1)) & 7;
-      if (mask !== 0) {
-        const byte = data[at + 4 - bitNumber[mask]!]!;
-        if (!allowed[mask] || sign(byte)) {
-          previous = at;
-          mask = ((mask << 1) & 7) | 1;
-          continue;
-        }
-      }
-    }
-    previous = at;
-    if (!sign(data[at + 4]!)) {
-      mask = ((mask << 1) & 7) | 1;
+    if ((data[at]! & 0xfe) !== 0xe8) {
+      history = (history << 1) & 7;
       continue;
     }
-    let source = data[at + 1]! | (data[at + 2]! << 8) | (data[at + 3]! << 16) | (data[at + 4]! << 24);
-    let target: number;
-    for (;;) {
-      target = (source - (at + 5)) | 0;
-      if (mask === 0) break;
-      const shift = bitNumber[mask]! * 8;
-      if (!sign((target >>> (24 - shift)) & 0xff)) break;
-      source = target ^ ((1 << (32 - shift)) - 1);
+    const age = AGE[history];
+    const insideOther = age === undefined || (age > 0 && extendsSign(data[at + 4 - age]!));
+    if (insideOther || !extendsSign(data[at + 4]!)) {
+      history = ((history << 1) | 1) & 7;
+      continue;
     }
-    data[at + 1] = target;
-    data[at + 2] = target >> 8;
-    data[at + 3] = target >> 16;
-    data[at + 4] = target & 0x0100_0000 ? 0xff : 0;
+    const next = at + 5;
+    let relative = view.getInt32(at + 1, true) - next;
+    // After a nearby opcode the encoder also flipped the bits below the byte that would look like a sign again.
+    const flipped = 32 - 8 * age;
+    while (age > 0 && extendsSign((relative >>> (flipped - 8)) & 0xff)) {
+      relative = (relative ^ ((1 << flipped) - 1)) - next;
+    }
+    // 25 bits count: the top byte repeats bit 24.
+    view.setInt32(at + 1, (relative << 7) >> 7, true);
     at += 4;
-    mask = 0;
-    previous = at;
+    history = 0;
   }
 }
