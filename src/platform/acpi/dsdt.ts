@@ -8,6 +8,8 @@ import * as aml from './aml.js';
 export interface DsdtOptions {
   /** First address of the PCI memory window: the end of RAM below 4 GiB. */
   lowMemoryEnd: number;
+  /** End of RAM above 4 GiB, which a second PCI window of 2 GiB follows. Default 4 GiB: no such RAM. */
+  highMemoryEnd?: number;
   /** COM1 exists. Default true. */
   serial?: boolean;
   /** The HPET exists. Default true. */
@@ -17,6 +19,7 @@ export interface DsdtOptions {
 const PCI_SLOTS = 32;
 /** The memory window of the root bridge ends where the I/O APIC begins. */
 const LOW_WINDOW_END = 0xfebfffff;
+const GIB = 0x40000000;
 
 /** The table's definition block, without the header. */
 export function dsdtBody(options: DsdtOptions): aml.Aml {
@@ -33,6 +36,7 @@ export function dsdtBody(options: DsdtOptions): aml.Aml {
 }
 
 function rootBridge(options: DsdtOptions): aml.Aml {
+  const highWindow = Math.ceil((options.highMemoryEnd ?? 4 * GIB) / GIB) * GIB;
   return aml.device(
     'PCI0',
     aml.defineName('_HID', aml.eisaId('PNP0A03')),
@@ -47,6 +51,7 @@ function rootBridge(options: DsdtOptions): aml.Aml {
         aml.ioWindow(0x0d00, 0xffff),
         aml.memoryWindow(0xa0000, 0xbffff, true),
         aml.memoryWindow(options.lowMemoryEnd, LOW_WINDOW_END, false),
+        aml.memoryWindow(highWindow, highWindow + 2 * GIB - 1, true),
       ),
     ),
   );

@@ -8,6 +8,8 @@ import { dsdtBody } from './dsdt.js';
 export interface AcpiOptions {
   /** Bytes of RAM below 4 GiB; the PCI window begins there. */
   lowMemoryEnd: number;
+  /** End of RAM above 4 GiB. Default 4 GiB: there is none. */
+  highMemoryEnd?: number;
   /** Where the PM block is decoded. Default 0x600. */
   pmBase?: number;
   /** The FADT names the SMI command port and the enable values. Default false: SCI_EN is always set. */

@@ -92,6 +92,23 @@ for (const rsdpRevision of [0, 2] as const) {
   });
 }
 
+test("the root bridge's resources are byte for byte those of QEMU 7.2", (t) => {
+  const resources =
+    '880d00020c0000000000ff000000000147' +
+    '01f80cf80c0108880d00010c0300000000f70c0000f80c880d00010c030000000dffff000000f387170000' +
+    '0c030000000000000a00ffff0b000000000000000200871700000c0100000000000000' +
+    '08ffffbffe000000000000c0f68a2b00000c03000000000000000000000001000000ffffff7f' +
+    '01000000000000000000000000000080000000007900';
+  t.true(placed().table('DSDT').toString('hex').includes(resources));
+});
+
+test('the high PCI window follows RAM above 4 GiB', (t) => {
+  const dsdt = placed({ lowMemoryEnd: 0xc0000000, highMemoryEnd: 0x1_4000_0001 }).table('DSDT');
+  const window = dsdt.indexOf('8a2b00000c03', 0, 'hex');
+  t.is(dsdt.readBigUInt64LE(window + 14), 0x1_8000_0000n);
+  t.is(dsdt.readBigUInt64LE(window + 22), 0x1_ffff_ffffn);
+});
+
 test('a place that is not aligned or beyond 4 GiB is refused', (t) => {
   const blobs = buildAcpiTables(OPTIONS);
   t.throws(() => placeAcpiTables(blobs, BASE + 16), { instanceOf: RangeError });
