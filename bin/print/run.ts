@@ -1,7 +1,16 @@
 // What people read about a run that has ended: how, after how many cycles, how big the trace is.
 
-import type { Divergence, RunResult } from '../../src/index.js';
+import type { Divergence } from '../../src/replay/divergence.js';
 import { colored, grouped, sizeText } from './output.js';
+
+/** The part of a run's result that is shown. */
+export interface RunFigures {
+  end: { reason: string; code?: number | undefined };
+  cycles: number;
+  instructions: number;
+  events: number;
+  exitCode: number;
+}
 
 /** `poweroff`, `debug-exit 85`. */
 export function endText(end: { reason: string; code?: number | null | undefined }): string {
@@ -9,14 +18,14 @@ export function endText(end: { reason: string; code?: number | null | undefined 
 }
 
 /** `poweroff after 1,234 cycles, 1,000 instructions, 55 events`. */
-export function runText(result: Pick<RunResult, 'end' | 'cycles' | 'instructions' | 'events' | 'exitCode'>): string {
+export function runText(result: RunFigures): string {
   const end = colored(result.exitCode === 0 ? 'green' : 'red', endText(result.end));
   const counts = `${grouped(result.cycles)} cycles, ${grouped(result.instructions)} instructions`;
   return `${end} after ${counts}, ${grouped(result.events)} events`;
 }
 
 /** Two lines about a written trace. */
-export function traceText(file: string, result: RunResult): string {
+export function traceText(file: string, result: RunFigures & { bytes: number; root: string }): string {
   return `${runText(result)}\n${file}: ${sizeText(result.bytes)}, root ${result.root}`;
 }
 
