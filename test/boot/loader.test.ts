@@ -6,6 +6,7 @@ import type { BootImage } from '../../src/boot/image.js';
 import { type BootRequest, buildBoot } from '../../src/boot/loader.js';
 import { firmwareE820 } from '../../src/platform/e820.js';
 import { bzImage, elfFile, pvhEntryNote, pvhKernel } from './guest-builder.js';
+import { processorTime } from './processor-time.js';
 import { VECTORS } from './unpack/vectors.js';
 
 const MIB = 1 << 20;
@@ -271,16 +272,18 @@ for (const [origin, original] of Object.entries(originals)) {
             else if (size === 2) view.setUint16(at, value & 0xffff, true);
             else view.setUint32(at, value, true);
           }
-          const before = performance.now();
-          try {
-            detectRoutes(bytes);
-            const image = buildBoot({ route, kernel: file(bytes), initrd, memoryMap });
-            for (const one of image.segments) t.true(one.address + one.data.length <= 64 * MIB - 128 * 1024);
-          } catch (error) {
-            if (!(error instanceof ImageError)) throw error;
-            t.regex(error.message, /^[^;]+; [^;]+$/, 'one sentence with a mend');
-          }
-          return performance.now() - before < 100;
+          return (
+            processorTime(100, () => {
+              try {
+                detectRoutes(bytes);
+                const image = buildBoot({ route, kernel: file(bytes), initrd, memoryMap });
+                for (const one of image.segments) t.true(one.address + one.data.length <= 64 * MIB - 128 * 1024);
+              } catch (error) {
+                if (!(error instanceof ImageError)) throw error;
+                t.regex(error.message, /^[^;]+; [^;]+$/, 'one sentence with a mend');
+              }
+            }) <= 100
+          );
         }),
         { numRuns: 500 },
       );

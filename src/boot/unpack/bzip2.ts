@@ -1,8 +1,7 @@
 // bzip2: blocks of run-length coding, Burrows-Wheeler transform, move-to-front and up to six Huffman tables that
 // take turns every 50 symbols. There is no specification but the reference program; the layout here follows its
-// manual and "bzip2: Format Specification" by Joe Tsai. Block and stream checksums are verified by length only:
-// the kernel's size field after the payload is compared by the caller. Left out on purpose: randomised blocks,
-// which bzip2 stopped writing in version 0.9.5.
+// manual and "bzip2: Format Specification" by Joe Tsai. Left out on purpose: the blocks' checksums (the caller
+// compares the size, the ELF parser judges the rest), and randomised blocks, obsolete since version 0.9.5.
 
 import { DamagedData } from './damaged-data.js';
 import { Output } from './output.js';

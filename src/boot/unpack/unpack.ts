@@ -3,13 +3,13 @@
 // size as 32 bits, which is checked: what unpacks to another size is damaged.
 
 import { gunzipSync } from 'node:zlib';
-import { decompress } from 'fzstd';
 import { unpackBzip2 } from './bzip2.js';
 import { DamagedData } from './damaged-data.js';
 import { unpackLz4 } from './lz4.js';
 import { unpackLzma } from './lzma.js';
 import { unpackLzop } from './lzo.js';
 import { unpackXz } from './xz.js';
+import { unpackZstd } from './zstd.js';
 
 /** `size` is what the result should have; no more is ever allocated for it. */
 type Unpacker = (data: Uint8Array, size: number) => Uint8Array;
@@ -52,29 +52,9 @@ export function unpackPayload(payload: Uint8Array, limit: number): Uint8Array {
   try {
     result = format.unpack(data, size);
   } catch (error) {
-    // zlib and the zstd library throw errors of their own.
+    // zlib throws errors of its own.
     throw error instanceof DamagedData ? error : new DamagedData(`${format.name} says ${(error as Error).message}`);
   }
   if (result.length !== size) throw new DamagedData(`it unpacks to ${result.length} bytes instead of ${size}`);
   return result;
-}
-
-/** Bytes that no kernel ends with, for telling how far the zstd library wrote. */
-const UNTOUCHED = Uint8Array.of(0x9e, 0x37, 0x79, 0xb9, 0x7f, 0x4a, 0x7c, 0x15);
-
-/**
- * The result's buffer is given, so that the library does not size one from the frame's claims. Then it does not say
- * how many bytes it wrote, and drops what does not fit; a mark at the expected end tells of too few.
- */
-function unpackZstd(data: Uint8Array, size: number): Uint8Array {
-  // The densest zstd block is a 4-byte RLE block of 128 KiB: more than that from these bytes is a lie.
-  if (size > data.length * 32768) throw new DamagedData(`${data.length} bytes of zstd cannot hold ${size}`);
-  const mark = UNTOUCHED.length;
-  if (size < mark) throw new DamagedData('it is shorter than any kernel');
-  const buffer = new Uint8Array(size);
-  buffer.set(UNTOUCHED, size - mark);
-  const isUntouched = (at: number) => UNTOUCHED.every((byte, index) => buffer[at + index] === byte);
-  decompress(data, buffer);
-  if (isUntouched(size - mark)) throw new DamagedData(`it unpacks to less than ${size} bytes`);
-  return buffer;
 }
