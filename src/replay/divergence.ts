@@ -1,7 +1,8 @@
 // The first point where a replay is not what was recorded. A divergence is a result, never an exception: the run is
 // stopped, and the report says which event was expected, what the guest did instead, and which fields differ.
 
-import { KINDS, type TraceEvent } from '../trace/events.js';
+import { eventText, hex } from '../trace/event-text.js';
+import type { TraceEvent } from '../trace/events.js';
 import type { Site } from '../trace/sink.js';
 
 /** What the guest (or, in live replay, a device) did; fields as in TraceEvent. */
@@ -79,46 +80,6 @@ export const siteRip = (site: Site): bigint => (BigInt(site.ripHigh) << 32n) | B
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0;
 }
-
-/** An event in a few words: `port-read 0x3fd.1 = 0x60`. */
-export function eventText(event: ActualEvent): string {
-  const row = KINDS[event.kind];
-  let words: string = event.kind;
-  if (row.name) words += ` ${event.name}`;
-  if (row.address === 'vector') words += ` ${hex(event.address)}`;
-  else if (row.address !== 'none' && !(event.kind === 'line' && event.address === 0)) words += ` ${hex(event.address)}`;
-  if (row.size) words += `.${event.size}`;
-  words += valueText(event);
-  if (row.data !== 'none') words += ` ${dataText(event.data)}`;
-  return words;
-}
-
-function valueText(event: ActualEvent): string {
-  switch (KINDS[event.kind].value) {
-    case 'none':
-      return '';
-    case 'u64':
-      return ` = ${hex((BigInt(event.valueHigh) << 32n) | BigInt(event.value))}`;
-    case 'nanoseconds':
-      return event.value === Number.MAX_SAFE_INTEGER ? ' never' : ` at ${event.value} ns`;
-    case 'code':
-      return event.value === 0 ? '' : ` code ${event.value - 1}`;
-    case 'length':
-      return ` ${event.value} bytes`;
-    case 'level':
-      return ` = ${event.value}`;
-    default:
-      return ` = ${hex(event.value)}`;
-  }
-}
-
-/** Bytes as hex, shortened past 16. */
-export function dataText(data: Uint8Array): string {
-  const shown = Buffer.from(data.subarray(0, 16)).toString('hex');
-  return data.length > 16 ? `${shown}… (${data.length} bytes)` : shown;
-}
-
-export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 function summarise(
   expected: ActualEvent | undefined,

@@ -15,6 +15,8 @@ export interface ImageRecord {
   readonly sha256: string;
   /** Bytes. */
   readonly size: number;
+  /** Guest physical address where the image lies whole and unchanged at entry; absent for what is unpacked or relocated. */
+  readonly address?: number;
 }
 
 /** Everything that decides what the guest will do, and what a sealed replay needs to start. Part of the content. */
@@ -77,7 +79,9 @@ export function encodeHeader(header: TraceHeader): Buffer {
     commandLine: header.commandLine,
     cpu: header.cpu,
     entry: header.entry,
-    images: header.images.map(({ role, sha256, size }) => ({ role, sha256, size })),
+    images: header.images.map(({ role, sha256, size, address }) =>
+      address === undefined ? { role, sha256, size } : { address, role, sha256, size },
+    ),
     machine: header.machine,
     memory: header.memory,
     options: header.options,
@@ -106,8 +110,12 @@ export function decodeHeader(bytes: Uint8Array): TraceHeader {
     commandLine: text(map.commandLine, 'commandLine'),
     images: list(map.images, 'images').map((item) => {
       const image = record(item, 'an image');
-      const sha256 = text(image.sha256, 'sha256');
-      return { role: text(image.role, 'role'), sha256, size: integer(image.size, Number.MAX_SAFE_INTEGER, 'size') };
+      const known = {
+        role: text(image.role, 'role'),
+        sha256: text(image.sha256, 'sha256'),
+        size: integer(image.size, Number.MAX_SAFE_INTEGER, 'size'),
+      };
+      return image.address === undefined ? known : { ...known, address: integer(image.address, 2 ** 52, 'address') };
     }),
     rom: list(map.rom, 'rom').map((item) => {
       const [address, size] = list(item, 'rom');

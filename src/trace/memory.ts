@@ -67,35 +67,35 @@ function encodeSpan(address: number, bytes: Uint8Array, observed: ObservedMemory
   return encodeCanonical({ address, data: data.subarray(0, used), length: bytes.length, runs: runs.bytes() });
 }
 
-/**
- * Put a MEMO payload where it belongs.
- * @param place called with ascending addresses; the data is a view
- * @throws Error when the payload breaks the format
- */
-export function decodeMemory(payload: Uint8Array, place: (address: number, data: Uint8Array) => void): void {
+/** A run of known bytes of the initial memory. */
+export interface MemoryPiece {
+  readonly address: number;
+  /** A view. */
+  readonly data: Uint8Array;
+}
+
+/** The pieces of a MEMO payload, by ascending address. @throws Error when the payload breaks the format. */
+export function decodeMemory(payload: Uint8Array): MemoryPiece[] {
   const map = record(decodeCanonical(payload), 'a memory chunk');
   const address = integer(map.address, 2 ** 52, 'address');
   const length = integer(map.length, MEMORY_SPAN, 'length');
   const data = binary(map.data, 'data');
   const runs = new VarintReader(binary(map.runs, 'runs'));
   const end = address + length;
+  const pieces: MemoryPiece[] = [];
   let line = Math.floor(address / LINE_SIZE);
   let used = 0;
   for (let taking = false; !runs.done; taking = !taking) {
-    const count = runs.read();
     const from = Math.max(line * LINE_SIZE, address);
-    const to = Math.min((line + count) * LINE_SIZE, end);
-    line += count;
-    if (to < from) {
-      if (count === 0) continue;
-      throw new Error('a run of memory lines is out of range');
-    }
+    line += runs.read();
+    const to = Math.min(line * LINE_SIZE, end);
     if (!taking) continue;
-    if (used + to - from > data.length) throw new Error('memory data ends early');
-    place(from, data.subarray(used, used + to - from));
+    if (to <= from || used + to - from > data.length) throw new Error('a run of memory lines is out of range');
+    pieces.push({ address: from, data: data.subarray(used, used + to - from) });
     used += to - from;
   }
   if (used !== data.length) throw new Error('memory data is longer than its runs');
+  return pieces;
 }
 
 function isZero(bytes: Uint8Array, from: number, to: number): boolean {

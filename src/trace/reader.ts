@@ -32,7 +32,7 @@ import {
   type TraceNotes,
   type TraceSummary,
 } from './header.js';
-import { decodeMemory } from './memory.js';
+import { decodeMemory, type MemoryPiece } from './memory.js';
 import type { SiteCode } from './sink.js';
 import { SymbolTable } from './symbols.js';
 
@@ -132,10 +132,10 @@ export class TraceReader {
     return this.complete;
   }
 
-  /** Initial memory, in pieces of at most a few megabytes; what no piece covers is zero. */
-  readMemory(place: (address: number, data: Uint8Array) => void): void {
+  /** Initial memory as far as the guest saw it, by ascending address; what no piece covers is zero. */
+  *memory(): Generator<MemoryPiece> {
     for (const chunk of this.chunks) {
-      if (chunk.type === 'MEMO') this.#decode(chunk, (raw) => decodeMemory(raw, place));
+      if (chunk.type === 'MEMO') yield* this.#decode(chunk, decodeMemory);
     }
   }
 

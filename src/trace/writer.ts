@@ -43,7 +43,7 @@ export interface TraceEnd {
   readonly instructions: number;
   /** Hash of the final machine state, 32 bytes. */
   readonly state: Uint8Array;
-  /** Memory as it was at cycle 0, and which lines of it the guest saw; all when absent. */
+  /** Memory as it was at cycle 0, in regions that do not overlap; and which lines the guest saw, all when absent. */
   readonly memory: Iterable<MemoryRegion>;
   readonly observed?: ObservedMemory | undefined;
   /** Symbols of the kernel, for reports; outside the content. */
@@ -123,7 +123,7 @@ export class TraceWriter implements EventSink {
   finish(end: TraceEnd): string {
     this.event(KINDS.end.id, 0, 0, codeToValue(end.code), 0, end.reason, EMPTY);
     this.#flush();
-    for (const region of end.memory) {
+    for (const region of [...end.memory].sort((a, b) => a.address - b.address)) {
       for (const payload of encodeMemory(region, end.observed ?? ALL_OBSERVED)) this.#chunk('MEMO', payload);
     }
     if (end.symbols) this.#chunk('SYMS', end.symbols.encode());

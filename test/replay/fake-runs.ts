@@ -62,7 +62,7 @@ export function recordFake(
 export function replayFake(path: string, program: readonly Op[]): Live & { divergence: Divergence | undefined } {
   const reader = TraceReader.open(path);
   const memory = new FakeMemory();
-  reader.readMemory((address, data) => memory.write(address, data));
+  for (const { address, data } of reader.memory()) memory.write(address, data);
   const cpu = new FakeCpu(program, memory);
   const player = new PlayerBus(reader, { lines: cpu, memory, site: cpu, stateHash: () => hashOf(cpu) });
   cpu.bus = player;

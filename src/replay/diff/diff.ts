@@ -1,0 +1,172 @@
+// Compares two traces: what was booted, the first event that differs and what it means, and a summary of the rest.
+// Both are read as streams; memory does not grow with their length.
+
+import { type EventView, eventView } from '../../trace/event-view.js';
+import type { TraceReader } from '../../trace/reader.js';
+import { differingFields, type EventField } from '../divergence.js';
+import { alignRest, type Remainder } from './align.js';
+import { type Disassembly, disassemble } from './disassemble.js';
+import { EventStream, type Filter, type MeantEvent } from './event-stream.js';
+import { diffHeaders, diffMemory, type HeaderDifference, type MemoryDifference } from './headers.js';
+
+export interface DiffOptions extends Filter {
+  /** Events shown before and after the divergence; 5 when absent. */
+  readonly context?: number | undefined;
+}
+
+/** An instruction that made an event. */
+export interface DiffSite {
+  /** cs:rip as hexadecimal text. */
+  readonly at: string;
+  readonly instruction?: Disassembly;
+  /** Symbol and offset, where the trace has symbols. */
+  readonly symbol?: string;
+}
+
+/** The first event that differs; a side is null when its trace has ended. */
+export interface FirstDifference {
+  readonly a: EventView | null;
+  readonly b: EventView | null;
+  readonly siteA: DiffSite | null;
+  readonly siteB: DiffSite | null;
+  readonly fields: readonly EventField[];
+  /** Structure field or byte in which the data of the two differ first. */
+  readonly detail?: string;
+  readonly before: readonly EventView[];
+  readonly afterA: readonly EventView[];
+  readonly afterB: readonly EventView[];
+}
+
+/** A periodic state hash that differed before any event did. */
+export interface StateDifference {
+  readonly index: number;
+  /** The machine states agreed at this cycle (0: at entry) … */
+  readonly agreedAt: number;
+  /** … and no longer at this one. */
+  readonly differAt: number;
+}
+
+export interface DiffReport {
+  readonly same: boolean;
+  readonly header: readonly HeaderDifference[];
+  readonly memory: MemoryDifference | null;
+  readonly state: StateDifference | null;
+  readonly first: FirstDifference | null;
+  /** Events that were compared before the first difference. */
+  readonly agreed: number;
+  readonly rest: Remainder | null;
+  /** One sentence for each recording that was cut off. */
+  readonly notes: readonly string[];
+}
+
+const DEFAULT_CONTEXT = 5;
+
+/** @throws TraceError when a trace turns out to be unreadable on the way. */
+export function diffTraces(a: TraceReader, b: TraceReader, options: DiffOptions = {}): DiffReport {
+  const context = options.context ?? DEFAULT_CONTEXT;
+  const header = diffHeaders(a.header, b.header);
+  const left = new EventStream(a, options, context);
+  const right = new EventStream(b, options, context);
+  let agreed = 0;
+  let agreedAt = 0;
+  let state: StateDifference | null = null;
+  let first: FirstDifference | null = null;
+  for (;;) {
+    const x = left.peek();
+    const y = right.peek();
+    if (!x && !y) break;
+    const fields = x && y ? differingFields(x.event, y.event) : [];
+    if (
+      x &&
+      y &&
+      x.event.kind === 'state-hash' &&
+      fields.length <= 1 &&
+      (fields.length === 0 || fields[0] === 'data')
+    ) {
+      if (fields.length === 0) agreedAt = x.event.cycle;
+      else state ??= { index: x.event.index, agreedAt, differAt: x.event.cycle };
+    } else if (!x || !y || fields.length > 0) {
+      first = firstDifference(a, b, left, right, fields, context);
+      break;
+    }
+    agreed++;
+    left.pass();
+    right.pass();
+  }
+  const rest = first ? alignRest(left, right) : null;
+  const memory = header.length > 0 || first || state ? (diffMemory(a, b) ?? null) : null;
+  const notes = [a, b].filter(({ damage }) => damage !== undefined).map(({ path, damage }) => `${path}: ${damage}`);
+  const same = header.length === 0 && !first && !state && finalStatesAgree(a, b);
+  return { same, header, memory, state, first, agreed, rest, notes };
+}
+
+function finalStatesAgree(a: TraceReader, b: TraceReader): boolean {
+  return a.summary?.state === b.summary?.state && a.complete === b.complete;
+}
+
+function firstDifference(
+  a: TraceReader,
+  b: TraceReader,
+  left: EventStream,
+  right: EventStream,
+  fields: EventField[],
+  context: number,
+): FirstDifference {
+  const x = left.peek();
+  const y = right.peek();
+  const detail = x && y ? dataDetail(x, y) : undefined;
+  return {
+    a: x ? view(x) : null,
+    b: y ? view(y) : null,
+    siteA: x ? siteOf(a, x) : null,
+    siteB: y ? siteOf(b, y) : null,
+    fields,
+    ...(detail === undefined ? {} : { detail }),
+    before: left.before().map(view),
+    afterA: following(left, context),
+    afterB: following(right, context),
+  };
+}
+
+const view = ({ event, meaning }: MeantEvent): EventView => eventView(event, meaning);
+
+function following(stream: EventStream, count: number): EventView[] {
+  const views: EventView[] = [];
+  for (let i = 1; i <= count; i++) {
+    const meant = stream.peek(i);
+    if (meant) views.push(view(meant));
+  }
+  return views;
+}
+
+function siteOf(reader: TraceReader, { event }: MeantEvent): DiffSite {
+  const code = reader.code(event.cs, event.rip);
+  const symbol = reader.symbols?.lookup(event.rip);
+  return {
+    at: `0x${event.cs.toString(16)}:0x${event.rip.toString(16)}`,
+    ...(code ? { instruction: disassemble(code, event.rip) } : {}),
+    ...(symbol ? { symbol: `${symbol.name}+0x${symbol.offset.toString(16)}` } : {}),
+  };
+}
+
+/** Where the bytes of two events differ, by the structure they belong to. */
+function dataDetail(x: MeantEvent, y: MeantEvent): string | undefined {
+  const [p, q] = [dataOf(x), dataOf(y)];
+  const length = Math.min(p.length, q.length);
+  let at = 0;
+  while (at < length && p[at] === q[at]) at++;
+  if (at === p.length && at === q.length) return undefined;
+  if (at === length) return `${p.length} bytes in A, ${q.length} in B, equal as far as both go`;
+  const byte = (value: number) => `0x${value.toString(16).padStart(2, '0')}`;
+  const where = `byte ${at} is ${byte(p[at]!)} in A, ${byte(q[at]!)} in B`;
+  const fieldA = x.meaning.fieldAt?.(at);
+  const fieldB = y.meaning.fieldAt?.(at);
+  if (fieldA === undefined && fieldB === undefined) return x.event.data.length > 0 ? where : undefined;
+  return `${where}; ${fieldA === fieldB ? fieldA : `A: ${fieldA}; B: ${fieldB}`}`;
+}
+
+/** The bytes that an event carried: its data, or its value. */
+function dataOf({ event, meaning }: MeantEvent): Uint8Array {
+  if (event.data.length > 0 || !meaning.fieldAt) return event.data;
+  return Uint8Array.from({ length: event.size }, (_, i) => event.value >>> (8 * i));
+}
