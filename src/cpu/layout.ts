@@ -118,6 +118,9 @@ export const MSR_XSS = 0x638;
 /** Further plain MSRs (msr.ts gives each slot its name), to 0x780. */
 export const MSR_EXTRA = 0x640;
 
+/** The four PDPTEs of PAE paging, loaded when CR3 is written (SDM vol. 3A, 4.4.1); u64 each. */
+export const PDPTES = 0x7d0;
+
 // Derived, for the fast paths.
 /** i64 AND mask of effective addresses in the current mode: all ones in 64-bit mode, else 0xffffffff. */
 export const ADDRESS_MASK = 0x780;
@@ -127,9 +130,7 @@ export const STACK_MASK = 0x788;
 export const STACK_CHECKED = 0x790;
 /** u32 address of the data TLB for the current privilege: user, supervisor, or supervisor with SMAP lifted. */
 export const DATA_TLB = 0x794;
-/** u32 address of the code TLB for the current privilege (user or supervisor). */
-export const CODE_TLB = 0x798;
-/** u32 code key: which decoding of a page is valid now (operand size, stack size, flatness). */
+/** u32 below 0xffe: which decoding of a page is valid now (mode, flatness, CS base and limit where not flat) and, in bit 0, CPL = 3. */
 export const CODE_KEY = 0x79c;
 /** i64 AND mask of linear addresses: 0xffffffff outside long mode, all ones in 64-bit mode. */
 export const LINEAR_MASK = 0x7a0;
@@ -139,6 +140,8 @@ export const IP_MASK = 0x7a8;
 export const FAULT_VECTOR = 0x7b0;
 export const FAULT_ERROR = 0x7b4;
 export const FAULT_ADDRESS = 0x7b8;
+/** f64: the cycle of the boundary that the interrupt shadow covers; SHADOW means nothing at any other cycle. */
+export const SHADOW_CYCLE = 0x7c0;
 
 /** x87: physical registers R0…R7, 16 bytes each: 64-bit significand at +0, sign and exponent (u16) at +8. ST(i) is R[(TOP + i) & 7]. */
 export const FPU_REGS = 0x800;
@@ -166,7 +169,7 @@ export const STEP_UOPS = 0xa80;
 /** End of the architectural state that is saved and hashed. Fields past SCRATCH are working storage. */
 export const STATE_END = 0x1000;
 
-/** Data TLBs: three (user, supervisor, supervisor with user pages allowed), 32-byte entries. */
+/** Data TLBs: user, supervisor, supervisor with user pages allowed, and one that is never filled (every access is checked in TypeScript); 32-byte entries. */
 export const TLB_ENTRIES = 2048;
 export const TLB_ENTRY_SIZE = 32;
 /** u64 linear page that may be read / written through the entry; a value that is not page-aligned never matches. */
@@ -181,24 +184,44 @@ export const DATA_TLB_USER = 0x1_0000;
 export const DATA_TLB_SIZE = TLB_ENTRIES * TLB_ENTRY_SIZE;
 export const DATA_TLB_SUPERVISOR = DATA_TLB_USER + DATA_TLB_SIZE;
 export const DATA_TLB_OPEN = DATA_TLB_SUPERVISOR + DATA_TLB_SIZE;
+export const DATA_TLB_NONE = DATA_TLB_OPEN + DATA_TLB_SIZE;
 
-/** Code TLBs: two (user, supervisor); 32-byte entries: u64 linear page, u32 address of the page's offset map, u32 physical page, u32 flags (1 = global). */
+/** Code TLB, 32-byte entries: u64 linear page | CODE_KEY, u32 address of the page's offset map, u32 physical page, u32 flags (1 = global). */
 export const CODE_TLB_ENTRIES = 1024;
 export const CODE_TLB_ENTRY_SIZE = 32;
 export const CTLB_TAG = 0;
 export const CTLB_MAP = 8;
 export const CTLB_PAGE = 12;
 export const CTLB_FLAGS = 16;
-export const CODE_TLB_USER = DATA_TLB_OPEN + DATA_TLB_SIZE;
-export const CODE_TLB_SUPERVISOR = CODE_TLB_USER + CODE_TLB_ENTRIES * CODE_TLB_ENTRY_SIZE;
-export const TLBS_END = CODE_TLB_SUPERVISOR + CODE_TLB_ENTRIES * CODE_TLB_ENTRY_SIZE;
+export const CODE_TLB = DATA_TLB_NONE + DATA_TLB_SIZE;
+export const TLBS_END = CODE_TLB + CODE_TLB_ENTRIES * CODE_TLB_ENTRY_SIZE;
 
 /** Offset maps of decoded code pages: 4096 u32 addresses of blocks (0 = none), one for each page and code key. */
 export const MAPS = 0x10_0000;
 export const MAP_SIZE = 4096 * 4;
-export const MAP_COUNT = 2048;
-/** Micro-op records, allocated upwards; when full, all decoded code is dropped. */
+export const MAP_COUNT = 4096;
+/**
+ * Decoded code, allocated upwards in blocks; when full, all of it is dropped. A block is a 16-byte header, then one
+ * 16-byte micro-op record for each instruction. The header: u32 cost in cycles, u32 instructions, u32 offset in the
+ * page of the first one, u32 address of the map entry. A record: see the UOP_* offsets.
+ */
 export const UOPS = MAPS + MAP_SIZE * MAP_COUNT;
-export const UOPS_SIZE = 0x400_0000;
+export const UOPS_SIZE = 0x300_0000;
 /** Guest RAM, then ROM images, start here. */
 export const GUEST = UOPS + UOPS_SIZE;
+
+/** Fields of a micro-op record (16 bytes). */
+export const UOP_SIZE = 16;
+/** u16 handler number. */
+export const UOP_HANDLER = 0;
+/** u16: bits 0–11 offset of the instruction in its page, bits 12–15 its length. */
+export const UOP_WHERE = 2;
+/** u8 each: register operand, base or r/m register, index register: byte offsets from REGS (GPR), XMM or FPU_REGS (vector). */
+export const UOP_REG = 4;
+export const UOP_BASE = 5;
+export const UOP_INDEX = 6;
+/** u8: bits 0–1 scale, 2–4 segment, 5–6 address size (0: 16, 1: 32, 2: 64), 7 = the address needs the segmented path. */
+export const UOP_ADDRESS = 7;
+/** i32 displacement (or link to the taken block), i32 immediate (or the two together: 64 bits). */
+export const UOP_DISP = 8;
+export const UOP_IMM = 12;

@@ -1,0 +1,55 @@
+// What TypeScript semantics may ask of the processor: the interface that system/*.ts is written against and that
+// cpu.ts implements. Kept apart so that a semantic function neither knows the interpreter nor its tiers.
+
+import type { Bus, TimingModel } from './bus.js';
+import type { CpuModel } from './cpuid.js';
+import type { CpuState } from './state.js';
+
+/** Who makes a memory access: the program at its current CPL, or the processor itself (descriptor tables, TSS: supervisor always). */
+export type Privilege = 'current' | 'system' | 'user';
+
+/**
+ * Linear memory as TypeScript semantics use it. Every access translates, checks rights, sets accessed and dirty
+ * bits, may cross a page, reaches MMIO through the bus, and throws Fault(#PF) (vector 14 with error code and address).
+ * Linear addresses are taken modulo 2^64 in long mode and 2^32 otherwise. Writes to several bytes check all pages first.
+ */
+export interface LinearMemory {
+  read8(linear: bigint, privilege?: Privilege): number;
+  read16(linear: bigint, privilege?: Privilege): number;
+  read32(linear: bigint, privilege?: Privilege): number;
+  read64(linear: bigint, privilege?: Privilege): bigint;
+  write8(linear: bigint, value: number, privilege?: Privilege): void;
+  write16(linear: bigint, value: number, privilege?: Privilege): void;
+  write32(linear: bigint, value: number, privilege?: Privilege): void;
+  write64(linear: bigint, value: bigint, privilege?: Privilege): void;
+  readBytes(linear: bigint, length: number, privilege?: Privilege): Uint8Array;
+  writeBytes(linear: bigint, data: Uint8Array, privilege?: Privilege): void;
+  /** Check that `length` bytes (< 4 KiB) can be written (or read) without doing it; throws the fault that the access would raise. */
+  probe(linear: bigint, length: number, write: boolean, privilege?: Privilege): void;
+}
+
+export interface CpuCore {
+  readonly state: CpuState;
+  readonly memory: LinearMemory;
+  readonly bus: Bus;
+  readonly model: CpuModel;
+  readonly timing: TimingModel;
+  /** Cycle of the start of the current instruction. */
+  readonly cycle: number;
+  /** Address (IP, not linear) of the current instruction, and of the one after it. */
+  readonly instructionIp: bigint;
+  readonly nextIp: bigint;
+  /** Recompute MODE, masks, TLB choice, code key, stepping needs after CR0, CR4, EFER, EFLAGS.VM/AC/TF, CS, SS, DS, ES, CPL, DR7 or XCR0 changed. */
+  modeChanged(): void;
+  /** Drop cached translations: all, all but global, or those of one linear page. */
+  flushTlb(keepGlobal: boolean): void;
+  flushPage(linear: bigint): void;
+  /** Enter HLT (wakes on interrupt) or shutdown. */
+  halt(): void;
+  /** No further progress possible: double fault while delivering one. Resets the machine or ends the run. */
+  tripleFault(): void;
+  /** Inhibit interrupts for one instruction: 1 after STI, 2 after MOV SS / POP SS. */
+  setShadow(kind: 1 | 2): void;
+  /** Tell the listener that the processor reached something (paging on, long mode, first user-mode instruction). */
+  milestone(name: string): void;
+}

@@ -1,0 +1,251 @@
+// Builds tier 0 as one WebAssembly module: `run()` dispatches micro-op records through a br_table whose cases are
+// the hot variants, and calls all other variants through a table. Nothing is written by hand for an instruction:
+// every case is its row's body emitted against InterpreterContext.
+//
+// Block entry charges the block's whole cost; when the budget does not cover it, nothing is charged and TypeScript
+// executes instructions alone until the event is due. So events land on the same instruction in every tier.
+
+import * as L from '../layout.js';
+import { ABORT_FAULT, type SystemOperation, type Variant } from '../semantics/context.js';
+import { type Expr, I32, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
+import type { FunctionBuilder, Label } from '../wasm/function.js';
+import { type FunctionHandle, ModuleBuilder } from '../wasm/module.js';
+import { InterpreterContext, type SharedFunctions } from './context.js';
+import { EXIT_ABORT, EXIT_BUDGET, EXIT_MISS, EXIT_REQUESTED, EXIT_STEPPED } from './exits.js';
+import { defineMemoryFunctions, defineSegmentFunctions } from './memory.js';
+import {
+  endsBlock,
+  HANDLER_CROSS,
+  HANDLER_NEXT,
+  HANDLER_STEP_END,
+  HANDLER_UD,
+  SPECIAL_HANDLERS,
+  type VariantTable,
+} from './variants.js';
+
+/** What the module imports besides the memory, and the TypeScript operations it calls by import name. */
+export interface InterpreterModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly operations: ReadonlyMap<string, SystemOperation>;
+}
+
+export function buildInterpreter(table: VariantTable): InterpreterModule {
+  const m = new ModuleBuilder();
+  const operations = new Map<string, SystemOperation>();
+  const slowRead = m.importFunction('slow', 'read', [I32, I32, I32, I32]);
+  const slowWrite = m.importFunction('slow', 'write', [I32, I32, I32, I32]);
+  const slowModify = m.importFunction('slow', 'modify', [I32, I32, I32, I32], I32);
+  const slowCommit = m.importFunction('slow', 'commit', []);
+  const segmentFault = m.importFunction('slow', 'segmentFault', [I32, I32]);
+  const imported = new Map<SystemOperation, [string, FunctionHandle]>();
+  const shared: SharedFunctions = {
+    ...defineMemoryFunctions(m, { slowRead, slowWrite, slowModify }),
+    ...defineSegmentFunctions(m, segmentFault),
+    slowRead,
+    slowWrite,
+    slowModify,
+    slowCommit,
+    system(operation: SystemOperation, params: readonly Type[], result?: Type): FunctionHandle {
+      const key = `${params.join(',')}:${result ?? ''}`;
+      const known = imported.get(operation);
+      if (known !== undefined) {
+        if (known[0] !== key) throw new Error(`system operation ${operation.name} used with two signatures`);
+        return known[1];
+      }
+      const name = `${operation.name}#${operations.size}`;
+      operations.set(name, operation);
+      const handle = m.importFunction('system', name, params, result);
+      imported.set(operation, [key, handle]);
+      return handle;
+    },
+  };
+
+  const outlined: FunctionHandle[] = [];
+  for (const variant of table.variants.slice(table.hotCount)) {
+    const h = m.declare([I32], I32);
+    m.define(h, (f) => emitOutlined(f, variant, shared));
+    outlined.push(h);
+  }
+  m.table(outlined);
+
+  const run = m.declare([I32]);
+  const outlinedType = m.typeIndex([I32], I32);
+  m.define(run, (f) => emitRun(f, table, shared, outlinedType));
+  m.export('run', run);
+  return { bytes: m.encode(L.GUEST >>> 16), operations };
+}
+
+function emitOutlined(f: FunctionBuilder, variant: Variant, shared: SharedFunctions): void {
+  const c = new InterpreterContext(f, variant, f.param(0), shared);
+  if (endsBlock(variant)) f.store64(L.RIP, c.nextIp());
+  variant.row.body(c);
+  i32.const(endsBlock(variant) ? 1 : 0).write(f.body);
+}
+
+/** `run(startUop)`: 0 = begin at RIP; else execute the record at that address (and what follows it). */
+function emitRun(f: FunctionBuilder, table: VariantTable, shared: SharedFunctions, outlinedType: number): void {
+  const uop = f.local(I32);
+  const code = f.local(I32);
+  const exit = (reason: number) => {
+    f.store32(L.EXIT_REASON, i32.const(reason));
+    f.return();
+  };
+  f.set(uop, f.param(0));
+  f.block((abort) => {
+    f.loop((lookup) => {
+      f.block((dispatching) => {
+        f.brIf(dispatching, uop);
+        f.if(i32.load(L.EXIT_REQUEST), () => exit(EXIT_REQUESTED));
+        f.if(i32.load(L.LINK_PATCH), () => exit(EXIT_MISS));
+        f.scope(() => emitLookup(f, uop, exit));
+      });
+      f.loop((enter) => {
+        // A block header is recognised by its address: records handed in by TypeScript start below UOPS.
+        f.if(i32.geU(uop, L.UOPS), () => f.scope(() => emitEnter(f, uop, exit)));
+        f.loop((dispatch) => {
+          emitDispatch(f, table, shared, { uop, code, outlinedType, abort, lookup, enter, dispatch, exit });
+        });
+      });
+    });
+  });
+  f.store32(L.ABORT_UOP, uop);
+  exit(EXIT_ABORT);
+}
+
+/** Find the block at RIP through the code TLB. */
+function emitLookup(f: FunctionBuilder, uop: LocalGet, exit: (reason: number) => void): void {
+  const rip = f.let(i64.load(L.RIP));
+  const csBase = i64.load(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE);
+  const linear = f.let(i64.and(i64.add(rip, csBase), i64.load(L.LINEAR_MASK)));
+  const index = i32.and(i32.shrU(i32.wrap(linear), 12 - 5), (L.CODE_TLB_ENTRIES - 1) * L.CODE_TLB_ENTRY_SIZE);
+  const entry = f.let(index);
+  const tag = i64.or(i64.and(linear, ~0xfffn), i64.load32U(L.CODE_KEY));
+  f.if(i64.ne(i64.load(entry, L.CODE_TLB + L.CTLB_TAG), tag), () => exit(EXIT_MISS));
+  const offset = f.let(i32.and(i32.wrap(linear), 0xfff));
+  f.store64(L.PAGE_IP, i64.sub(rip, i64.extendU(offset)));
+  f.set(uop, i32.load(i32.add(i32.load(entry, L.CODE_TLB + L.CTLB_MAP), i32.shl(offset, 2))));
+  f.if(i32.eqz(uop), () => exit(EXIT_MISS));
+}
+
+/** `uop` is a block header: charge the block or leave. */
+function emitEnter(f: FunctionBuilder, uop: LocalGet, exit: (reason: number) => void): void {
+  const left = f.let(i32.sub(i32.load(L.BUDGET), i32.load(uop, 0)));
+  f.if(i32.ltS(left, 0), () => {
+    f.store64(L.RIP, i64.and(i64.add(i64.load(L.PAGE_IP), i64.load32U(uop, 8)), i64.load(L.IP_MASK)));
+    exit(EXIT_BUDGET);
+  });
+  f.store32(L.BUDGET, left);
+  f.store64(L.INSTRUCTIONS, i64.add(i64.load(L.INSTRUCTIONS), i64.load32U(uop, 4)));
+  f.set(uop, i32.add(uop, L.UOP_SIZE));
+}
+
+interface DispatchParts {
+  uop: LocalGet;
+  code: LocalGet;
+  outlinedType: number;
+  abort: Label;
+  lookup: Label;
+  enter: Label;
+  dispatch: Label;
+  exit: (reason: number) => void;
+}
+
+function emitDispatch(f: FunctionBuilder, table: VariantTable, shared: SharedFunctions, p: DispatchParts): void {
+  const { uop, code } = p;
+  const again = () => {
+    f.set(uop, i32.add(uop, L.UOP_SIZE));
+    f.br(p.dispatch);
+  };
+  // RIP is set: the start argument must not be taken again.
+  const leave = () => {
+    f.set(uop, i32.const(0));
+    f.br(p.lookup);
+  };
+  const variants = table.variants.slice(0, table.hotCount);
+  const cases = SPECIAL_HANDLERS + variants.length;
+  const emitCase = (n: number) => {
+    if (n >= SPECIAL_HANDLERS) {
+      const variant = variants[n - SPECIAL_HANDLERS]!;
+      // Bodies branch to `toLookup`, which clears the start argument on its way.
+      f.block((toLookup) => {
+        const c = new InterpreterContext(f, variant, uop, shared, { abort: p.abort, lookup: toLookup, enter: p.enter });
+        f.scope(() => {
+          if (endsBlock(variant)) f.store64(L.RIP, c.nextIp());
+          variant.row.body(c);
+        });
+        if (!endsBlock(variant)) again();
+      });
+      leave();
+    } else emitSpecial(f, n, p, again, leave);
+  };
+  const open = (n: number, labels: Label[], fallback: Label): void => {
+    if (n < 0) {
+      f.brTable(labels, fallback, i32.load16U(uop, L.UOP_HANDLER));
+      return;
+    }
+    f.block((label) => {
+      labels[n] = label;
+      open(n - 1, labels, fallback);
+    });
+    emitCase(n);
+  };
+  f.block((fallback) => open(cases - 1, [], fallback));
+  // Outlined handlers.
+  f.callIndirect(code, p.outlinedType, [uop], i32.sub(i32.load16U(uop, L.UOP_HANDLER), cases));
+  f.if(i32.eqz(code), again);
+  f.brIf(p.abort, i32.eq(code, 2));
+  leave();
+}
+
+function emitSpecial(f: FunctionBuilder, n: number, p: DispatchParts, again: () => void, leave: () => void): void {
+  const { uop } = p;
+  const nextIp = (): Expr => {
+    const where = f.let(i64.load16U(uop, L.UOP_WHERE));
+    const next = i64.add(i64.add(i64.load(L.PAGE_IP), i64.and(where, 0xfffn)), i64.shrU(where, 12n));
+    return i64.and(next, i64.load(L.IP_MASK));
+  };
+  f.scope(() => {
+    switch (n) {
+      case HANDLER_NEXT: {
+        const link = f.let(i32.load(uop, L.UOP_DISP));
+        f.if(link, () => {
+          f.set(uop, link);
+          f.br(p.enter);
+        });
+        // UOP_REG holds 1 when the next block is in this page and may be linked.
+        f.if(i32.load8U(uop, L.UOP_REG), () => f.store32(L.LINK_PATCH, i32.add(uop, L.UOP_DISP)));
+        f.store64(L.RIP, nextIp());
+        leave();
+        break;
+      }
+      case HANDLER_STEP_END:
+        f.store64(L.RIP, nextIp());
+        p.exit(EXIT_STEPPED);
+        break;
+      case HANDLER_UD:
+        f.store32(L.FAULT_VECTOR, i32.const(6));
+        f.store32(L.ABORT, i32.const(ABORT_FAULT));
+        f.br(p.abort);
+        break;
+      case HANDLER_CROSS: {
+        // IMM: what the code TLB entry of the next linear page must hold: its physical page.
+        const csBase = i64.load(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE);
+        const next = f.let(i64.and(i64.add(i64.add(i64.load(L.PAGE_IP), 0x1000n), csBase), i64.load(L.LINEAR_MASK)));
+        const index = i32.and(i32.shrU(i32.wrap(next), 12 - 5), (L.CODE_TLB_ENTRIES - 1) * L.CODE_TLB_ENTRY_SIZE);
+        const entry = f.let(index);
+        const tag = i64.or(i64.and(next, ~0xfffn), i64.load32U(L.CODE_KEY));
+        const same = i32.and(
+          i64.eq(i64.load(entry, L.CODE_TLB + L.CTLB_TAG), tag),
+          i32.eq(i32.load(entry, L.CODE_TLB + L.CTLB_PAGE), i32.load(uop, L.UOP_IMM)),
+        );
+        f.if(same, again);
+        f.store32(L.ABORT, i32.const(ABORT_CROSS));
+        f.br(p.abort);
+        break;
+      }
+    }
+  });
+}
+
+/** ABORT: the second page of a crossing instruction is not (or no longer) the one it was decoded from. */
+export const ABORT_CROSS = 3;

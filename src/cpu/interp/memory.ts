@@ -1,0 +1,191 @@
+// The TLB fast path, emitted inline or as the shared functions. A hit compares the page of the access's last byte
+// with the entry that its first byte selects, so an access that crosses a page always misses. A miss calls
+// TypeScript, which fills the entry, handles crossings, MMIO, code pages and faults, and passes data in SCRATCH.
+
+import * as L from '../layout.js';
+import { FS, SS } from '../layout.js';
+import { ACCESS_READ, ACCESS_WRITE } from '../semantics/context.js';
+import { MODE_64BIT, MODE_PROTECTED, MODE_V86 } from '../state.js';
+import { type Expr, I32, I64, i32, i64, type LocalGet, type Type, V128, v128 } from '../wasm/expr.js';
+import type { FunctionBuilder } from '../wasm/function.js';
+import type { FunctionHandle, ModuleBuilder } from '../wasm/module.js';
+
+export const IP_PAGE_MASK = 0xfffn;
+
+export interface SlowPaths {
+  /** (lo, hi, access, uop): data to SCRATCH. */
+  readonly slowRead: FunctionHandle;
+  /** The same: data from SCRATCH. */
+  readonly slowWrite: FunctionHandle;
+}
+
+const valueType = (bytes: number): Type => (bytes === 16 ? V128 : bytes === 8 ? I64 : I32);
+
+function loadAt(at: Expr, bytes: number): Expr {
+  if (bytes === 1) return i32.load8U(at);
+  if (bytes === 2) return i32.load16U(at);
+  if (bytes === 4) return i32.load(at);
+  if (bytes === 8) return i64.load(at);
+  return v128.load(at);
+}
+function storeAt(f: FunctionBuilder, at: Expr, bytes: number, value: Expr): void {
+  if (bytes === 1) f.store8(at, value);
+  else if (bytes === 2) f.store16(at, value);
+  else if (bytes === 4) f.store32(at, value);
+  else if (bytes === 8) f.store64(at, value);
+  else f.storeV(at, value);
+}
+
+/** i32: address of the TLB entry for a linear address. */
+function entryFor(f: FunctionBuilder, linear: Expr): Expr {
+  const index = i32.and(i32.shrU(i32.wrap(linear), 12 - 5), (L.TLB_ENTRIES - 1) * L.TLB_ENTRY_SIZE);
+  return f.let(i32.add(index, i32.load(L.DATA_TLB)));
+}
+/** i64: page of the last byte of an access. */
+function lastPage(linear: Expr, bytes: number): Expr {
+  return i64.and(i64.add(linear, BigInt(bytes - 1)), ~0xfffn);
+}
+const low = (linear: Expr) => i32.wrap(linear);
+const high = (linear: Expr) => i32.wrap(i64.shrU(linear, 32n));
+
+/** Emit `value = memory[linear]`. `linear` is a local. */
+export function loadOf(
+  f: FunctionBuilder,
+  slow: SlowPaths,
+  linear: Expr,
+  bytes: number,
+  uop: Expr,
+  access: Expr,
+  value: LocalGet,
+  checkAbort: () => void,
+): void {
+  const entry = entryFor(f, linear);
+  f.if(
+    i64.eq(i64.load(entry, L.TLB_READ), lastPage(linear, bytes)),
+    () => f.set(value, loadAt(i32.add(low(linear), i32.load(entry, L.TLB_ADDEND)), bytes)),
+    () => {
+      f.call(slow.slowRead, low(linear), high(linear), access, uop);
+      checkAbort();
+      f.set(value, loadAt(i32.const(L.SCRATCH), bytes));
+    },
+  );
+}
+
+/** Emit `memory[linear] = value`. Both are locals or constants. */
+export function storeTo(
+  f: FunctionBuilder,
+  slow: SlowPaths,
+  linear: Expr,
+  bytes: number,
+  uop: Expr,
+  access: Expr,
+  value: Expr,
+  checkAbort: () => void,
+): void {
+  const entry = entryFor(f, linear);
+  f.if(
+    i64.eq(i64.load(entry, L.TLB_WRITE), lastPage(linear, bytes)),
+    () => storeAt(f, i32.add(low(linear), i32.load(entry, L.TLB_ADDEND)), bytes, value),
+    () => {
+      storeAt(f, i32.const(L.SCRATCH), bytes, value);
+      f.call(slow.slowWrite, low(linear), high(linear), access, uop);
+      checkAbort();
+    },
+  );
+}
+
+/** Define the shared load and store functions. In them an abort is a plain return: the caller checks ABORT. */
+export function defineMemoryFunctions(m: ModuleBuilder, slow: SlowPaths & { slowModify: FunctionHandle }) {
+  const load = new Map<number, FunctionHandle>();
+  const store = new Map<number, FunctionHandle>();
+  for (const bytes of [1, 2, 4, 8, 16]) {
+    const type = valueType(bytes);
+    const l = m.declare([I64, I32, I32], type);
+    m.define(l, (f) => {
+      const value = f.local(type);
+      loadOf(f, slow, f.param(0), bytes, f.param(1), f.param(2), value, () => {});
+      value.write(f.body);
+    });
+    load.set(bytes, l);
+    const s = m.declare([I64, I32, I32, type]);
+    m.define(s, (f) => storeTo(f, slow, f.param(0), bytes, f.param(1), f.param(2), f.param(3), () => {}));
+    store.set(bytes, s);
+  }
+  const hostForWrite = m.declare([I64, I32, I32], I32);
+  m.define(hostForWrite, (f) => {
+    const linear = f.param(0);
+    const entry = entryFor(f, linear);
+    const last = i64.and(i64.add(linear, i64.sub(i64.extendU(f.param(2)), 1n)), ~0xfffn);
+    // Read permission follows from write permission on x86 pages.
+    f.if(i64.eq(i64.load(entry, L.TLB_WRITE), last), () =>
+      f.return(i32.add(low(linear), i32.load(entry, L.TLB_ADDEND))),
+    );
+    const access = i32.or(f.param(2), ACCESS_READ | ACCESS_WRITE);
+    slow.slowModify.call(low(linear), high(linear), access, f.param(1)).write(f.body);
+  });
+  return { load, store, hostForWrite };
+}
+
+/**
+ * Segmented addresses: base added, and outside 64-bit mode limit and rights checked (SDM vol. 3A, 5.3). A violation
+ * calls `fault(uop, stack)`, which sets ABORT to #GP(0) or #SS(0).
+ */
+export function defineSegmentFunctions(m: ModuleBuilder, fault: FunctionHandle) {
+  const check = (f: FunctionBuilder, segment: Expr, offset: Expr, access: Expr, onFault: () => void) => {
+    const bytes = i64.extendU(i32.and(access, 0xff));
+    const last = f.let(i64.sub(i64.add(offset, bytes), 1n));
+    const bad = i32.or(
+      i64.ltU(offset, i64.load32U(segment, L.SEG_MIN)),
+      i64.gtU(last, i64.load32U(segment, L.SEG_MAX)),
+    );
+    const mode = i32.and(i32.load(L.MODE), MODE_PROTECTED | MODE_V86);
+    const need = i32.and(i32.shrU(access, 8), 3);
+    const lacking = i32.and(need, i32.xor(i32.load(segment, L.SEG_ACCESS), -1));
+    f.if(i32.or(bad, i32.and(i32.eq(mode, MODE_PROTECTED), i32.ne(lacking, 0))), onFault);
+  };
+  const segmented = m.declare([I32, I64, I32], I64);
+  m.define(segmented, (f) => {
+    const how = f.let(i32.load8U(f.param(0), L.UOP_ADDRESS));
+    const number = f.let(i32.and(i32.shrU(how, 2), 7));
+    const segment = f.let(i32.add(i32.shl(number, 5), L.SEGMENTS));
+    const drop = f.let(i64.sub(64n, i64.shl(16n, i64.extendU(i32.and(i32.shrU(how, 5), 3)))));
+    const offset = f.let(i64.shrU(i64.shl(f.param(1), drop), drop));
+    f.if(i32.and(i32.load(L.MODE), MODE_64BIT), () => {
+      f.if(i32.geU(number, FS), () => f.return(i64.add(offset, i64.load(segment, L.SEG_BASE))));
+      f.return(offset);
+    });
+    check(f, segment, offset, f.param(2), () => {
+      f.call(fault, f.param(0), i32.eq(number, SS));
+      f.return(i64.const(0));
+    });
+    i64.and(i64.add(offset, i64.load(segment, L.SEG_BASE)), 0xffff_ffffn).write(f.body);
+  });
+  const badTarget = m.declare([I64], I32);
+  m.define(badTarget, (f) => {
+    f.if(i32.and(i32.load(L.MODE), MODE_64BIT), () =>
+      f.return(i64.ne(i64.shrS(i64.shl(f.param(0), 16n), 16n), f.param(0))),
+    );
+    i64.gtU(f.param(0), i64.load32U(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_LIMIT)).write(f.body);
+  });
+  const segmentedIn = m.declare([I32, I64, I32, I32], I64);
+  m.define(segmentedIn, (f) => {
+    const offset = f.param(1);
+    f.if(i32.and(i32.load(L.MODE), MODE_64BIT), () => f.return(offset));
+    const segment = f.let(i32.add(i32.shl(f.param(0), 5), L.SEGMENTS));
+    check(f, segment, offset, f.param(2), () => {
+      f.call(fault, f.param(3), i32.eq(f.param(0), SS));
+      f.return(i64.const(0));
+    });
+    i64.and(i64.add(offset, i64.load(segment, L.SEG_BASE)), 0xffff_ffffn).write(f.body);
+  });
+  const stackSegmented = m.declare([I32, I64, I32], I64);
+  m.define(stackSegmented, (f) => {
+    const segment = i32.const(L.SEGMENTS + L.SEGMENT_SIZE * SS);
+    check(f, segment, f.param(1), f.param(2), () => {
+      f.call(fault, f.param(0), i32.const(1));
+      f.return(i64.const(0));
+    });
+    i64.and(i64.add(f.param(1), i64.load(segment, L.SEG_BASE)), 0xffff_ffffn).write(f.body);
+  });
+  return { badTarget, segmented, segmentedIn, stackSegmented };
+}

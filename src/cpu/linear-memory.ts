@@ -1,0 +1,216 @@
+// Memory as the slow paths and TypeScript semantics reach it: any address, any length, page crossings, MMIO.
+//
+// Physical accesses outside RAM and ROM go to the bus in naturally aligned pieces of at most 4 bytes, low part
+// first. An MMIO access costs extra cycles and is made only while stepping, at an exact cycle; the slow paths see
+// to that, TypeScript semantics end their blocks. Writes to several pages are checked on all before any byte moves.
+
+import type { Bus } from './bus.js';
+import type { LinearMemory, Privilege } from './core.js';
+import * as L from './layout.js';
+import type { Mmu } from './mmu.js';
+import { PAGE_CODE, PAGE_DIRTY, PAGE_ROM, type PhysicalMemory } from './physical.js';
+import { type CpuState, Fault, GP, MODE_LONG } from './state.js';
+
+/** Extra cycles of an MMIO access. */
+export const MMIO_COST = 50;
+
+export class Memory implements LinearMemory {
+  private readonly scratch = new Uint8Array(16);
+  private readonly scratchView = new DataView(this.scratch.buffer);
+
+  constructor(
+    private readonly state: CpuState,
+    private readonly mmu: Mmu,
+    private readonly physical: PhysicalMemory,
+    private readonly bus: Bus,
+  ) {}
+
+  private isUser(privilege: Privilege): boolean {
+    return privilege === 'user' || (privilege === 'current' && this.state.get32(L.CPL) === 3);
+  }
+
+  /** Linear address as two halves, wrapped to the mode; #GP/#SS when not canonical in long mode. */
+  private split(linear: bigint): [number, number] {
+    if ((this.state.get32(L.MODE) & MODE_LONG) !== 0) {
+      const v = BigInt.asUintN(64, linear);
+      if (BigInt.asUintN(64, BigInt.asIntN(48, v)) !== v) throw new Fault(GP, 0);
+      return [Number(v & 0xffff_ffffn), Number(v >> 32n)];
+    }
+    return [Number(BigInt.asUintN(32, linear)), 0];
+  }
+
+  /** Read `length` (≤ 4096) bytes at a linear address. */
+  readLinear(lo: number, hi: number, length: number, user: boolean, explicit: boolean, into: Uint8Array): void {
+    const first = Math.min(length, 4096 - (lo & 0xfff));
+    const a = this.mmu.translate(lo, hi, false, user, false, explicit);
+    let b = 0;
+    if (first < length) b = this.translateAfter(lo, hi, first, false, user, explicit);
+    this.readPhysical(a, first, into, 0);
+    if (first < length) this.readPhysical(b, length - first, into, first);
+  }
+
+  private translateAfter(
+    lo: number,
+    hi: number,
+    bytes: number,
+    write: boolean,
+    user: boolean,
+    explicit: boolean,
+  ): number {
+    const next = lo + bytes;
+    const wide = (this.state.get32(L.MODE) & MODE_LONG) !== 0;
+    return this.mmu.translate(
+      next >>> 0,
+      next > 0xffff_ffff && wide ? (hi + 1) >>> 0 : hi,
+      write,
+      user,
+      false,
+      explicit,
+    );
+  }
+
+  /** Check that `length` bytes can be written, without writing. Returns the physical addresses of both parts. */
+  prepareWrite(lo: number, hi: number, length: number, user: boolean, explicit: boolean): [number, number] {
+    const first = Math.min(length, 4096 - (lo & 0xfff));
+    const a = this.mmu.translate(lo, hi, true, user, false, explicit);
+    const b = first < length ? this.translateAfter(lo, hi, first, true, user, explicit) : 0;
+    return [a, b];
+  }
+
+  writeLinear(lo: number, hi: number, data: Uint8Array, length: number, user: boolean, explicit: boolean): void {
+    const [a, b] = this.prepareWrite(lo, hi, length, user, explicit);
+    const first = Math.min(length, 4096 - (lo & 0xfff));
+    this.writePhysical(a, data.subarray(0, first));
+    if (first < length) this.writePhysical(b, data.subarray(first, length));
+  }
+
+  readPhysical(address: number, length: number, into: Uint8Array, at: number): void {
+    const host = this.physical.hostOf(address);
+    if (host !== 0) {
+      const { u8 } = this.state;
+      for (let i = 0; i < length; i++) into[at + i] = u8[host + i]!;
+      return;
+    }
+    for (let i = 0; i < length; ) {
+      const size = piece(address + i, length - i);
+      this.charge();
+      const v = this.bus.mmioRead(address + i, size);
+      for (let k = 0; k < size; k++) into[at + i + k] = v >>> (8 * k);
+      i += size;
+    }
+  }
+
+  writePhysical(address: number, data: Uint8Array): void {
+    const host = this.physical.hostOf(address);
+    if (host !== 0) {
+      const page = address >>> 12;
+      const flags = this.physical.flags[page]!;
+      if (flags & PAGE_ROM) return;
+      if (flags & PAGE_CODE) this.physical.onCodeWrite(page, address & 0xfff, data.length);
+      this.physical.flags[page] = this.physical.flags[page]! | PAGE_DIRTY;
+      const { u8 } = this.state;
+      for (let i = 0; i < data.length; i++) u8[host + i] = data[i]!;
+      return;
+    }
+    for (let i = 0; i < data.length; ) {
+      const size = piece(address + i, data.length - i);
+      let v = 0;
+      for (let k = 0; k < size; k++) v |= data[i + k]! << (8 * k);
+      this.charge();
+      this.bus.mmioWrite(address + i, size, v >>> 0);
+      i += size;
+    }
+  }
+
+  private charge(): void {
+    this.state.i32[L.BUDGET >>> 2]! -= MMIO_COST;
+  }
+
+  // --- LinearMemory -----------------------------------------------------------------------------------------
+
+  private get(linear: bigint, length: number, privilege: Privilege): DataView {
+    const [lo, hi] = this.split(linear);
+    this.readLinear(lo, hi, length, this.isUser(privilege), privilege === 'current', this.scratch);
+    return this.scratchView;
+  }
+  private put(linear: bigint, length: number, privilege: Privilege): void {
+    const [lo, hi] = this.split(linear);
+    this.writeLinear(lo, hi, this.scratch, length, this.isUser(privilege), privilege === 'current');
+  }
+
+  read8(linear: bigint, privilege: Privilege = 'current'): number {
+    return this.get(linear, 1, privilege).getUint8(0);
+  }
+  read16(linear: bigint, privilege: Privilege = 'current'): number {
+    return this.get(linear, 2, privilege).getUint16(0, true);
+  }
+  read32(linear: bigint, privilege: Privilege = 'current'): number {
+    return this.get(linear, 4, privilege).getUint32(0, true);
+  }
+  read64(linear: bigint, privilege: Privilege = 'current'): bigint {
+    return this.get(linear, 8, privilege).getBigUint64(0, true);
+  }
+  write8(linear: bigint, value: number, privilege: Privilege = 'current'): void {
+    this.scratchView.setUint8(0, value);
+    this.put(linear, 1, privilege);
+  }
+  write16(linear: bigint, value: number, privilege: Privilege = 'current'): void {
+    this.scratchView.setUint16(0, value, true);
+    this.put(linear, 2, privilege);
+  }
+  write32(linear: bigint, value: number, privilege: Privilege = 'current'): void {
+    this.scratchView.setUint32(0, value, true);
+    this.put(linear, 4, privilege);
+  }
+  write64(linear: bigint, value: bigint, privilege: Privilege = 'current'): void {
+    this.scratchView.setBigUint64(0, BigInt.asUintN(64, value), true);
+    this.put(linear, 8, privilege);
+  }
+  readBytes(linear: bigint, length: number, privilege: Privilege = 'current'): Uint8Array {
+    const out = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const n = Math.min(length - done, 4096);
+      const [lo, hi] = this.split(linear + BigInt(done));
+      this.readLinear(
+        lo,
+        hi,
+        n,
+        this.isUser(privilege),
+        privilege === 'current',
+        done === 0 ? out : out.subarray(done),
+      );
+      done += n;
+    }
+    return out;
+  }
+  writeBytes(linear: bigint, data: Uint8Array, privilege: Privilege = 'current'): void {
+    const [lo, hi] = this.split(linear);
+    if (data.length > 4096) throw new Error('writeBytes takes at most one page');
+    this.writeLinear(lo, hi, data, data.length, this.isUser(privilege), privilege === 'current');
+  }
+  probe(linear: bigint, length: number, write: boolean, privilege: Privilege = 'current'): void {
+    const [lo, hi] = this.split(linear);
+    const user = this.isUser(privilege);
+    const explicit = privilege === 'current';
+    if (write) this.prepareWrite(lo, hi, length, user, explicit);
+    else {
+      this.mmu.translate(lo, hi, false, user, false, explicit);
+      const first = 4096 - (lo & 0xfff);
+      if (first < length) this.translateAfter(lo, hi, first, false, user, explicit);
+    }
+  }
+}
+
+/** Largest naturally aligned piece of an access: 1, 2 or 4 bytes. */
+function piece(address: number, left: number): 1 | 2 | 4 {
+  if (left >= 4 && (address & 3) === 0) return 4;
+  if (left >= 2 && (address & 1) === 0) return 2;
+  // QEMU hands an unaligned access to the device whole where it fits; guests of real machines do not make them.
+  return 1;
+}
+
+/** True when bits 63:47 of a linear address, given by its high half, are all equal (48-bit addresses). */
+export function isCanonical(hi: number): boolean {
+  const top = hi >> 15;
+  return top === 0 || top === -1;
+}

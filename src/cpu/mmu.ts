@@ -1,0 +1,306 @@
+// Paging (SDM vol. 3A, chapter 4) and the slow side of the software TLBs: 32-bit, PAE and 4-level walks with all
+// rights, accessed and dirty bits, large pages, global pages, NX, SMEP, SMAP, WP. Linear addresses are two u32
+// halves here (BigInt is too slow for a path this warm); physical addresses are numbers. A walk that fails throws
+// Fault(#PF) with the error code of SDM 4.7. Left out: protection keys, shadow stacks, 5-level paging.
+
+import * as L from './layout.js';
+import { PAGE_CODE, PAGE_DIRTY, PAGE_ROM, type PhysicalMemory } from './physical.js';
+import {
+  AC,
+  type CpuState,
+  CR0_PG,
+  CR0_WP,
+  CR4_PAE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_SMAP,
+  CR4_SMEP,
+  EFER_LMA,
+  EFER_NXE,
+  Fault,
+  PFV,
+} from './state.js';
+
+/** Walk result. One object is reused. */
+export class Translation {
+  /** Physical address of the page (4 KiB granularity). */
+  page = 0;
+  writable = false;
+  user = false;
+  noExecute = false;
+  global = false;
+  dirty = false;
+}
+
+const P = 1,
+  RW = 2,
+  US = 4,
+  A = 0x20,
+  D = 0x40,
+  PS = 0x80,
+  G = 0x100;
+/** Physical address bits 51:32 that exist on a machine with 40 physical bits; the others are reserved. */
+const HIGH_BITS = 0xff;
+const HIGH_RESERVED = 0x000f_ff00;
+
+export class Mmu {
+  readonly walk = new Translation();
+
+  constructor(
+    private readonly state: CpuState,
+    private readonly physical: PhysicalMemory,
+  ) {}
+
+  private fault(lo: number, hi: number, code: number): never {
+    throw new Fault(PFV, code, (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0));
+  }
+
+  /**
+   * Translate, check and set A/D. `user`: the access has user privilege; `explicit`: it is the program's own (SMAP
+   * exempts it when EFLAGS.AC is set). Returns the physical address; details stay in `walk`.
+   */
+  translate(lo: number, hi: number, write: boolean, user: boolean, fetch: boolean, explicit = true): number {
+    const s = this.state;
+    const w = this.walk;
+    const cr0 = s.get32(L.CR0);
+    if ((cr0 & CR0_PG) === 0) {
+      w.writable = true;
+      w.user = true;
+      w.noExecute = false;
+      w.global = false;
+      w.dirty = true;
+      w.page = ((lo & ~0xfff) >>> 0) & this.physical.a20Mask;
+      w.page >>>= 0;
+      return (w.page + (lo & 0xfff)) >>> 0;
+    }
+    const cr4 = s.get32(L.CR4);
+    const efer = s.get32(L.EFER);
+    const nxe = (efer & EFER_NXE) !== 0;
+    const code = (write ? 2 : 0) | (user ? 4 : 0) | (fetch && ((cr4 & CR4_PAE && nxe) || cr4 & CR4_SMEP) ? 16 : 0);
+    let writable = true;
+    let userOk = true;
+    let nx = false;
+    let entryAt: number;
+    let e: number;
+    let eh = 0;
+    let pageLow: number; // low bits of the linear address inside the page's frame
+    let frame: number;
+    const p = this.physical;
+    if (cr4 & CR4_PAE) {
+      const longMode = (efer & EFER_LMA) !== 0;
+      let table: number;
+      if (longMode) {
+        const cr3lo = s.get32(L.CR3);
+        const cr3hi = s.get32(L.CR3 + 4);
+        table = (cr3hi & HIGH_BITS) * 0x1_0000_0000 + ((cr3lo & ~0xfff) >>> 0);
+        // PML4 and PDPT.
+        for (let level = 4; level >= 3; level--) {
+          const index = level === 4 ? (hi >>> 7) & 511 : ((hi << 2) | (lo >>> 30)) & 511;
+          entryAt = table + index * 8;
+          e = p.read32(entryAt);
+          eh = p.read32(entryAt + 4);
+          if ((e & P) === 0) this.fault(lo, hi, code);
+          if ((eh & HIGH_RESERVED) !== 0 || (!nxe && eh >>> 31 !== 0) || (level === 4 && e & PS))
+            this.fault(lo, hi, code | 9);
+          writable &&= (e & RW) !== 0;
+          userOk &&= (e & US) !== 0;
+          nx ||= eh >>> 31 !== 0;
+          if (level === 3 && e & PS) {
+            // 1 GiB page: bits 29:13 reserved.
+            if ((e & 0x3fff_e000) !== 0) this.fault(lo, hi, code | 9);
+            pageLow = lo & 0x3fff_f000;
+            frame = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & 0xc000_0000) >>> 0);
+            return this.finish(
+              lo,
+              hi,
+              entryAt,
+              e,
+              frame + pageLow,
+              writable,
+              userOk,
+              nx,
+              code,
+              write,
+              user,
+              fetch,
+              explicit,
+            );
+          }
+          if ((e & A) === 0) p.write32(entryAt, e | A);
+          table = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & ~0xfff) >>> 0);
+        }
+      } else {
+        // PAE: the four PDPTEs are loaded when CR3 is written; their rights do not matter.
+        const at = L.PDPTES + 8 * (lo >>> 30); // kept in registers
+        e = s.get32(at);
+        eh = s.get32(at + 4);
+        if ((e & P) === 0) this.fault(lo, hi, code);
+        table = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & ~0xfff) >>> 0);
+      }
+      entryAt = table + ((lo >>> 21) & 511) * 8;
+      e = p.read32(entryAt);
+      eh = p.read32(entryAt + 4);
+      if ((e & P) === 0) this.fault(lo, hi, code);
+      if ((eh & (longMode ? HIGH_RESERVED : HIGH_RESERVED | 0x7ff0_0000)) !== 0 || (!nxe && eh >>> 31 !== 0))
+        this.fault(lo, hi, code | 9);
+      writable &&= (e & RW) !== 0;
+      userOk &&= (e & US) !== 0;
+      nx ||= eh >>> 31 !== 0;
+      if (e & PS) {
+        if ((e & 0x001f_e000) !== 0) this.fault(lo, hi, code | 9);
+        frame = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & 0xffe0_0000) >>> 0) + (lo & 0x1f_f000);
+        return this.finish(lo, hi, entryAt, e, frame, writable, userOk, nx, code, write, user, fetch, explicit);
+      }
+      if ((e & A) === 0) p.write32(entryAt, e | A);
+      table = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & ~0xfff) >>> 0);
+      entryAt = table + ((lo >>> 12) & 511) * 8;
+      e = p.read32(entryAt);
+      eh = p.read32(entryAt + 4);
+      if ((e & P) === 0) this.fault(lo, hi, code);
+      if ((eh & (longMode ? HIGH_RESERVED : HIGH_RESERVED | 0x7ff0_0000)) !== 0 || (!nxe && eh >>> 31 !== 0))
+        this.fault(lo, hi, code | 9);
+      frame = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & ~0xfff) >>> 0);
+      nx ||= eh >>> 31 !== 0;
+    } else {
+      entryAt = ((s.get32(L.CR3) & ~0xfff) >>> 0) + (lo >>> 22) * 4;
+      e = p.read32(entryAt);
+      if ((e & P) === 0) this.fault(lo, hi, code);
+      writable = (e & RW) !== 0;
+      userOk = (e & US) !== 0;
+      if (e & PS && cr4 & CR4_PSE) {
+        // PSE-36: bits 20:13 are address bits 39:32, bit 21 is reserved.
+        if (e & 0x0020_0000) this.fault(lo, hi, code | 9);
+        frame = ((e >>> 13) & HIGH_BITS) * 0x1_0000_0000 + ((e & 0xffc0_0000) >>> 0) + (lo & 0x3f_f000);
+        return this.finish(lo, hi, entryAt, e, frame, writable, userOk, false, code, write, user, fetch, explicit);
+      }
+      if ((e & A) === 0) p.write32(entryAt, e | A);
+      entryAt = ((e & ~0xfff) >>> 0) + ((lo >>> 12) & 1023) * 4;
+      e = p.read32(entryAt);
+      if ((e & P) === 0) this.fault(lo, hi, code);
+      frame = (e & ~0xfff) >>> 0;
+    }
+    writable &&= (e & RW) !== 0;
+    userOk &&= (e & US) !== 0;
+    return this.finish(lo, hi, entryAt, e, frame, writable, userOk, nx, code, write, user, fetch, explicit);
+  }
+
+  private finish(
+    lo: number,
+    hi: number,
+    entryAt: number,
+    e: number,
+    frame: number,
+    writable: boolean,
+    userOk: boolean,
+    nx: boolean,
+    code: number,
+    write: boolean,
+    user: boolean,
+    fetch: boolean,
+    explicit: boolean,
+  ): number {
+    const s = this.state;
+    const cr4 = s.get32(L.CR4);
+    const wp = (s.get32(L.CR0) & CR0_WP) !== 0;
+    if (user) {
+      if (!userOk || (write && !writable)) this.fault(lo, hi, code | 1);
+    } else {
+      if (write && !writable && wp) this.fault(lo, hi, code | 1);
+      if (userOk) {
+        if (fetch ? (cr4 & CR4_SMEP) !== 0 : (cr4 & CR4_SMAP) !== 0 && !(explicit && (s.get32(L.EFLAGS) & AC) !== 0))
+          this.fault(lo, hi, code | 1);
+      }
+    }
+    if (fetch && nx) this.fault(lo, hi, code | 1);
+    const set = A | (write ? D : 0);
+    if ((e & set) !== set) this.physical.write32(entryAt, e | set);
+    const w = this.walk;
+    w.writable = writable || (!user && !wp);
+    w.user = userOk;
+    w.noExecute = nx;
+    w.global = (e & G) !== 0 && (cr4 & CR4_PGE) !== 0;
+    w.dirty = ((e | set) & D) !== 0;
+    // A20 masks bit 20 of what leaves the processor.
+    if (this.physical.a20Mask !== 0xffff_ffff && frame < 0x1_0000_0000) frame = (frame & this.physical.a20Mask) >>> 0;
+    w.page = frame;
+    return frame + (lo & 0xfff);
+  }
+
+  /**
+   * Put the last walk into the data TLB that is in use for this privilege. Memory pages only. A write entry needs
+   * PTE.D set, a page without decoded code, and marks the page dirty.
+   */
+  install(lo: number, hi: number, table: number): void {
+    const w = this.walk;
+    const s = this.state;
+    if (w.page >= 0x1_0000_0000 || table === L.DATA_TLB_NONE) return;
+    const pageNumber = w.page >>> 12;
+    const host = this.physical.host[pageNumber]!;
+    if (host === 0) return;
+    const at = (table + ((lo >>> 12) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE) >>> 2;
+    const u32 = s.u32;
+    u32[at] = lo & ~0xfff;
+    u32[at + 1] = hi;
+    const flags = this.physical.flags[pageNumber]!;
+    if (w.writable && w.dirty && (flags & (PAGE_CODE | PAGE_ROM)) === 0) {
+      this.physical.flags[pageNumber] = flags | PAGE_DIRTY;
+      u32[at + 2] = lo & ~0xfff;
+      u32[at + 3] = hi;
+    } else {
+      u32[at + 2] = 1;
+      u32[at + 3] = 0;
+    }
+    u32[at + 4] = (host - (lo & ~0xfff)) >>> 0;
+    u32[at + 5] = pageNumber;
+    u32[at + 6] = w.global ? 1 : 0;
+  }
+
+  /** Drop data translations: all, or all that are not global. */
+  flush(keepGlobal: boolean): void {
+    const u32 = this.state.u32;
+    const end = L.DATA_TLB_NONE >>> 2;
+    const step = L.TLB_ENTRY_SIZE >>> 2;
+    for (let at = L.DATA_TLB_USER >>> 2; at < end; at += step) {
+      if (keepGlobal && u32[at + 6] !== 0) continue;
+      u32[at] = 1;
+      u32[at + 2] = 1;
+    }
+    this.flushCode(keepGlobal);
+  }
+
+  flushCode(keepGlobal: boolean): void {
+    const u32 = this.state.u32;
+    const end = L.TLBS_END >>> 2;
+    const step = L.CODE_TLB_ENTRY_SIZE >>> 2;
+    for (let at = L.CODE_TLB >>> 2; at < end; at += step) {
+      if (keepGlobal && u32[at + (L.CTLB_FLAGS >>> 2)] !== 0) continue;
+      u32[at] = 0xfff;
+    }
+  }
+
+  /** Drop the translations of one linear page (INVLPG: global or not). */
+  flushPage(lo: number): void {
+    const u32 = this.state.u32;
+    for (const table of [L.DATA_TLB_USER, L.DATA_TLB_SUPERVISOR, L.DATA_TLB_OPEN]) {
+      const at = (table + ((lo >>> 12) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE) >>> 2;
+      u32[at] = 1;
+      u32[at + 2] = 1;
+    }
+    u32[(L.CODE_TLB + ((lo >>> 12) & (L.CODE_TLB_ENTRIES - 1)) * L.CODE_TLB_ENTRY_SIZE) >>> 2] = 0xfff;
+  }
+
+  /** Take the write permission for a physical page out of every entry (it now holds decoded code, or was hashed). */
+  revokeWrites(pageNumber: number): void {
+    const u32 = this.state.u32;
+    const end = L.DATA_TLB_NONE >>> 2;
+    for (let at = L.DATA_TLB_USER >>> 2; at < end; at += 8)
+      if (u32[at + 5] === pageNumber && u32[at + 2] !== 1) u32[at + 2] = 1;
+  }
+
+  /** Take all write permissions out. */
+  revokeAllWrites(): void {
+    const u32 = this.state.u32;
+    const end = L.DATA_TLB_NONE >>> 2;
+    for (let at = L.DATA_TLB_USER >>> 2; at < end; at += 8) u32[at + 2] = 1;
+  }
+}

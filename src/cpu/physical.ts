@@ -1,0 +1,107 @@
+// Guest physical memory: which pages are RAM, ROM or nothing (then the bus answers), and what is known of each.
+//
+// RAM and ROM lie in the linear memory behind GUEST. A page has flags: dirty since the last state hash, holding
+// decoded code. The two are kept right by one mechanism: a TLB write entry exists only for pages that are dirty
+// and hold no decoded code, so a first write always comes through here. Addresses are JavaScript numbers.
+
+import type { GuestMemory } from './bus.js';
+import * as L from './layout.js';
+import type { CpuState } from './state.js';
+
+export const PAGE_DIRTY = 1;
+export const PAGE_CODE = 2;
+export const PAGE_ROM = 4;
+
+export class PhysicalMemory implements GuestMemory {
+  /** Address in linear memory of each 4 KiB page below 4 GiB; 0 = not memory. */
+  readonly host = new Uint32Array(1 << 20);
+  readonly flags = new Uint8Array(1 << 20);
+  private next: number;
+  private readonly end: number;
+  /** Called before bytes of a page that holds decoded code change. */
+  onCodeWrite: (page: number, offset: number, length: number) => void = () => {};
+  /** Called when a mapping changes (TLBs must be dropped). */
+  onRemap: () => void = () => {};
+  /** AND mask of physical addresses: bit 20 is cleared while A20 is off. */
+  a20Mask = 0xffff_ffff;
+
+  constructor(
+    private readonly state: CpuState,
+    readonly ramSize: number,
+  ) {
+    this.next = L.GUEST + Math.ceil(ramSize / 4096) * 4096;
+    this.end = state.u8.length;
+    for (let page = 0; page < ramSize >>> 12; page++) this.host[page] = L.GUEST + page * 4096;
+  }
+
+  /** Pages of 64 KiB that a memory for `ramSize` bytes of RAM and `romSize` of ROM needs. */
+  static wasmPages(ramSize: number, romSize: number): number {
+    return Math.ceil((L.GUEST + ramSize + romSize + 0x2_0000) / 65536);
+  }
+
+  /** Map a read-only image at `address` (page-aligned; its size is rounded up to pages). */
+  mapRom(address: number, image: Uint8Array): void {
+    const pages = Math.ceil(image.length / 4096);
+    if (this.next + pages * 4096 > this.end) throw new Error('no room left for ROM images');
+    this.state.u8.set(image, this.next);
+    for (let i = 0; i < pages; i++) {
+      this.host[(address >>> 12) + i] = this.next + i * 4096;
+      this.flags[(address >>> 12) + i] = PAGE_ROM;
+    }
+    this.next += pages * 4096;
+    this.onRemap();
+  }
+
+  /** Address in linear memory of a physical address, or 0. */
+  hostOf(address: number): number {
+    if (address >= 0x1_0000_0000) return 0;
+    const h = this.host[address >>> 12]!;
+    return h === 0 ? 0 : h + (address & 0xfff);
+  }
+
+  read(address: number, length: number): Uint8Array {
+    const out = new Uint8Array(length).fill(0xff);
+    for (let done = 0; done < length; ) {
+      const at = address + done;
+      const n = Math.min(4096 - (at % 4096), length - done);
+      const h = this.hostOf(at);
+      if (h !== 0) out.set(this.state.u8.subarray(h, h + n), done);
+      done += n;
+    }
+    return out;
+  }
+
+  write(address: number, data: Uint8Array): void {
+    for (let done = 0; done < data.length; ) {
+      const at = address + done;
+      const n = Math.min(4096 - (at % 4096), data.length - done);
+      const h = this.hostOf(at);
+      const page = at >= 0x1_0000_0000 ? 0 : at >>> 12;
+      if (h !== 0 && (this.flags[page]! & PAGE_ROM) === 0) {
+        if (this.flags[page]! & PAGE_CODE) this.onCodeWrite(page, at & 0xfff, n);
+        this.flags[page]! |= PAGE_DIRTY;
+        this.state.u8.set(data.subarray(done, done + n), h);
+      }
+      done += n;
+    }
+  }
+
+  /** u32 at a physical address that need not be aligned with a page; all ones outside memory. */
+  read32(address: number): number {
+    const h = this.hostOf(address);
+    if (h === 0) return 0xffff_ffff;
+    return this.state.u32[h >>> 2]!;
+  }
+
+  /** Write an aligned u32 (page-table bits). */
+  write32(address: number, value: number): void {
+    const h = this.hostOf(address);
+    if (h === 0) return;
+    const page = address >>> 12;
+    const flags = this.flags[page]!;
+    if (flags & PAGE_ROM) return;
+    if (flags & PAGE_CODE) this.onCodeWrite(page, address & 0xfff, 4);
+    this.flags[page] = this.flags[page]! | PAGE_DIRTY;
+    this.state.u32[h >>> 2] = value;
+  }
+}

@@ -1,0 +1,173 @@
+// String instructions and their REP forms (SDM vol. 2: MOVS, CMPS, SCAS, LODS, STOS, INS, OUTS).
+//
+// One iteration is one cycle and retires one instruction; registers are written back after each, so an interrupt or
+// fault in the middle restarts the instruction with what is left. The loop gives way when the budget is used up:
+// RIP then stays on the instruction. INS and OUTS reach a device, so they run an iteration at a time.
+
+import * as L from '../layout.js';
+import { DF } from '../state.js';
+import { portRead, portWrite } from '../system/ports.js';
+import { type Expr, I32, i32, i64 } from '../wasm/expr.js';
+import { ACCESS_READ, ACCESS_WRITE, type Body, type BodyContext } from './context.js';
+import { width } from './width.js';
+
+const RCX = 1;
+const RSI = 6;
+const RDI = 7;
+
+const pointer = (c: BodyContext, n: number): Expr => c.let(width(c.variant.asize).zext64(c.gpr(n, c.variant.asize)));
+
+/** Move an index register by `step` (i64), at the address size. */
+function advance(c: BodyContext, n: number, step: Expr): void {
+  const w = width(c.variant.asize);
+  c.setGpr(n, c.variant.asize, w.add(c.gpr(n, c.variant.asize), w.from64(step)));
+}
+
+/** ±bytes by DF. */
+function stepOf(c: BodyContext, bytes: number): Expr {
+  return c.let(i64.extendS(i32.sub(bytes, i32.mul(i32.ne(i32.and(i32.load(L.EFLAGS), DF), 0), 2 * bytes))));
+}
+
+/**
+ * The REP frame around one iteration. `iteration` returns, for REPE/REPNE, an i32 that is nonzero while the
+ * repetition may go on.
+ */
+function repeat(c: BodyContext, iteration: () => Expr | undefined): void {
+  if (c.variant.rep === 0) {
+    iteration();
+    return;
+  }
+  const w = width(c.variant.asize);
+  c.block((done) => {
+    c.f.brIf(done, w.eqz(c.gpr(RCX, w.bits)));
+    c.f.loop((again) => {
+      const goOn = iteration();
+      const left = c.let(w.mask(w.sub(c.gpr(RCX, w.bits), w.const(1))));
+      c.setGpr(RCX, w.bits, left);
+      c.f.brIf(done, w.eqz(left));
+      if (goOn !== undefined) c.f.brIf(done, i32.eqz(goOn));
+      c.f.brIf(again, c.chargeIteration());
+      c.jump(c.ip());
+    });
+  });
+}
+
+const source = (c: BodyContext, bytes: number): Expr =>
+  c.load(c.implicitAddress(L.DS, pointer(c, RSI), bytes, ACCESS_READ), bytes);
+const destinationAt = (c: BodyContext, bytes: number, access: number): Expr =>
+  c.fixedSegmentAddress(L.ES, pointer(c, RDI), bytes | access);
+
+export const movs =
+  (bits: number): Body =>
+  (c) => {
+    const bytes = (bits || c.osize) / 8;
+    const step = stepOf(c, bytes);
+    repeat(c, () => {
+      const v = source(c, bytes);
+      c.store(destinationAt(c, bytes, ACCESS_WRITE), bytes, v);
+      advance(c, RSI, step);
+      advance(c, RDI, step);
+      return undefined;
+    });
+  };
+
+export const stos =
+  (bits: number): Body =>
+  (c) => {
+    const size = bits || c.osize;
+    const bytes = size / 8;
+    const step = stepOf(c, bytes);
+    repeat(c, () => {
+      c.store(destinationAt(c, bytes, ACCESS_WRITE), bytes, c.let(c.gpr(0, size)));
+      advance(c, RDI, step);
+      return undefined;
+    });
+  };
+
+export const lods =
+  (bits: number): Body =>
+  (c) => {
+    const size = bits || c.osize;
+    const step = stepOf(c, size / 8);
+    repeat(c, () => {
+      c.setGpr(0, size, source(c, size / 8));
+      advance(c, RSI, step);
+      return undefined;
+    });
+  };
+
+/** Whether REPE (rep 1) or REPNE (rep 2) goes on after a comparison of these values. */
+const continues = (c: BodyContext, size: number, a: Expr, b: Expr): Expr | undefined =>
+  c.variant.rep === 0 ? undefined : c.let(i32.eq(width(size).eq(a, b), i32.const(c.variant.rep === 1 ? 1 : 0)));
+
+export const cmps =
+  (bits: number): Body =>
+  (c) => {
+    const size = bits || c.osize;
+    const w = width(size);
+    const step = stepOf(c, w.bytes);
+    repeat(c, () => {
+      const a = source(c, w.bytes);
+      const b = c.load(destinationAt(c, w.bytes, ACCESS_READ), w.bytes);
+      advance(c, RSI, step);
+      advance(c, RDI, step);
+      c.flags.sub(w, a, b, c.let(w.sub(a, b)));
+      return continues(c, size, a, b);
+    });
+  };
+
+export const scas =
+  (bits: number): Body =>
+  (c) => {
+    const size = bits || c.osize;
+    const w = width(size);
+    const step = stepOf(c, w.bytes);
+    repeat(c, () => {
+      const a = c.let(c.gpr(0, size));
+      const b = c.load(destinationAt(c, w.bytes, ACCESS_READ), w.bytes);
+      advance(c, RDI, step);
+      c.flags.sub(w, a, b, c.let(w.sub(a, b)));
+      return continues(c, size, a, b);
+    });
+  };
+
+/** One iteration of INS or OUTS; with REP, RIP stays on the instruction until rCX is used up. */
+function portString(c: BodyContext, iteration: () => void): void {
+  const w = width(c.variant.asize);
+  const once = () => {
+    iteration();
+    if (c.variant.rep !== 0) {
+      const left = c.let(w.mask(w.sub(c.gpr(RCX, w.bits), w.const(1))));
+      c.setGpr(RCX, w.bits, left);
+      c.if(i32.eqz(w.eqz(left)), () => c.jump(c.ip()));
+    }
+  };
+  if (c.variant.rep === 0) once();
+  else c.if(i32.eqz(w.eqz(c.gpr(RCX, w.bits))), once);
+}
+
+export const ins =
+  (bits: number): Body =>
+  (c) => {
+    const bytes = (bits || Math.min(c.osize, 32)) / 8;
+    portString(c, () => {
+      const step = stepOf(c, bytes);
+      // The destination is checked before the port is read: a device read cannot be taken back.
+      const linear = destinationAt(c, bytes, ACCESS_READ | ACCESS_WRITE);
+      c.modifyAt(linear, bytes);
+      const v = c.jsResult(portRead, I32, [c.gpr(2, 16), i32.const(bytes)]);
+      c.writeBack(v);
+      advance(c, RDI, step);
+    });
+  };
+export const outs =
+  (bits: number): Body =>
+  (c) => {
+    const bytes = (bits || Math.min(c.osize, 32)) / 8;
+    portString(c, () => {
+      const step = stepOf(c, bytes);
+      const v = source(c, bytes);
+      c.js(portWrite, [c.gpr(2, 16), i32.const(bytes), v]);
+      advance(c, RSI, step);
+    });
+  };

@@ -1,0 +1,211 @@
+// What wasm calls when the TLB fast path misses. Each either moves the data through SCRATCH or sets ABORT: to a
+// fault, or to "do this instruction alone" when the access reaches a device or decoded code in the middle of a block.
+
+import type { CodeCache } from './code-cache.js';
+import * as L from './layout.js';
+import { isCanonical, type Memory } from './linear-memory.js';
+import type { Mmu } from './mmu.js';
+import { PAGE_CODE, type PhysicalMemory } from './physical.js';
+import { ABORT_FAULT, ABORT_REDO, ACCESS_STACK } from './semantics/context.js';
+import { AC, ACV, type CpuState, CR0_AM, Fault, GP, MODE_64BIT, MODE_LONG, SSV } from './state.js';
+
+export class SlowPaths {
+  private readonly buffer: Uint8Array;
+  /** Read-modify-write that was redirected to SCRATCH: the address that commit() stores to. */
+  private modifyLo = 0;
+  private modifyHi = 0;
+  private modifyBytes = 0;
+  /** The fault behind ABORT, when it was raised in TypeScript. */
+  fault: Fault | undefined;
+  /** Called for every data access while data breakpoints are armed. */
+  onAccess: ((lo: number, hi: number, bytes: number, write: boolean) => void) | undefined;
+
+  constructor(
+    private readonly state: CpuState,
+    private readonly mmu: Mmu,
+    private readonly physical: PhysicalMemory,
+    private readonly memory: Memory,
+    private readonly code: CodeCache,
+  ) {
+    this.buffer = state.u8.subarray(L.SCRATCH, L.SCRATCH + 16);
+  }
+
+  /** Record a fault for the run loop. */
+  setFault(fault: unknown): void {
+    if (!(fault instanceof Fault)) throw fault;
+    const s = this.state;
+    s.set32(L.ABORT, ABORT_FAULT);
+    s.set32(L.FAULT_VECTOR, fault.vector);
+    this.fault = fault;
+  }
+
+  private stackFault(access: number, uop: number): boolean {
+    if (access & ACCESS_STACK) return true;
+    return ((this.state.u8[uop + L.UOP_ADDRESS]! >> 2) & 7) === L.SS;
+  }
+
+  /** Checks that apply before translation. True when the access may go on. */
+  private check(lo: number, hi: number, access: number, uop: number): boolean {
+    const s = this.state;
+    const mode = s.get32(L.MODE);
+    if ((mode & MODE_64BIT) !== 0 && !isCanonical(hi)) {
+      this.setFault(new Fault(this.stackFault(access, uop) ? SSV : GP, 0));
+      return false;
+    }
+    if (s.get32(L.CPL) === 3 && (s.get32(L.EFLAGS) & AC) !== 0 && (s.get32(L.CR0) & CR0_AM) !== 0) {
+      const bytes = access & 0xff;
+      if ((lo & (bytes - 1)) !== 0 && bytes <= 8) {
+        this.setFault(new Fault(ACV, 0));
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private redo(): void {
+    this.state.set32(L.ABORT, ABORT_REDO);
+  }
+
+  private get stepping(): boolean {
+    return this.state.get32(L.STEPPING) !== 0;
+  }
+
+  read(lo: number, hi: number, access: number, uop: number): void {
+    const s = this.state;
+    const bytes = access & 0xff;
+    lo >>>= 0;
+    hi >>>= 0;
+    try {
+      if (!this.check(lo, hi, access, uop)) return;
+      const user = s.get32(L.CPL) === 3;
+      if ((lo & 0xfff) + bytes <= 4096) {
+        const at = this.mmu.translate(lo, hi, false, user, false);
+        const host = this.physical.hostOf(at);
+        if (host !== 0) {
+          this.onAccess?.(lo, hi, bytes, false);
+          this.mmu.install(lo, hi, s.get32(L.DATA_TLB));
+          s.u8.copyWithin(L.SCRATCH, host, host + bytes);
+          return;
+        }
+        if (!this.stepping) {
+          this.redo();
+          return;
+        }
+      } else if (!this.stepping && this.reachesDevice(lo, hi, bytes, false, user)) {
+        this.redo();
+        return;
+      }
+      this.onAccess?.(lo, hi, bytes, false);
+      this.memory.readLinear(lo, hi, bytes, user, true, this.buffer);
+    } catch (fault) {
+      this.setFault(fault);
+    }
+  }
+
+  /** For accesses that cross a page: does either part need to be made alone? Translates (and may fault). */
+  private reachesDevice(lo: number, hi: number, bytes: number, write: boolean, user: boolean): boolean {
+    const first = 4096 - (lo & 0xfff);
+    const a = this.mmu.translate(lo, hi, write, user, false);
+    const wide = (this.state.get32(L.MODE) & MODE_LONG) !== 0;
+    const next = lo + first;
+    const b = this.mmu.translate(next >>> 0, next > 0xffff_ffff && wide ? (hi + 1) >>> 0 : hi, write, user, false);
+    return this.alone(a, first, write) || this.alone(b, bytes - first, write);
+  }
+
+  private alone(address: number, bytes: number, write: boolean): boolean {
+    if (this.physical.hostOf(address) === 0) return true;
+    const page = address >>> 12;
+    return write && (this.physical.flags[page]! & PAGE_CODE) !== 0 && this.code.overlaps(page, address & 0xfff, bytes);
+  }
+
+  write(lo: number, hi: number, access: number, uop: number): void {
+    const s = this.state;
+    const bytes = access & 0xff;
+    lo >>>= 0;
+    hi >>>= 0;
+    try {
+      if (!this.check(lo, hi, access, uop)) return;
+      const user = s.get32(L.CPL) === 3;
+      if ((lo & 0xfff) + bytes <= 4096) {
+        const at = this.mmu.translate(lo, hi, true, user, false);
+        if (this.alone(at, bytes, true) && !this.stepping) {
+          this.redo();
+          return;
+        }
+        this.onAccess?.(lo, hi, bytes, true);
+        this.memory.writePhysical(at, this.buffer.subarray(0, bytes));
+        this.mmu.install(lo, hi, s.get32(L.DATA_TLB));
+        return;
+      }
+      if (!this.stepping && this.reachesDevice(lo, hi, bytes, true, user)) {
+        this.redo();
+        return;
+      }
+      this.onAccess?.(lo, hi, bytes, true);
+      this.memory.writeLinear(lo, hi, this.buffer, bytes, user, true);
+    } catch (fault) {
+      this.setFault(fault);
+    }
+  }
+
+  /** Read-modify-write: the address in linear memory to work on; SCRATCH when the store has to be committed. */
+  modify(lo: number, hi: number, access: number, uop: number): number {
+    const s = this.state;
+    const bytes = access & 0xff;
+    lo >>>= 0;
+    hi >>>= 0;
+    try {
+      if (!this.check(lo, hi, access, uop)) return 0;
+      const user = s.get32(L.CPL) === 3;
+      if ((lo & 0xfff) + bytes <= 4096) {
+        const at = this.mmu.translate(lo, hi, true, user, false);
+        const host = this.physical.hostOf(at);
+        const alone = this.alone(at, bytes, true);
+        if (alone && !this.stepping) {
+          this.redo();
+          return 0;
+        }
+        this.onAccess?.(lo, hi, bytes, true);
+        if (host !== 0 && !alone && (this.physical.flags[at >>> 12]! & PAGE_CODE) === 0) {
+          this.mmu.install(lo, hi, s.get32(L.DATA_TLB));
+          // A ROM page gets no write entry, nor may it be written in place.
+          if (
+            s.u32[
+              (s.get32(L.DATA_TLB) + ((lo >>> 12) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE + L.TLB_WRITE) >>> 2
+            ]! ===
+            (lo & ~0xfff) >>> 0
+          )
+            return host;
+        }
+      } else {
+        if (!this.stepping && this.reachesDevice(lo, hi, bytes, true, user)) {
+          this.redo();
+          return 0;
+        }
+        this.onAccess?.(lo, hi, bytes, true);
+        this.memory.prepareWrite(lo, hi, bytes, user, true);
+      }
+      this.memory.readLinear(lo, hi, bytes, user, true, this.buffer);
+      this.modifyLo = lo;
+      this.modifyHi = hi;
+      this.modifyBytes = bytes;
+      return L.SCRATCH;
+    } catch (fault) {
+      this.setFault(fault);
+      return 0;
+    }
+  }
+
+  commit(): void {
+    try {
+      const user = this.state.get32(L.CPL) === 3;
+      this.memory.writeLinear(this.modifyLo, this.modifyHi, this.buffer, this.modifyBytes, user, true);
+    } catch (fault) {
+      this.setFault(fault);
+    }
+  }
+
+  segmentFault(_uop: number, stack: number): void {
+    this.setFault(new Fault(stack ? SSV : GP, 0));
+  }
+}

@@ -1,0 +1,16 @@
+// The part of the WebAssembly JavaScript API that the project uses (the ES libraries of TypeScript do not hold it).
+declare namespace WebAssembly {
+  class Memory {
+    constructor(descriptor: { initial: number; maximum?: number });
+    readonly buffer: ArrayBuffer;
+  }
+  class Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>);
+  }
+  class Instance {
+    // biome-ignore lint/suspicious/noExplicitAny: the API's own type
+    constructor(module: Module, imports: Record<string, Record<string, any>>);
+    // biome-ignore lint/suspicious/noExplicitAny: the API's own type
+    readonly exports: Record<string, any>;
+  }
+}
