@@ -274,7 +274,8 @@ export function v86Core(iopl = 3): FakeCore {
   const core = protectedCore(3);
   const s = core.state;
   s.eflags = VM | (iopl << 12) | 0x202;
-  for (const segment of [L.ES, L.DS, L.FS, L.GS]) s.setSegment(segment, 0x3000 + segment, 0x3000n, 0xffff, 0xf3);
+  for (const segment of [L.ES, L.DS, L.FS, L.GS])
+    s.setSegment(segment, 0x3000 + segment, BigInt((0x3000 + segment) << 4), 0xffff, 0xf3);
   s.setSegment(L.CS, 0x1000, 0x1_0000n, 0xffff, 0xf3);
   s.setSegment(L.SS, 0x1800, 0x1_8000n, 0xffff, 0xf3);
   s.setReg(4, 0x100n);
