@@ -1,7 +1,7 @@
 // The configuration space of one conventional PCI function (PCI Local Bus Specification 3.0, chapter 6): identity,
 // write masks, base address registers, INTx. Initial values and masks are those of QEMU 7.2, where everything from
 // 0x40 on is writable unless a device says otherwise. Invariant: a BAR's `map` callback is called exactly when the
-// place that the guest sees it at changes. Left out: capabilities, bridges, bus mastering as a gate for DMA.
+// place that the guest sees it at changes. Left out: capability lists, bridges, bus mastering as a gate for DMA.
 
 import type { AccessSize } from '../../cpu/bus.js';
 import type { Device, Plain } from '../device.js';
@@ -26,6 +26,8 @@ export interface PciBar {
   /** Bytes, a power of two. */
   size: number;
   prefetchable?: boolean;
+  /** Memory only: takes this register and the next. Default 32. */
+  addressBits?: 32 | 64;
 }
 
 /** Where a BAR is decoded, or undefined while it is not. */
@@ -35,6 +37,7 @@ export type BarMapping = (address: number | undefined) => void;
 export const PCI_COMMAND = 0x04;
 export const PCI_STATUS = 0x06;
 export const PCI_BAR0 = 0x10;
+export const PCI_ROM_BAR = 0x30;
 export const PCI_INTERRUPT_LINE = 0x3c;
 export const PCI_INTERRUPT_PIN = 0x3d;
 
@@ -44,8 +47,14 @@ const COMMAND_MASTER = 0x4;
 const COMMAND_INTX_DISABLE = 0x400;
 const STATUS_INTERRUPT = 0x08;
 
+/** Index under which the expansion ROM's register is kept. */
+export const ROM_INDEX = 6;
+const ROM_ENABLE = 1;
+
 interface BarEntry extends PciBar {
   index: number;
+  /** In configuration space. */
+  offset: number;
   map: BarMapping;
   address: number | undefined;
 }
@@ -114,14 +123,28 @@ export class PciFunction implements Device {
     if (bar.size < minimum || 2 ** Math.round(Math.log2(bar.size)) !== bar.size) {
       throw new RangeError(`${this.name}: BAR ${index} cannot have ${bar.size} bytes`);
     }
+    const wide = bar.addressBits === 64;
     const offset = PCI_BAR0 + 4 * index;
-    const type = bar.space === 'io' ? 1 : bar.prefetchable ? 8 : 0;
-    this.setInitial(offset, [type, 0, 0, 0]);
+    const type = bar.space === 'io' ? 1 : (bar.prefetchable ? 8 : 0) | (wide ? 4 : 0);
+    this.setInitial(offset, wide ? [type, 0, 0, 0, 0, 0, 0, 0] : [type, 0, 0, 0]);
     this.put32(this.writeMask, offset, -bar.size >>> 0);
-    this.bars.push({ ...bar, index, map, address: undefined });
+    if (wide) this.put32(this.writeMask, offset + 4, 0xffffffff);
+    this.bars.push({ ...bar, index, offset, map, address: undefined });
   }
 
-  /** Where the guest has put BAR `index`, undefined while it is not decoded. */
+  /**
+   * Add an expansion ROM of `size` bytes, a power of two from 2 KiB on (chapter 6.2.5.2).
+   * @throws RangeError if the size is no power of two or too small
+   */
+  addRom(size: number, map: BarMapping): void {
+    if (size < 2048 || 2 ** Math.round(Math.log2(size)) !== size) {
+      throw new RangeError(`${this.name}: an expansion ROM cannot have ${size} bytes`);
+    }
+    this.put32(this.writeMask, PCI_ROM_BAR, (-size | ROM_ENABLE) >>> 0);
+    this.bars.push({ space: 'memory', size, index: ROM_INDEX, offset: PCI_ROM_BAR, map, address: undefined });
+  }
+
+  /** Where the guest has put BAR `index` (or ROM_INDEX), undefined while it is not decoded. */
   barAddress(index: number): number | undefined {
     return this.bars.find((bar) => bar.index === index)?.address;
   }
@@ -153,7 +176,7 @@ export class PciFunction implements Device {
       const mask = this.writeMask[at]!;
       this.config[at] = ((this.config[at]! & ~mask) | (byte & mask)) & ~(byte & this.clearMask[at]!);
     }
-    if (offset < 0x28) this.updateMappings();
+    if (offset < PCI_ROM_BAR + 4) this.updateMappings();
     if (offset <= PCI_COMMAND + 1 && offset + size > PCI_COMMAND) this.driveIntx();
     this.configWritten(offset, size);
   }
@@ -205,12 +228,14 @@ export class PciFunction implements Device {
   private decodedAddress(bar: BarEntry): number | undefined {
     const enable = bar.space === 'io' ? COMMAND_IO : COMMAND_MEMORY;
     if (!(this.config[PCI_COMMAND]! & enable)) return undefined;
-    const raw = this.configRead(PCI_BAR0 + 4 * bar.index, 4);
-    const address = (raw & -bar.size) >>> 0;
+    const low = this.configRead(bar.offset, 4);
+    if (bar.index === ROM_INDEX && !(low & ROM_ENABLE)) return undefined;
+    const high = bar.addressBits === 64 ? this.configRead(bar.offset + 4, 4) : 0;
+    const address = high * 2 ** 32 + ((low & -bar.size) >>> 0);
     const last = address + bar.size - 1;
     // As QEMU: address 0 and the very top, where sizing leaves the register, are not decoded.
-    if (address === 0 || last >= 0xffffffff || (bar.space === 'io' && last > 0xffff)) return undefined;
-    return address;
+    const limit = bar.space === 'io' ? 0xffff : bar.addressBits === 64 ? 2 ** 52 : 0xfffffffe;
+    return address === 0 || last > limit ? undefined : address;
   }
 
   private put16(bytes: Uint8Array, offset: number, value: number): void {

@@ -138,6 +138,34 @@ test('a BAR tells its size and is decoded once enabled and placed', (t) => {
   ]);
 });
 
+test('a 64-bit BAR takes two registers and may lie above 4 GiB', (t) => {
+  const placed: unknown[] = [];
+  const card = new PciFunction('wide', { vendor: 0x1234, device: 1, classCode: 0 });
+  card.addBar(4, { space: 'memory', size: 0x4000, prefetchable: true, addressBits: 64 }, (at) => placed.push(at));
+  card.configWrite(0x20, 4, 0xffffffff);
+  card.configWrite(0x24, 4, 0xffffffff);
+  t.is(card.configRead(0x20, 4), 0xffffc00c);
+  t.is(card.configRead(0x24, 4), 0xffffffff);
+  card.configWrite(0x20, 4, 0x8000);
+  card.configWrite(0x24, 4, 0x2);
+  card.configWrite(0x04, 2, 2);
+  t.deepEqual(placed, [0x2_0000_8000]);
+});
+
+test('an expansion ROM needs its own enable bit besides that of memory', (t) => {
+  const placed: unknown[] = [];
+  const card = new PciFunction('rom', { vendor: 0x1234, device: 1, classCode: 0 });
+  card.addRom(0x10000, (at) => placed.push(at));
+  card.configWrite(0x30, 4, 0xfffffffe);
+  t.is(card.configRead(0x30, 4), 0xffff0000);
+  card.configWrite(0x04, 2, 2);
+  card.configWrite(0x30, 4, 0xfea00000);
+  t.deepEqual(placed, []);
+  card.configWrite(0x30, 4, 0xfea00001);
+  t.deepEqual(placed, [0xfea00000]);
+  t.is(card.barAddress(6), 0xfea00000);
+});
+
 test('interrupts go by slot to a wire and by PIRQ route to an ISA interrupt', (t) => {
   const { card, read, write, log } = rig();
   card.setIrq(true);
