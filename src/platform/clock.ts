@@ -26,14 +26,14 @@ class ClockTimer implements Timer {
 
   set(when: number): void {
     if (Number.isNaN(when)) throw new RangeError(`timer ${this.name}: deadline is not a number`);
+    // Cancelling twice is not news.
+    if (when === Number.POSITIVE_INFINITY && this.deadline === when) return;
     this.deadline = when;
     this.changed(this);
   }
 
   cancel(): void {
-    if (this.deadline === Number.POSITIVE_INFINITY) return;
-    this.deadline = Number.POSITIVE_INFINITY;
-    this.changed(this);
+    this.set(Number.POSITIVE_INFINITY);
   }
 }
 

@@ -1,7 +1,7 @@
 // The 64 Ki I/O ports: which device answers where (Intel SDM volume 1, chapter 20).
 //
 // One table entry a port names the range that answers it, so a lookup is one load. Ports without a device read as all
-// ones and drop writes. Rules for wide, unaligned and overlapping accesses are in address-space.ts.
+// ones (as zero when the access is not aligned) and drop writes. Rules for wide, unaligned and overlapping accesses are in address-space.ts.
 
 import type { AccessSize } from '../cpu/bus.js';
 import { allOnes, type Mapping, Range, RangeList, type RangeOptions } from './address-space.js';
@@ -33,7 +33,9 @@ export class PortSpace {
 
   read(port: number, size: AccessSize): number {
     const range = this.#owner[port];
-    return range === undefined ? allOnes(size) : range.read(port, size);
+    if (range !== undefined) return range.read(port, size);
+    // Alignment comes first on QEMU's empty bus, too.
+    return port & (size - 1) ? 0 : allOnes(size);
   }
 
   write(port: number, size: AccessSize, value: number): void {

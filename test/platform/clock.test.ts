@@ -84,6 +84,7 @@ test('the listener hears arming, cancelling and expiry', (t) => {
   });
   timer.set(3);
   timer.cancel();
+  timer.set(Number.POSITIVE_INFINITY);
   timer.set(4);
   clock.runDue(9);
   t.deepEqual(heard, [

@@ -21,6 +21,7 @@ test('a port without a device reads as all ones and drops writes', (t) => {
   const ports = new PortSpace();
   ports.write(0x300, 4, 0);
   t.deepEqual([ports.read(0x300, 1), ports.read(0x300, 2), ports.read(0x300, 4)], [0xff, 0xffff, 0xffffffff]);
+  t.deepEqual([ports.read(0x301, 1), ports.read(0x301, 2), ports.read(0x302, 4)], [0xff, 0, 0]);
 });
 
 test('a wide access to byte registers becomes byte accesses, lowest first', (t) => {

@@ -1,6 +1,7 @@
 // Ports that exist for people: the firmware's debug console, the test exit, and the POST code port.
 //
-// debugcon: writes are output, reads give 0xe9, by which firmware knows that somebody listens (QEMU isa-debugcon).
+// debugcon: writes are output, reads give 0xe9, by which firmware knows that somebody listens (QEMU isa-debugcon, which
+// takes single bytes only).
 // debug-exit: a write of v ends the run with exit code (v << 1) | 1; reads give 0 (QEMU isa-debug-exit).
 // post-code: port 0x80, where firmware writes progress codes and everybody writes for a delay; reads float high.
 // None of them keeps anything that a guest can see, so there is no state to save.
@@ -14,12 +15,12 @@ const DEBUGCON_PRESENT = 0xe9;
 export class Debugcon implements PortHandler {
   constructor(private readonly output: (byte: number) => void) {}
 
-  portRead(_offset: number, _size: AccessSize): number {
-    return DEBUGCON_PRESENT;
+  portRead(_offset: number, size: AccessSize): number {
+    return size === 1 ? DEBUGCON_PRESENT : 0;
   }
 
-  portWrite(_offset: number, _size: AccessSize, value: number): void {
-    this.output(value);
+  portWrite(_offset: number, size: AccessSize, value: number): void {
+    if (size === 1) this.output(value);
   }
 }
 

@@ -8,7 +8,7 @@
 import type { AccessSize } from '../../cpu/bus.js';
 import type { Device, Plain, PortHandler } from '../device.js';
 
-/** Channel that a page port's low three bits belong to; -1 = a latch that nothing uses. */
+/** Channel that a page port's low three bits belong to; -1 = no page register. */
 const PAGE_CHANNEL = [-1, 2, 3, 1, -1, -1, -1, 0] as const;
 
 /** Memory-to-memory, fixed address, compressed timing, rotation, extended write, low DREQ and DACK. */
@@ -144,17 +144,26 @@ export class Dma8237 implements Device {
     return this.#controllers[controller].control;
   }
 
-  /** Page registers: ports 0x80…0x87 of controller 0, 0x88…0x8f of controller 1, at offsets 0…7. */
+  /**
+   * Page registers: ports 0x80…0x87 of controller 0, 0x88…0x8f of controller 1, at offsets 0…7; only 1…3 and 7 exist.
+   * To be mapped with all widths: QEMU makes two byte accesses of two bytes, as far as there are ports, and none of four.
+   */
   pages(controller: 0 | 1): PortHandler {
     const target = this.#controllers[controller];
+    const at = (offset: number): number => PAGE_CHANNEL[offset & 7]!;
     return {
-      portRead: (offset) => {
-        const channel = PAGE_CHANNEL[offset & 7]!;
-        return channel < 0 ? 0 : target.state.pages[channel]!;
+      portRead: (offset, size) => {
+        if (size === 4) return 0xffff_ffff;
+        const { pages } = target.state;
+        const low = pages[at(offset)]!;
+        if (size === 1) return low;
+        return low | ((at(offset + 1) < 0 ? 0xff : pages[at(offset + 1)]!) << 8);
       },
-      portWrite: (offset, _size, value) => {
-        const channel = PAGE_CHANNEL[offset & 7]!;
-        if (channel >= 0) target.state.pages[channel] = value;
+      portWrite: (offset, size, value) => {
+        if (size === 4) return;
+        const { pages } = target.state;
+        pages[at(offset)] = value & 0xff;
+        if (size === 2 && at(offset + 1) >= 0) pages[at(offset + 1)] = value >>> 8;
       },
     };
   }

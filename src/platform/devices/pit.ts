@@ -4,7 +4,7 @@
 // Counters are not stepped: a count is worked out from the time since it was loaded, in exact integer arithmetic at
 // 1,193,182 Hz. As in QEMU 7.2: a new mode takes effect on the old count until a count is written, a low gate does not
 // stop modes 0 and 4, the output of modes 2, 4 and 5 is a high pulse of one tick, the status byte has no null-count bit.
-// IRQ 0 events exist only for rising outputs; the fall, which nothing can see, is made up just before the next change.
+// IRQ 0 events exist only for rising outputs; a fall, which nothing can see, is made up for before the next change.
 // Other than QEMU, which ignores it, BCD counting follows the data sheet.
 
 import type { AccessSize } from '../../cpu/bus.js';
@@ -97,6 +97,18 @@ class Channel {
     return rise === Number.POSITIVE_INFINITY ? rise : loadedAt + timeOfTick(rise, PIT_FREQUENCY);
   }
 
+  /** Time at which the output, high at `now`, falls, or Infinity. */
+  nextFall(now: number): number {
+    const { mode, count, loadedAt } = this.state;
+    const ticks = this.ticks(now);
+    let fall = Number.POSITIVE_INFINITY;
+    if (mode === 1) fall = count;
+    else if (mode === 2 && count > 1) fall = ticks + 1;
+    else if (mode === 3 && count > 1) fall = ticks - (ticks % count) + ((count + 1) >>> 1);
+    else if (mode >= 4) fall = count + 1;
+    return fall === Number.POSITIVE_INFINITY ? fall : loadedAt + timeOfTick(fall, PIT_FREQUENCY);
+  }
+
   /** The counting element as the guest reads it, in binary or BCD. */
   counter(now: number): number {
     const { mode, count, bcd } = this.state;
@@ -156,7 +168,9 @@ export class Pit implements Device, PortHandler {
   readonly #timer: Timer;
   readonly #channels = [new Channel(true), new Channel(true), new Channel(false)] as const;
   /** Virtual time that the armed IRQ 0 event stands for; the event may be run later. */
-  #nextRise = Number.POSITIVE_INFINITY;
+  #nextEvent = Number.POSITIVE_INFINITY;
+  /** When IRQ 0, driven high by the last event, falls; Infinity when it is low or stays up. */
+  #fallsAt = Number.POSITIVE_INFINITY;
   /** False while the HPET's legacy replacement has taken IRQ 0 over. */
   #irqEnabled = true;
 
@@ -201,10 +215,10 @@ export class Pit implements Device, PortHandler {
   setIrqEnabled(enabled: boolean): void {
     this.#irqEnabled = enabled;
     if (enabled) {
-      this.#arm(this.#clock.now());
+      this.#drive(this.#clock.now());
     } else {
-      this.#nextRise = Number.POSITIVE_INFINITY;
-      this.#timer.cancel();
+      this.#fallsAt = Number.POSITIVE_INFINITY;
+      this.#arm(Number.POSITIVE_INFINITY);
     }
   }
 
@@ -214,24 +228,32 @@ export class Pit implements Device, PortHandler {
       Object.assign(channel.state, new Channel(index !== 2).state, { loadedAt: now });
     });
     this.#irqEnabled = true;
-    this.#nextRise = this.#channels[0].nextRise(now);
-    this.#timer.set(this.#nextRise);
+    // The output of mode 3 starts high, but that is no edge: IRQ 0 stays low until the first rise.
+    this.#fallsAt = this.#channels[0].nextFall(now);
+    this.#arm(this.#channels[0].nextRise(now));
   }
 
   save(): Plain {
     return {
       channels: this.#channels.map((channel) => ({ ...channel.state })),
-      nextRise: this.#nextRise === Number.POSITIVE_INFINITY ? null : this.#nextRise,
+      nextEvent: Number.isFinite(this.#nextEvent) ? this.#nextEvent : null,
+      fallsAt: Number.isFinite(this.#fallsAt) ? this.#fallsAt : null,
       irqEnabled: this.#irqEnabled,
     };
   }
 
   load(state: Plain): void {
-    const saved = state as unknown as { channels: ChannelState[]; nextRise: number | null; irqEnabled: boolean };
+    const saved = state as unknown as {
+      channels: ChannelState[];
+      nextEvent: number | null;
+      fallsAt: number | null;
+      irqEnabled: boolean;
+    };
     this.#channels.forEach((channel, index) => {
       channel.state = { ...saved.channels[index]! };
     });
-    this.#nextRise = saved.nextRise ?? Number.POSITIVE_INFINITY;
+    this.#nextEvent = saved.nextEvent ?? Number.POSITIVE_INFINITY;
+    this.#fallsAt = saved.fallsAt ?? Number.POSITIVE_INFINITY;
     this.#irqEnabled = saved.irqEnabled;
   }
 
@@ -252,7 +274,7 @@ export class Pit implements Device, PortHandler {
       channel.latchCount(now);
       return;
     }
-    if (select === 0) this.#settleIrq(now);
+    if (select === 0) this.#beforeModeChange(now);
     // Modes 6 and 7 are aliases of 2 and 3.
     const mode = (value >>> 1) & 7;
     Object.assign(channel.state, { access, readState: access, writeState: access, bcd: (value & 1) !== 0 });
@@ -277,29 +299,45 @@ export class Pit implements Device, PortHandler {
   /** Restart a channel's count; channel 0's line follows at once. */
   #change(index: number, restart: (now: number) => void): void {
     const now = this.#clock.now();
-    if (index === 0) this.#settleIrq(now);
+    if (index === 0) this.#settle(now + 1);
     restart(now);
-    if (index === 0) this.#arm(now);
+    if (index === 0 && this.#irqEnabled) this.#drive(now);
   }
 
-  /** Bring IRQ 0 to the level that the old programming gives it, so that a change makes an edge where there is one. */
-  #settleIrq(now: number): void {
-    if (this.#irqEnabled) this.#irq(this.#channels[0].output(now));
+  /** Make up for a fall of IRQ 0 that came before `time` and had no event. */
+  #settle(time: number): void {
+    if (this.#fallsAt >= time) return;
+    this.#fallsAt = Number.POSITIVE_INFINITY;
+    this.#irq(false);
+  }
+
+  /**
+   * As in QEMU, the line keeps its level until the transition that the old mode had in store, and follows the new mode
+   * from then on. So a fall that is still to come needs an event of its own now.
+   */
+  #beforeModeChange(now: number): void {
+    this.#settle(now + 1);
+    if (this.#fallsAt !== Number.POSITIVE_INFINITY) this.#arm(this.#fallsAt);
   }
 
   #expire(): void {
-    const at = this.#nextRise;
-    this.#irq(false);
-    this.#arm(at);
+    const at = this.#nextEvent;
+    this.#settle(at);
+    this.#drive(at);
   }
 
-  /** Drive IRQ 0 for the time `at` and arm the next event. */
-  #arm(at: number): void {
-    if (!this.#irqEnabled) return;
+  /** Bring IRQ 0 to the level of channel 0's output at the time `at` and arm the next event. */
+  #drive(at: number): void {
     const channel = this.#channels[0];
-    this.#irq(channel.output(at));
-    this.#nextRise = channel.nextRise(at);
-    this.#timer.set(this.#nextRise);
+    const level = channel.output(at);
+    this.#irq(level);
+    this.#fallsAt = level ? channel.nextFall(at) : Number.POSITIVE_INFINITY;
+    this.#arm(channel.nextRise(at));
+  }
+
+  #arm(at: number): void {
+    this.#nextEvent = at;
+    this.#timer.set(at);
   }
 }
 

@@ -7,6 +7,8 @@ test('the debug console says that it is there and passes bytes on', (t) => {
   const debugcon = new Debugcon((byte) => bytes.push(byte));
   t.is(debugcon.portRead(0, 1), 0xe9);
   debugcon.portWrite(0, 1, 0x41);
+  debugcon.portWrite(0, 2, 0x4242);
+  t.is(debugcon.portRead(0, 2), 0);
   t.deepEqual(bytes, [0x41]);
 });
 
