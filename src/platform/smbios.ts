@@ -1,5 +1,5 @@
 // SMBIOS 2.8 structures (DMTF DSP0134) of the pc machine, as QEMU 7.2 gives them to the firmware in etc/smbios: types
-// 1, 3, 4, 16, 17, 19, 32 and 127; type 0 is the firmware's own. Invariant: the anchor's counts and lengths belong to
+// 1, 3, 4, 16, 17, 19, 32 and 127; type 0 is the firmware's own and is made only on request. Invariant: the anchor's counts and lengths belong to
 // the tables it comes with; its address and checksums are left to whoever places it, here placeSmbios().
 
 import { E820_RAM, fwCfgE820, GIB, KIB, MIB } from './e820.js';
@@ -12,6 +12,8 @@ export interface SmbiosOptions {
   cpuFeatures: number;
   /** 16 bytes as SMBIOS stores them. Default: not present, all zeros. */
   uuid?: Uint8Array;
+  /** Who the firmware says it is (type 0); the date as mm/dd/yyyy. Left to the firmware by default. */
+  bios?: { vendor: string; version: string; date: string };
 }
 
 export interface SmbiosBlobs {
@@ -51,6 +53,21 @@ function structure(type: number, handle: number, fields: readonly FieldValue[], 
   }
   put(0, strings.length === 0 ? 2 : 1);
   return bytes;
+}
+
+function bios(id: NonNullable<SmbiosOptions['bios']>): number[] {
+  const fields: FieldValue[] = [
+    [1, 1], // vendor
+    [2, 1], // version
+    [0xe800, 2], // start segment
+    [3, 1], // date
+    [0, 1], // size: 64 KiB
+    [0x08, 8], // characteristics are not given
+    [0x0400, 2], // targeted content distribution
+    [0, 2], // release of the BIOS
+    [UNKNOWN, 2], // release of the embedded controller
+  ];
+  return structure(0, 0, fields, [id.vendor, id.version, id.date]);
 }
 
 function system(uuid: Uint8Array): number[] {
@@ -160,6 +177,7 @@ export function buildSmbios(options: SmbiosOptions): SmbiosBlobs {
   const deviceSize = (i: number) => (i < devices - 1 ? MAX_DIMM : ((ramSize - 1) % MAX_DIMM) + 1);
   const ranges = fwCfgE820(ramSize).filter(({ type }) => type === E820_RAM);
   const structures = [
+    ...(options.bios ? [bios(options.bios)] : []),
     system(options.uuid ?? new Uint8Array(16)),
     chassis(),
     processor(options),

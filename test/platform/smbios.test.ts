@@ -59,3 +59,14 @@ test('a placed anchor has both checksums right and points to the tables', (t) =>
   t.is(sum(anchor.subarray(16)), 0);
   t.is(Buffer.from(anchor).readUInt32LE(24), 0xf0c00);
 });
+
+test('the structure of the firmware itself is as SeaBIOS makes it', (t) => {
+  const bios = { vendor: 'SeaBIOS', version: '1.16.2', date: '04/01/2014' };
+  const { tables } = buildSmbios({ ramSize: 128 * MIB, ...CPU, bios });
+  t.true(
+    hex(tables).startsWith(
+      '00180000010200e8030008000000000000000004' +
+        `0000ffff${Buffer.from('SeaBIOS\x001.16.2\x0004/01/2014\0\0').toString('hex')}${QEMU_HEAD}`,
+    ),
+  );
+});
