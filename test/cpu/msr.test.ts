@@ -36,7 +36,7 @@ test('the microcode revision is the vendor’s', (t) => {
 
 test('unknown MSRs read 0 and drop writes, as TCG has it', (t) => {
   const core = new FakeCore();
-  for (const address of [...Object.keys(SILENT_MSRS).map(Number), 0x1234, 0xdead_beef]) {
+  for (const address of [...SILENT_MSRS.keys(), 0x1234, 0xdead_beef]) {
     writeMsr(core, address, 0x1234n);
     t.is(readMsr(core, address), 0n);
   }
@@ -49,7 +49,7 @@ test('every address has one row and every row a name', (t) => {
   t.is(msrName(0xc001_0015), 'AMD_HWCR');
   t.is(msrName(0x1234), undefined);
   t.deepEqual(
-    MSRS.filter((msr) => msr.address in SILENT_MSRS),
+    MSRS.filter((msr) => SILENT_MSRS.has(msr.address)),
     [],
   );
 });

@@ -36,7 +36,7 @@ import {
   gp,
   ud,
 } from '../state.js';
-import { ATTR_L, isCanonical } from './descriptors.js';
+import { ATTR_L, isCanonical, wrapLinear } from './descriptors.js';
 import { DebugFault, DR6_BD } from './faults.js';
 import { checkUmip } from './segments.js';
 
@@ -79,10 +79,11 @@ export function movFromCr(cpu: CpuCore, n: number): bigint {
   }
 }
 
-/** MOV CRn, r. `value` is the whole 64-bit register in 64-bit mode, else zero-extended 32 bits. */
-export function movToCr(cpu: CpuCore, n: number, value: bigint): void {
+/** MOV CRn, r. `requested` is the whole 64-bit register in 64-bit mode (as i64 or u64), else zero-extended 32 bits. */
+export function movToCr(cpu: CpuCore, n: number, requested: bigint): void {
   requireCrExists(n);
   requireCpl0(cpu);
+  const value = BigInt.asUintN(64, requested);
   switch (n) {
     case 0:
       if (value >> 32n !== 0n) throw gp(0);
@@ -259,7 +260,7 @@ export function movToDr(cpu: CpuCore, n: number, value: bigint): void {
 /** INVLPG of a linear address; a non-canonical one is a no-operation. */
 export function invlpg(cpu: CpuCore, linear: bigint): void {
   requireCpl0(cpu);
-  if (!cpu.state.is64 || isCanonical(linear)) cpu.flushPage(linear);
+  if (!cpu.state.is64 || isCanonical(linear)) cpu.flushPage(wrapLinear(cpu.state, linear));
 }
 
 /** INVD, WBINVD: no caches are modelled, only the privilege. */

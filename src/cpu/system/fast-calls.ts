@@ -165,9 +165,12 @@ export function rdpmc(cpu: CpuCore): void {
 /** CPUID. */
 export function cpuid(cpu: CpuCore): void {
   const s = cpu.state;
-  const [eax, ebx, ecx, edx] = cpu.model.cpuid(s.reg32(RAX), s.reg32(RCX), {
+  const leaf = s.reg32(RAX);
+  // Only the two feature leaves show the APIC: no other one troubles the bus, where every access is an event.
+  const asksApic = leaf === 1 || leaf === 0x8000_0001;
+  const [eax, ebx, ecx, edx] = cpu.model.cpuid(leaf, s.reg32(RCX), {
     osxsave: (s.cr4 & CR4_OSXSAVE) !== 0,
-    apicEnabled: (cpu.bus.msrRead(0x1b) & 0x800n) !== 0n,
+    apicEnabled: asksApic && (cpu.bus.msrRead(0x1b) & 0x800n) !== 0n,
     xcr0: s.get32(L.XCR0),
   });
   s.setReg32(RAX, eax);

@@ -127,6 +127,22 @@ test('CR3 keeps 32 bits outside IA-32e mode and refuses addresses beyond 40 bits
   t.true(long.log.includes('flush non-global'));
 });
 
+test('values that wasm passes as signed 64-bit integers are taken as unsigned', (t) => {
+  const core = longCore();
+  t.is(
+    faultOf(() => control.movToCr(core, 8, -1n)),
+    '13(0)',
+  );
+  control.movToCr(core, 2, -1n);
+  t.is(control.movFromCr(core, 2), 0xffff_ffff_ffff_ffffn);
+  t.is(
+    faultOf(() => control.movToDr(core, 7, -1n)),
+    '13(0)',
+  );
+  control.invlpg(core, -0x1000n);
+  t.true(core.log.includes('flush fffffffffffff000'));
+});
+
 test('CR4 takes the bits of the model and keeps PAE in IA-32e mode', (t) => {
   for (const [model, expected] of [
     [QEMU64_V1, '13(0)'],
