@@ -200,8 +200,7 @@ function readTss(cpu: CpuCore, base: bigint, layout: TssLayout): TaskImage {
     cr3: layout === TSS32 ? BigInt(field(TSS32_CR3)) : undefined,
     ip: field(layout.ip),
     flags: field(layout.flags),
-    // A 16-bit TSS leaves the upper halves undefined; ones, as 386 and QEMU have it.
-    registers: layout === TSS32 ? registers : registers.map((r) => (r | 0xffff_0000) >>> 0),
+    registers,
     segments,
     ldt: word(layout.ldt),
     trap: layout === TSS32 && (word(TSS32_TRAP) & 1) !== 0,
@@ -236,7 +235,11 @@ function commitTask(cpu: CpuCore, d: Descriptor, image: TaskImage, layout: TssLa
   s.rip = BigInt(image.ip);
   const flags = nested ? image.flags | NT : image.flags;
   s.eflags = layout === TSS32 ? flags : flags & 0xffff;
-  for (let i = 0; i < 8; i++) s.setReg32(i, image.registers[i]!);
+  // A 16-bit TSS leaves the upper halves of the registers as they are (undefined in the manual; as in QEMU).
+  for (let i = 0; i < 8; i++) {
+    if (layout === TSS32) s.setReg32(i, image.registers[i]!);
+    else s.setReg16(i, image.registers[i]!);
+  }
   const v86 = (s.eflags & VM) !== 0;
   const cpl = v86 ? 3 : image.segments[L.CS]! & 3;
   s.set32(L.CPL, cpl);
