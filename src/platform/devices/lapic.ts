@@ -5,7 +5,10 @@
 // value of hasInterrupt() changes. Left out: x2APIC (QEMU's TCG has none), SMI, focus processor.
 
 import type { AccessSize } from '../../cpu/bus.js';
-import type { Clock, Device, Line, MmioHandler, Plain, Timer } from '../device.js';
+import type { Clock, Device, Line, MmioHandler, Plain } from '../device.js';
+import { LapicTimer, type TscSource } from './lapic-timer.js';
+
+export type { TscSource } from './lapic-timer.js';
 
 /** Physical address after reset; the register page is mirrored over 1 MiB, which is also where MSIs are written. */
 export const LAPIC_BASE = 0xfee00000;
@@ -26,8 +29,6 @@ const LVT_LINT1 = 4;
 const LVT_COUNT = 6;
 const LVT_MASKED = 0x10000;
 const LVT_LEVEL = 0x8000;
-const TIMER_PERIODIC = 0x20000;
-const TIMER_TSC_DEADLINE = 0x40000;
 
 /** Delivery modes of ICR, LVT, redirection entries and MSIs. */
 export const DELIVERY_FIXED = 0;
@@ -37,13 +38,6 @@ export const DELIVERY_NMI = 4;
 export const DELIVERY_INIT = 5;
 export const DELIVERY_STARTUP = 6;
 export const DELIVERY_EXTINT = 7;
-
-/** What the TSC reads, and when it will reach a value. */
-export interface TscSource {
-  now(): bigint;
-  /** Virtual time in ns of the first moment at which now() >= tsc; Infinity if it lies beyond 2^53 ns. */
-  timeOf(tsc: bigint): number;
-}
 
 export interface LapicWiring {
   clock: Clock;
@@ -79,16 +73,10 @@ interface LapicState {
   isr: number[];
   tmr: number[];
   irr: number[];
+  /** Indexed as the registers; the timer keeps its own entry. */
   lvt: number[];
   esr: number;
   icr: number[];
-  divide: number;
-  countShift: number;
-  initialCount: number;
-  initialCountTime: number;
-  /** Armed deadline of the timer in ns, null when it is not armed. */
-  timerExpiry: number | null;
-  tscDeadline: bigint;
   lint0: boolean;
   output: boolean;
 }
@@ -121,33 +109,39 @@ function initialState(): LapicState {
     lvt: new Array(LVT_COUNT).fill(LVT_MASKED),
     esr: 0,
     icr: [0, 0],
-    divide: 0,
-    countShift: 0, // QEMU: the divider acts as 1 until first written, although the register reads as "divide by 2"
-    initialCount: 0,
-    initialCountTime: 0,
-    timerExpiry: null,
-    tscDeadline: 0n,
     lint0: false,
     output: false,
   };
 }
 
+const clone = (s: LapicState): LapicState => ({
+  ...s,
+  isr: [...s.isr],
+  tmr: [...s.tmr],
+  irr: [...s.irr],
+  lvt: [...s.lvt],
+  icr: [...s.icr],
+});
+
 /** The local APIC, id 0. */
 export class Lapic implements Device, MmioHandler {
   readonly name = 'lapic';
   private readonly wiring: LapicWiring;
-  private readonly timer: Timer;
+  private readonly timer: LapicTimer;
   private state = initialState();
 
   constructor(wiring: LapicWiring) {
     this.wiring = wiring;
-    this.timer = wiring.clock.timer('lapic', () => this.timerFired());
+    this.timer = new LapicTimer(wiring.clock, wiring.tsc, () => {
+      this.deliverLocal(LVT_TIMER);
+      this.update();
+    });
   }
 
   reset(): void {
     const { lint0, output } = this.state;
     this.state = { ...initialState(), lint0, output };
-    this.timer.cancel();
+    this.timer.reset();
     this.update();
   }
 
@@ -241,7 +235,7 @@ export class Lapic implements Device, MmioHandler {
     if (index >= 0x10 && index <= 0x17) return s.isr[index & 7]!;
     if (index >= 0x18 && index <= 0x1f) return s.tmr[index & 7]!;
     if (index >= 0x20 && index <= 0x27) return s.irr[index & 7]!;
-    if (index >= 0x32 && index <= 0x37) return s.lvt[index - 0x32]!;
+    if (index >= 0x32 && index <= 0x37) return this.lvt(index - 0x32);
     switch (index) {
       case 0x02:
         return (s.id << 24) >>> 0;
@@ -266,11 +260,11 @@ export class Lapic implements Device, MmioHandler {
       case 0x31:
         return s.icr[index & 1]!;
       case 0x38:
-        return s.initialCount;
+        return this.timer.initialCount;
       case 0x39:
-        return this.currentCount();
+        return this.timer.currentCount;
       case 0x3e:
-        return s.divide;
+        return this.timer.divide;
       default:
         s.esr |= ESR_ILLEGAL_ADDRESS;
         return 0;
@@ -294,7 +288,7 @@ export class Lapic implements Device, MmioHandler {
       case MSR_APIC_BASE:
         return this.state.apicBase;
       case MSR_TSC_DEADLINE:
-        return this.state.tscDeadline;
+        return this.timer.tscDeadline;
       case MSR_X2APIC_TPR:
         return BigInt(this.state.tpr);
       default:
@@ -316,10 +310,7 @@ export class Lapic implements Device, MmioHandler {
         break;
       }
       case MSR_TSC_DEADLINE:
-        // SDM "TSC-Deadline Mode": writes are ignored in the other modes.
-        if (!this.isTscDeadline()) return;
-        s.tscDeadline = BigInt.asUintN(64, value);
-        this.armTimer(this.wiring.clock.now());
+        this.timer.tscDeadline = value;
         break;
       case MSR_X2APIC_TPR:
         s.tpr = Number(value & 0xffn);
@@ -331,16 +322,14 @@ export class Lapic implements Device, MmioHandler {
   }
 
   save(): Plain {
-    const s = this.state;
-    return { ...s, isr: [...s.isr], tmr: [...s.tmr], irr: [...s.irr], lvt: [...s.lvt], icr: [...s.icr] };
+    return { ...clone(this.state), timer: this.timer.save() };
   }
 
   /** Lines are not driven: what they are connected to saves its own inputs. */
   load(state: Plain): void {
-    const s = state as unknown as LapicState;
-    this.state = { ...s, isr: [...s.isr], tmr: [...s.tmr], irr: [...s.irr], lvt: [...s.lvt], icr: [...s.icr] };
-    if (s.timerExpiry === null) this.timer.cancel();
-    else this.timer.set(s.timerExpiry);
+    const { timer, ...rest } = state as unknown as LapicState & { timer: Plain };
+    this.state = clone(rest);
+    this.timer.load(timer);
   }
 
   private writeRegister(index: number, value: number): void {
@@ -377,14 +366,10 @@ export class Lapic implements Device, MmioHandler {
         s.icr[1] = value;
         break;
       case 0x38:
-        s.initialCount = value;
-        s.initialCountTime = this.wiring.clock.now();
-        this.armTimer(s.initialCountTime);
+        this.timer.initialCount = value;
         break;
       case 0x3e:
-        // QEMU leaves a running timer armed for the time that the old divider gave.
-        s.divide = value & 0xb;
-        s.countShift = (((s.divide & 3) | ((s.divide >> 1) & 4)) + 1) & 7;
+        this.timer.divide = value;
         break;
       case 0x03:
       case 0x09:
@@ -396,23 +381,14 @@ export class Lapic implements Device, MmioHandler {
     }
   }
 
-  private writeLvt(entry: number, value: number): void {
-    const wasDeadline = this.isTscDeadline();
-    this.state.lvt[entry] = value;
-    if (entry === LVT_TIMER) {
-      // SDM: changing between TSC-deadline and the other modes disarms the timer.
-      if (wasDeadline !== this.isTscDeadline()) {
-        this.state.tscDeadline = 0n;
-        if (wasDeadline) this.state.initialCount = 0;
-      }
-      this.armTimer(this.wiring.clock.now());
-    } else if (entry === LVT_LINT0 && this.state.lint0 && !(value & LVT_MASKED)) {
-      this.deliverLocal(LVT_LINT0);
-    }
+  private lvt(entry: number): number {
+    return entry === LVT_TIMER ? this.timer.lvt : this.state.lvt[entry]!;
   }
 
-  private isTscDeadline(): boolean {
-    return (this.state.lvt[LVT_TIMER]! & (TIMER_PERIODIC | TIMER_TSC_DEADLINE)) === TIMER_TSC_DEADLINE;
+  private writeLvt(entry: number, value: number): void {
+    if (entry === LVT_TIMER) this.timer.lvt = value;
+    else this.state.lvt[entry] = value;
+    if (entry === LVT_LINT0 && this.state.lint0) this.deliverLocal(LVT_LINT0);
   }
 
   private isDestination(destination: number, logical: boolean): boolean {
@@ -453,7 +429,7 @@ export class Lapic implements Device, MmioHandler {
   }
 
   private deliverLocal(entry: number): void {
-    const lvt = this.state.lvt[entry]!;
+    const lvt = this.lvt(entry);
     if (lvt & LVT_MASKED) return;
     const mode = (lvt >> 8) & 7;
     if (mode === DELIVERY_NMI) this.wiring.nmi();
@@ -501,51 +477,5 @@ export class Lapic implements Device, MmioHandler {
     if (level === this.state.output) return;
     this.state.output = level;
     this.wiring.intr(level);
-  }
-
-  /** Whole timer ticks since the initial count was written. */
-  private ticks(now: number): number {
-    return Math.floor((now - this.state.initialCountTime) / 2 ** this.state.countShift);
-  }
-
-  private currentCount(): number {
-    const s = this.state;
-    if (this.isTscDeadline()) return 0;
-    const ticks = this.ticks(this.wiring.clock.now());
-    if (s.lvt[LVT_TIMER]! & TIMER_PERIODIC) return s.initialCount - (ticks % (s.initialCount + 1));
-    return Math.max(s.initialCount - ticks, 0);
-  }
-
-  private armTimer(now: number): void {
-    this.state.timerExpiry = this.nextExpiry(now);
-    if (this.state.timerExpiry === null) this.timer.cancel();
-    else this.timer.set(this.state.timerExpiry);
-  }
-
-  private nextExpiry(now: number): number | null {
-    const s = this.state;
-    const lvt = s.lvt[LVT_TIMER]!;
-    if (this.isTscDeadline()) {
-      // The deadline counts down whether or not the entry is masked; only the interrupt is withheld.
-      if (s.tscDeadline === 0n) return null;
-      const when = this.wiring.tsc.timeOf(s.tscDeadline);
-      return Number.isFinite(when) ? when : null;
-    }
-    if (lvt & LVT_MASKED) return null;
-    const ticks = this.ticks(now);
-    const period = s.initialCount + 1;
-    if (lvt & TIMER_PERIODIC) {
-      if (s.initialCount === 0) return null;
-      return s.initialCountTime + (Math.floor(ticks / period) + 1) * period * 2 ** s.countShift;
-    }
-    return ticks >= s.initialCount ? null : s.initialCountTime + period * 2 ** s.countShift;
-  }
-
-  private timerFired(): void {
-    const expiry = this.state.timerExpiry ?? this.wiring.clock.now();
-    this.deliverLocal(LVT_TIMER);
-    if (this.isTscDeadline()) this.state.tscDeadline = 0n;
-    this.armTimer(expiry);
-    this.update();
   }
 }
