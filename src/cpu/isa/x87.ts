@@ -1,0 +1,180 @@
+// The x87 opcodes D8–DF and WAIT (SDM vol. 2, tables A-7…A-22). Costs in cycles: additions and
+// multiplications 3, division 15, square root 20, transcendental functions and
+// register images 50.
+//
+// "alias" marks encodings that the manual reserves and processors execute as the instruction named (they are what the
+// 8087 decoded there). What has no row is #UD. Rows of one opcode stand together, memory forms first.
+
+import * as x87 from '../semantics/x87.js';
+import * as op from '../system/x87-arithmetic.js';
+import * as fn from '../system/x87-functions.js';
+import * as move from '../system/x87-transfer.js';
+import { type Row, row } from './row.js';
+
+const { loadConstant: constant, fcmovcc, fromExtended, fromMemory, implied, onRegister, store, storeAndPop } = x87;
+const ADD = { cost: 3 };
+const COMPARE = { cost: 2 };
+const DIVIDE = { cost: 15 };
+const SQUARE_ROOT = { cost: 20 };
+const FUNCTION = { cost: 50 };
+const REMAINDER = { cost: 20 };
+const DECIMAL = { cost: 40 };
+const ENVIRONMENT = { cost: 20, ends: true };
+const IMAGE = { cost: 50, ends: true };
+
+// biome-ignore format: aligned like the manual
+export const x87Rows: Row[] = [
+  row('9B',        'WAIT',    '',   x87.wait),
+
+  row('D8 /0 m',   'FADD',    'Md', fromMemory(op.fadd.single),   ADD),
+  row('D8 /1 m',   'FMUL',    'Md', fromMemory(op.fmul.single),   ADD),
+  row('D8 /2 m',   'FCOM',    'Md', fromMemory(op.fcom.single),   COMPARE),
+  row('D8 /3 m',   'FCOMP',   'Md', fromMemory(op.fcomp.single),  COMPARE),
+  row('D8 /4 m',   'FSUB',    'Md', fromMemory(op.fsub.single),   ADD),
+  row('D8 /5 m',   'FSUBR',   'Md', fromMemory(op.fsubr.single),  ADD),
+  row('D8 /6 m',   'FDIV',    'Md', fromMemory(op.fdiv.single),   DIVIDE),
+  row('D8 /7 m',   'FDIVR',   'Md', fromMemory(op.fdivr.single),  DIVIDE),
+  row('D8 /0 r',   'FADD',    'T',  onRegister(op.fadd.top),      ADD),
+  row('D8 /1 r',   'FMUL',    'T',  onRegister(op.fmul.top),      ADD),
+  row('D8 /2 r',   'FCOM',    'T',  onRegister(op.fcom.register), COMPARE),
+  row('D8 /3 r',   'FCOMP',   'T',  onRegister(op.fcomp.register), COMPARE),
+  row('D8 /4 r',   'FSUB',    'T',  onRegister(op.fsub.top),      ADD),
+  row('D8 /5 r',   'FSUBR',   'T',  onRegister(op.fsubr.top),     ADD),
+  row('D8 /6 r',   'FDIV',    'T',  onRegister(op.fdiv.top),      DIVIDE),
+  row('D8 /7 r',   'FDIVR',   'T',  onRegister(op.fdivr.top),     DIVIDE),
+
+  row('D9 /0 m',   'FLD',     'Md', fromMemory(move.fldSingle)),
+  row('D9 /2 m',   'FST',     'Md', store(move.fstSingle, 4)),
+  row('D9 /3 m',   'FSTP',    'Md', storeAndPop(move.fstSingle, 4)),
+  row('D9 /4 m',   'FLDENV',  'Mz', x87.fldenvImage,              ENVIRONMENT),
+  row('D9 /5 m',   'FLDCW',   'Mw', x87.fldcw),
+  row('D9 /6 m',   'FNSTENV', 'Mz', x87.fnstenvImage,             ENVIRONMENT),
+  row('D9 /7 m',   'FNSTCW',  'Mw', x87.fnstcw),
+  row('D9 /0 r',   'FLD',     'T',  onRegister(move.fldRegister)),
+  row('D9 /1 r',   'FXCH',    'T',  onRegister(move.fxch)),
+  row('D9 =D0',    'FNOP',    '',   x87.fnop),
+  row('D9 /3 r',   'FSTP',    'T',  onRegister(move.fstp1),       { note: 'alias FSTP1' }),
+  row('D9 =E0',    'FCHS',    '',   implied(op.fchs)),
+  row('D9 =E1',    'FABS',    '',   implied(op.fabs)),
+  row('D9 =E4',    'FTST',    '',   implied(op.ftst),             COMPARE),
+  row('D9 =E5',    'FXAM',    '',   implied(op.fxam),             COMPARE),
+  row('D9 =E8',    'FLD1',    '',   constant(0)),
+  row('D9 =E9',    'FLDL2T',  '',   constant(1)),
+  row('D9 =EA',    'FLDL2E',  '',   constant(2)),
+  row('D9 =EB',    'FLDPI',   '',   constant(3)),
+  row('D9 =EC',    'FLDLG2',  '',   constant(4)),
+  row('D9 =ED',    'FLDLN2',  '',   constant(5)),
+  row('D9 =EE',    'FLDZ',    '',   constant(6)),
+  row('D9 =F0',    'F2XM1',   '',   implied(fn.f2xm1),            FUNCTION),
+  row('D9 =F1',    'FYL2X',   '',   implied(fn.fyl2x),            FUNCTION),
+  row('D9 =F2',    'FPTAN',   '',   implied(fn.fptan),            FUNCTION),
+  row('D9 =F3',    'FPATAN',  '',   implied(fn.fpatan),           FUNCTION),
+  row('D9 =F4',    'FXTRACT', '',   implied(fn.fxtract),          ADD),
+  row('D9 =F5',    'FPREM1',  '',   implied(fn.fprem1),           REMAINDER),
+  row('D9 =F6',    'FDECSTP', '',   x87.fdecstp),
+  row('D9 =F7',    'FINCSTP', '',   x87.fincstp),
+  row('D9 =F8',    'FPREM',   '',   implied(fn.fprem),            REMAINDER),
+  row('D9 =F9',    'FYL2XP1', '',   implied(fn.fyl2xp1),          FUNCTION),
+  row('D9 =FA',    'FSQRT',   '',   implied(op.fsqrt),            SQUARE_ROOT),
+  row('D9 =FB',    'FSINCOS', '',   implied(fn.fsincos),          FUNCTION),
+  row('D9 =FC',    'FRNDINT', '',   implied(fn.frndint),          ADD),
+  row('D9 =FD',    'FSCALE',  '',   implied(fn.fscale),           ADD),
+  row('D9 =FE',    'FSIN',    '',   implied(fn.fsin),             FUNCTION),
+  row('D9 =FF',    'FCOS',    '',   implied(fn.fcos),             FUNCTION),
+
+  row('DA /0 m',   'FIADD',   'Md', fromMemory(op.fadd.long),     ADD),
+  row('DA /1 m',   'FIMUL',   'Md', fromMemory(op.fmul.long),     ADD),
+  row('DA /2 m',   'FICOM',   'Md', fromMemory(op.fcom.long),     COMPARE),
+  row('DA /3 m',   'FICOMP',  'Md', fromMemory(op.fcomp.long),    COMPARE),
+  row('DA /4 m',   'FISUB',   'Md', fromMemory(op.fsub.long),     ADD),
+  row('DA /5 m',   'FISUBR',  'Md', fromMemory(op.fsubr.long),    ADD),
+  row('DA /6 m',   'FIDIV',   'Md', fromMemory(op.fdiv.long),     DIVIDE),
+  row('DA /7 m',   'FIDIVR',  'Md', fromMemory(op.fdivr.long),    DIVIDE),
+  row('DA /0 r',   'FCMOVB',  'T',  fcmovcc(2)),
+  row('DA /1 r',   'FCMOVE',  'T',  fcmovcc(4)),
+  row('DA /2 r',   'FCMOVBE', 'T',  fcmovcc(6)),
+  row('DA /3 r',   'FCMOVU',  'T',  fcmovcc(10)),
+  row('DA =E9',    'FUCOMPP', '',   onRegister(op.fucompp),       COMPARE),
+
+  row('DB /0 m',   'FILD',    'Md', fromMemory(move.fildLong)),
+  row('DB /1 m',   'FISTTP',  'Md', storeAndPop(move.fisttpLong, 4), { cpuid: 'sse3' }),
+  row('DB /2 m',   'FIST',    'Md', store(move.fistLong, 4)),
+  row('DB /3 m',   'FISTP',   'Md', storeAndPop(move.fistLong, 4)),
+  row('DB /5 m',   'FLD',     'Mt', fromExtended(move.fldExtended)),
+  row('DB /7 m',   'FSTP',    'Mt', storeAndPop(move.fstExtended, 10)),
+  row('DB /0 r',   'FCMOVNB', 'T',  fcmovcc(3)),
+  row('DB /1 r',   'FCMOVNE', 'T',  fcmovcc(5)),
+  row('DB /2 r',   'FCMOVNBE', 'T', fcmovcc(7)),
+  row('DB /3 r',   'FCMOVNU', 'T',  fcmovcc(11)),
+  row('DB =E0',    'FENI',    '',   x87.obsolete),
+  row('DB =E1',    'FDISI',   '',   x87.obsolete),
+  row('DB =E2',    'FNCLEX',  '',   x87.fnclex),
+  row('DB =E3',    'FNINIT',  '',   x87.fninit),
+  row('DB =E4',    'FSETPM',  '',   x87.obsolete),
+  row('DB /5 r',   'FUCOMI',  'T',  onRegister(op.fucomi),        COMPARE),
+  row('DB /6 r',   'FCOMI',   'T',  onRegister(op.fcomi),         COMPARE),
+
+  row('DC /0 m',   'FADD',    'Mq', fromMemory(op.fadd.double),   ADD),
+  row('DC /1 m',   'FMUL',    'Mq', fromMemory(op.fmul.double),   ADD),
+  row('DC /2 m',   'FCOM',    'Mq', fromMemory(op.fcom.double),   COMPARE),
+  row('DC /3 m',   'FCOMP',   'Mq', fromMemory(op.fcomp.double),  COMPARE),
+  row('DC /4 m',   'FSUB',    'Mq', fromMemory(op.fsub.double),   ADD),
+  row('DC /5 m',   'FSUBR',   'Mq', fromMemory(op.fsubr.double),  ADD),
+  row('DC /6 m',   'FDIV',    'Mq', fromMemory(op.fdiv.double),   DIVIDE),
+  row('DC /7 m',   'FDIVR',   'Mq', fromMemory(op.fdivr.double),  DIVIDE),
+  row('DC /0 r',   'FADD',    'T',  onRegister(op.fadd.register), ADD),
+  row('DC /1 r',   'FMUL',    'T',  onRegister(op.fmul.register), ADD),
+  row('DC /2 r',   'FCOM',    'T',  onRegister(op.fcom.register), { ...COMPARE, note: 'alias FCOM2' }),
+  row('DC /3 r',   'FCOMP',   'T',  onRegister(op.fcomp.register), { ...COMPARE, note: 'alias FCOMP3' }),
+  row('DC /4 r',   'FSUBR',   'T',  onRegister(op.fsubr.register), ADD),
+  row('DC /5 r',   'FSUB',    'T',  onRegister(op.fsub.register), ADD),
+  row('DC /6 r',   'FDIVR',   'T',  onRegister(op.fdivr.register), DIVIDE),
+  row('DC /7 r',   'FDIV',    'T',  onRegister(op.fdiv.register), DIVIDE),
+
+  row('DD /0 m',   'FLD',     'Mq', fromMemory(move.fldDouble)),
+  row('DD /1 m',   'FISTTP',  'Mq', storeAndPop(move.fisttpQuad, 8), { cpuid: 'sse3' }),
+  row('DD /2 m',   'FST',     'Mq', store(move.fstDouble, 8)),
+  row('DD /3 m',   'FSTP',    'Mq', storeAndPop(move.fstDouble, 8)),
+  row('DD /4 m',   'FRSTOR',  'Mz', x87.frstorImage,              IMAGE),
+  row('DD /6 m',   'FNSAVE',  'Mz', x87.fnsaveImage,              IMAGE),
+  row('DD /7 m',   'FNSTSW',  'Mw', x87.fnstsw),
+  row('DD /0 r',   'FFREE',   'T',  x87.ffree),
+  row('DD /1 r',   'FXCH',    'T',  onRegister(move.fxch),        { note: 'alias FXCH4' }),
+  row('DD /2 r',   'FST',     'T',  onRegister(move.fstRegister)),
+  row('DD /3 r',   'FSTP',    'T',  onRegister(move.fstpRegister)),
+  row('DD /4 r',   'FUCOM',   'T',  onRegister(op.fucom),         COMPARE),
+  row('DD /5 r',   'FUCOMP',  'T',  onRegister(op.fucomp),        COMPARE),
+
+  row('DE /0 m',   'FIADD',   'Mw', fromMemory(op.fadd.word),     ADD),
+  row('DE /1 m',   'FIMUL',   'Mw', fromMemory(op.fmul.word),     ADD),
+  row('DE /2 m',   'FICOM',   'Mw', fromMemory(op.fcom.word),     COMPARE),
+  row('DE /3 m',   'FICOMP',  'Mw', fromMemory(op.fcomp.word),    COMPARE),
+  row('DE /4 m',   'FISUB',   'Mw', fromMemory(op.fsub.word),     ADD),
+  row('DE /5 m',   'FISUBR',  'Mw', fromMemory(op.fsubr.word),    ADD),
+  row('DE /6 m',   'FIDIV',   'Mw', fromMemory(op.fdiv.word),     DIVIDE),
+  row('DE /7 m',   'FIDIVR',  'Mw', fromMemory(op.fdivr.word),    DIVIDE),
+  row('DE /0 r',   'FADDP',   'T',  onRegister(op.fadd.popping),  ADD),
+  row('DE /1 r',   'FMULP',   'T',  onRegister(op.fmul.popping),  ADD),
+  row('DE /2 r',   'FCOMP',   'T',  onRegister(op.fcomp.register), { ...COMPARE, note: 'alias FCOMP5' }),
+  row('DE =D9',    'FCOMPP',  '',   onRegister(op.fcompp),        COMPARE),
+  row('DE /4 r',   'FSUBRP',  'T',  onRegister(op.fsubr.popping), ADD),
+  row('DE /5 r',   'FSUBP',   'T',  onRegister(op.fsub.popping),  ADD),
+  row('DE /6 r',   'FDIVRP',  'T',  onRegister(op.fdivr.popping), DIVIDE),
+  row('DE /7 r',   'FDIVP',   'T',  onRegister(op.fdiv.popping),  DIVIDE),
+
+  row('DF /0 m',   'FILD',    'Mw', fromMemory(move.fildWord)),
+  row('DF /1 m',   'FISTTP',  'Mw', storeAndPop(move.fisttpWord, 2), { cpuid: 'sse3' }),
+  row('DF /2 m',   'FIST',    'Mw', store(move.fistWord, 2)),
+  row('DF /3 m',   'FISTP',   'Mw', storeAndPop(move.fistWord, 2)),
+  row('DF /4 m',   'FBLD',    'Mt', fromExtended(move.fbld),      DECIMAL),
+  row('DF /5 m',   'FILD',    'Mq', fromMemory(move.fildQuad)),
+  row('DF /6 m',   'FBSTP',   'Mt', storeAndPop(move.fbstp, 10),  DECIMAL),
+  row('DF /7 m',   'FISTP',   'Mq', storeAndPop(move.fistQuad, 8)),
+  row('DF /0 r',   'FFREEP',  'T',  x87.ffreep,                   { note: 'alias' }),
+  row('DF /1 r',   'FXCH',    'T',  onRegister(move.fxch),        { note: 'alias FXCH7' }),
+  row('DF /2 r',   'FSTP',    'T',  onRegister(move.fstpRegister), { note: 'alias FSTP8' }),
+  row('DF /3 r',   'FSTP',    'T',  onRegister(move.fstpRegister), { note: 'alias FSTP9' }),
+  row('DF =E0',    'FNSTSW',  'AX', x87.fnstsw),
+  row('DF /5 r',   'FUCOMIP', 'T',  onRegister(op.fucomip),       COMPARE),
+  row('DF /6 r',   'FCOMIP',  'T',  onRegister(op.fcomip),        COMPARE),
+];
