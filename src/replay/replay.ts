@@ -33,6 +33,8 @@ export class PlayerBus implements Bus {
   #head: TraceEvent | undefined;
   #index = 0;
   #interruptUp = false;
+  /** The cycle of the end has come: from now on there is nothing to wait for. */
+  #over = false;
   #divergence: Divergence | undefined;
 
   /** @throws TraceError when the trace has no initial memory or its first chunk cannot be read. */
@@ -104,6 +106,7 @@ export class PlayerBus implements Bus {
       if (head.kind === 'end') {
         if (head.cycle < cycle) this.#missed();
         else if (!OWN_ENDS.includes(head.name)) this.#world.lines.stop(endOf(head));
+        else this.#over = true;
         return;
       }
       if (head.kind === 'interrupt' && head.cycle === cycle) {
@@ -127,8 +130,8 @@ export class PlayerBus implements Bus {
       case 'interrupt':
         return this.#interruptUp ? head.cycle + 1 : head.cycle;
       case 'end':
-        if (head.name === 'halted') return Number.POSITIVE_INFINITY;
-        return OWN_ENDS.includes(head.name) ? head.cycle + 1 : head.cycle;
+        if (!this.#over) return head.cycle;
+        return head.name === 'halted' ? Number.POSITIVE_INFINITY : head.cycle + 1;
       case 'state-hash':
         return head.cycle;
       default:

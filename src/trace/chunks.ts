@@ -57,8 +57,8 @@ export function encodePreamble(): Buffer {
   return bytes;
 }
 
-/** Brotli quality by chunk type, chosen by measurement (see FORMAT.md): images are large, the rest is small. */
-const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 6 };
+/** Brotli quality by chunk type, chosen by measurement: see FORMAT.md, section "Compression". */
+const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 9 };
 const WINDOW = 22;
 
 /** The stored form of a chunk: header and payload. The link follows it in the file. */

@@ -157,6 +157,11 @@ export class TraceWriter implements EventSink {
     return root;
   }
 
+  /** Events written so far. */
+  get events(): number {
+    return this.#columns.first + this.#columns.count;
+  }
+
   /** Give up: what was recorded stays in FILE.partial. */
   abort(): void {
     if (this.#file < 0) return;

@@ -193,3 +193,12 @@ test('live replay notices a device that answers otherwise', (t) => {
     t.is(found?.index, 3);
   });
 });
+
+test('a guest that halts with a timer still running ends at the cycle of the timer, as it did', (t) => {
+  withDirectory((directory) => {
+    const path = join(directory, 'a.vmr');
+    const program: Op[] = [{ do: 'out', port: 0x40, value: 20 }, { do: 'hlt' }];
+    t.is(recordFake(path, program).cpu.cycle, 200);
+    t.is(replayFake(path, program).divergence, undefined);
+  });
+});
