@@ -5,6 +5,7 @@
 // 1,193,182 Hz. As in QEMU 7.2: a new mode takes effect on the old count until a count is written, a low gate does not
 // stop modes 0 and 4, the output of modes 2, 4 and 5 is a high pulse of one tick, the status byte has no null-count bit.
 // IRQ 0 events exist only for rising outputs; a fall, which nothing can see, is made up for before the next change.
+// (QEMU also repeats the high level just before a fall, a new edge if the PIC was initialised meanwhile; not modelled.)
 // Other than QEMU, which ignores it, BCD counting follows the data sheet.
 
 import type { AccessSize } from '../../cpu/bus.js';
@@ -213,6 +214,7 @@ export class Pit implements Device, PortHandler {
 
   /** Let channel 0 drive IRQ 0, or take it away (the HPET's legacy replacement route). */
   setIrqEnabled(enabled: boolean): void {
+    if (enabled === this.#irqEnabled) return;
     this.#irqEnabled = enabled;
     if (enabled) {
       this.#drive(this.#clock.now());
@@ -228,9 +230,10 @@ export class Pit implements Device, PortHandler {
       Object.assign(channel.state, new Channel(index !== 2).state, { loadedAt: now });
     });
     this.#irqEnabled = true;
-    // The output of mode 3 starts high, but that is no edge: IRQ 0 stays low until the first rise.
-    this.#fallsAt = this.#channels[0].nextFall(now);
-    this.#arm(this.#channels[0].nextRise(now));
+    // Channel 0 starts in mode 3 with its output high, which is no edge. QEMU looks at it first one nanosecond before it
+    // falls and sees the rise then: half a period after reset there is one interrupt that hardware does not make.
+    this.#fallsAt = Number.POSITIVE_INFINITY;
+    this.#arm(this.#channels[0].nextFall(now) - 1);
   }
 
   save(): Plain {

@@ -218,6 +218,21 @@ test('with its interrupt taken away the channel counts on silently', (t) => {
   t.is(rises(tick(100)).length, 1);
 });
 
+test('after reset channel 0 interrupts at half a period, as in QEMU, and then every 55 ms', (t) => {
+  t.deepEqual(bench().rises(120_000_000), [tick(32768) - 1, tick(65536), tick(2 * 65536)]);
+});
+
+test('a mode written while IRQ 0 is high takes over when the old mode would have lowered it', (t) => {
+  const { rig, pit, program } = bench();
+  program(0, 3, 1000);
+  t.true(rig.levels.irq0);
+  pit.portWrite(3, 1, 0x34);
+  rig.advance(tick(500) - 1);
+  t.true(rig.levels.irq0);
+  rig.advance(1);
+  t.false(rig.levels.irq0);
+});
+
 test('a count of one neither hangs nor floods', (t) => {
   for (const mode of [2, 3]) {
     const { program, rises } = bench();
