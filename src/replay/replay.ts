@@ -6,6 +6,7 @@
 // effect and is applied at once; everything else waits for advance().
 
 import type { AccessSize, Bus, GuestMemory, ProcessorLines, RunEnd } from '../cpu/bus.js';
+import { TraceError } from '../trace/error.js';
 import { codeToValue, EMPTY, KINDS, type TraceEvent, valueToCode } from '../trace/events.js';
 import type { TraceReader } from '../trace/reader.js';
 import type { Site } from '../trace/sink.js';
@@ -37,8 +38,14 @@ export class PlayerBus implements Bus {
   #over = false;
   #divergence: Divergence | undefined;
 
-  /** @throws TraceError when the trace has no initial memory or its first chunk cannot be read. */
+  /** @throws TraceError when the recording was cut off and so has no initial memory, or its first events cannot be read. */
   constructor(reader: TraceReader, world: PlayerSurroundings) {
+    if (!reader.hasMemory) {
+      throw new TraceError(
+        reader.path,
+        'was cut off and has no initial memory, so it cannot be replayed: record again',
+      );
+    }
     this.#reader = reader;
     this.#world = world;
     this.#events = reader.events();
