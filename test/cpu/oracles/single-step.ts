@@ -1,0 +1,368 @@
+// One Cpu set to any state, one instruction of it, and what came out: what all oracles of the processor stand on.
+//
+// Protected cases run at CPL 3 under 64-bit paging with the descriptor tables of a Linux process (selectors 33H, 23H,
+// 2BH; 07H is 16-bit code in the LDT), a code page and a data page. Nothing in the processor is hooked: EFLAGS.TF is
+// set as a debugger sets it, every exception (#DB of the step included) goes through the IDT and a TSS to a stack
+// at CPL 0, and its vector, error code and frame are read from there. Real-mode cases run until HLT.
+
+import type { Bus } from '../../../src/cpu/bus.js';
+import { Cpu } from '../../../src/cpu/cpu.js';
+import type { CpuModel } from '../../../src/cpu/cpuid.js';
+import * as L from '../../../src/cpu/layout.js';
+import {
+  CR0_AM,
+  CR0_ET,
+  CR0_MP,
+  CR0_NE,
+  CR0_PE,
+  CR0_PG,
+  CR0_WP,
+  CR4_OSFXSR,
+  CR4_OSXMMEXCPT,
+  CR4_PAE,
+  EFER_LMA,
+  EFER_LME,
+  EFER_NXE,
+  EFER_SCE,
+} from '../../../src/cpu/state.js';
+
+/** Linear address of the code page, and of the data page; both 4 KiB. 16-bit code has CODE as its base. */
+export const CODE = 0x1000_0000;
+export const DATA = 0x2000_0000;
+export const PAGE = 4096;
+/** Offset in the code page where cases put their instruction, unless they choose. */
+export const START = 0x200;
+
+export type Bits = 64 | 32 | 16;
+
+/** Registers as a debugger sees them. `fx` is an FXSAVE64 image: FCW, FSW, FTW, MXCSR, ST0–7 and XMM0–15 count. */
+export interface Registers {
+  readonly gpr: readonly bigint[];
+  readonly rip: bigint;
+  readonly eflags: number;
+  readonly fx: Uint8Array;
+}
+
+export interface Case {
+  readonly bits: Bits;
+  readonly code: Uint8Array;
+  readonly registers: Registers;
+  /** The data page before. */
+  readonly memory: Uint8Array;
+  /** EFLAGS bits set besides those of the case; TF and IF are what a single step on a host has. */
+  readonly hostFlags?: number;
+}
+
+export interface Outcome {
+  /** 1: the instruction was executed; else the exception's vector. */
+  readonly vector: number;
+  /** 0 where the vector has none. */
+  readonly error: number;
+  /** Valid with vector 14, else 0. */
+  readonly cr2: bigint;
+  readonly registers: Registers;
+  /** The data page after. */
+  readonly memory: Uint8Array;
+  /** #DB traps taken: iterations of a REP. */
+  readonly steps: number;
+}
+
+const RAM = 0x40_0000;
+const TABLES = 0x20_0000;
+const CODE_AT = 0x20_8000;
+const DATA_AT = 0x20_9000;
+const SYSTEM_AT = 0x20_a000;
+const SYSTEM_PAGES = 4;
+/** The kernel half: descriptor tables, TSS, handlers and the CPL 0 stack. */
+const SYSTEM = 0xffff_9000_0000_0000n;
+const IDT = SYSTEM;
+const GDT = SYSTEM + 0x1000n;
+const LDT = SYSTEM + 0x1100n;
+const TSS = SYSTEM + 0x1200n;
+const HANDLERS = SYSTEM + 0x2000n;
+const STACK_TOP = SYSTEM + 0x3f00n;
+const ERROR_CODES = new Set([8, 10, 11, 12, 13, 14, 17]);
+const USER_CS: Record<Bits, number> = { 64: 0x33, 32: 0x23, 16: 0x07 };
+const FLAGS = 0xcd5;
+const TF_IF = 0x302;
+/** A REP that does not end is given up, on the host too. */
+const MAX_STEPS = 5000;
+
+/** All features on: which of them a host lacks is the oracle's business. */
+export function everyFeature(model: CpuModel): CpuModel {
+  return { ...model, has: () => true };
+}
+
+const unused = (): never => {
+  throw new Error('the case reached a device');
+};
+
+export class SingleStep {
+  readonly cpu: Cpu;
+  private real: boolean | undefined;
+  /** What IN gives in real mode. */
+  portValue = 0xffff_ffff;
+
+  constructor(model: CpuModel) {
+    this.cpu = new Cpu({ model, timing: { name: 'oracle', nsPerCycle: 4 }, ramSize: RAM, romSize: 0 });
+    const mask = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff };
+    const bus: Bus = {
+      portRead: (_port, size) => (this.portValue & mask[size]) >>> 0,
+      portWrite: () => {},
+      portReadString: unused,
+      portWriteString: unused,
+      mmioRead: unused,
+      mmioWrite: unused,
+      msrRead: () => 0n,
+      msrWrite: () => {},
+      acknowledge: unused,
+      advance: () => {},
+      nextEvent: () => Number.POSITIVE_INFINITY,
+    };
+    this.cpu.bus = bus;
+    this.buildTables();
+  }
+
+  // --- protected mode ---------------------------------------------------------------------------------------
+
+  private put(at: number, value: bigint): void {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, value, true);
+    this.cpu.physical.write(at, bytes);
+  }
+
+  private buildTables(): void {
+    const table = (n: number) => TABLES + n * PAGE;
+    const user = 0x67n; // present, writable, user, accessed, dirty
+    const system = 0x63n;
+    const noExecute = 1n << 63n;
+    const entry = (n: number, index: bigint, value: bigint) => this.put(table(n) + Number(index & 511n) * 8, value);
+    entry(0, 0n, BigInt(table(1)) | user);
+    entry(1, 0n, BigInt(table(2)) | user);
+    entry(2, BigInt(CODE) >> 21n, BigInt(table(3)) | user);
+    entry(2, BigInt(DATA) >> 21n, BigInt(table(4)) | user);
+    entry(3, 0n, BigInt(CODE_AT) | user);
+    entry(4, 0n, BigInt(DATA_AT) | user | noExecute);
+    entry(0, SYSTEM >> 39n, BigInt(table(5)) | system);
+    entry(5, SYSTEM >> 30n, BigInt(table(6)) | system);
+    entry(6, SYSTEM >> 21n, BigInt(table(7)) | system);
+    for (let i = 0; i < SYSTEM_PAGES; i++) entry(7, BigInt(i), BigInt(SYSTEM_AT + i * PAGE) | system);
+
+    const at = (linear: bigint) => SYSTEM_AT + Number(linear - SYSTEM);
+    for (let vector = 0; vector < 256; vector++) {
+      const to = HANDLERS + BigInt(vector * 16);
+      // Interrupt gates; INT3 and INTO may be called from CPL 3.
+      const type = vector === 3 || vector === 4 ? 0xeen : 0x8en;
+      this.put(at(IDT) + vector * 16, (to & 0xffffn) | (0x10n << 16n) | (type << 40n) | (((to >> 16n) & 0xffffn) << 48n));
+      this.put(at(IDT) + vector * 16 + 8, to >> 32n);
+    }
+    const descriptor = (base: number, limit: number, attributes: number) =>
+      BigInt(limit & 0xffff) |
+      (BigInt(base & 0xff_ffff) << 16n) |
+      (BigInt(attributes & 0xff) << 40n) |
+      (BigInt((attributes >> 8) | ((limit >> 16) & 15)) << 48n) |
+      (BigInt(base >>> 24) << 56n);
+    const gdt: [number, bigint][] = [
+      [0x10, descriptor(0, 0xf_ffff, 0xa09b)],
+      [0x18, descriptor(0, 0xf_ffff, 0xc093)],
+      [0x20, descriptor(0, 0xf_ffff, 0xc0fb)],
+      [0x28, descriptor(0, 0xf_ffff, 0xc0f3)],
+      [0x30, descriptor(0, 0xf_ffff, 0xa0fb)],
+    ];
+    for (const [selector, value] of gdt) this.put(at(GDT) + selector, value);
+    this.put(at(LDT), descriptor(CODE, 0xfff, 0x00fb));
+    // RSP0; the I/O map lies past the limit.
+    this.put(at(TSS) + 4, STACK_TOP);
+    this.put(at(TSS) + 0x60, 0xffffn << 48n);
+  }
+
+  private enterProtected(): void {
+    const s = this.cpu.state;
+    if (this.real !== false) {
+      this.cpu.reset();
+      s.set32(L.CR0, (CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_AM) >>> 0);
+      s.set32(L.CR4, CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT);
+      s.set64(L.CR3, BigInt(TABLES));
+      s.set32(L.EFER, EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE);
+      s.set64(L.IDTR_BASE, IDT);
+      s.set32(L.IDTR_LIMIT, 0xfff);
+      s.set64(L.GDTR_BASE, GDT);
+      s.set32(L.GDTR_LIMIT, 0x7f);
+      s.setSegment(L.LDTR, 0x50, LDT, 0x0f, 0x82);
+      s.setSegment(L.TR, 0x40, TSS, 0x67, 0x8b);
+      this.cpu.flushTlb(false);
+      this.real = false;
+    }
+  }
+
+  private user(bits: Bits): void {
+    const s = this.cpu.state;
+    s.set32(L.CPL, 3);
+    if (bits === 16) s.setSegment(L.CS, 0x07, BigInt(CODE), 0xfff, 0x00fb);
+    else s.setSegment(L.CS, USER_CS[bits], 0n, 0xffff_ffff, bits === 64 ? 0xa0fb : 0xc0fb);
+    s.setSegment(L.SS, 0x2b, 0n, 0xffff_ffff, 0xc0f3);
+  }
+
+  /** Run the instruction of a case: all iterations of a REP, or up to its exception. */
+  run(given: Case): Outcome {
+    this.enterProtected();
+    const { cpu } = this;
+    const s = cpu.state;
+    const { registers } = given;
+    this.user(given.bits);
+    s.setSegment(L.DS, 0x2b, 0n, 0xffff_ffff, 0xc0f3);
+    s.setSegment(L.ES, 0x2b, 0n, 0xffff_ffff, 0xc0f3);
+    s.setSegment(L.FS, 0, 0n, 0, 0x1_0000);
+    s.setSegment(L.GS, 0, 0n, 0, 0x1_0000);
+    for (let n = 0; n < 16; n++) s.setReg(n, registers.gpr[n]!);
+    s.rip = registers.rip;
+    s.eflags = (registers.eflags & (FLAGS | 0x4_0000)) | (given.hostFlags ?? TF_IF);
+    s.set64(L.CR2, 0n);
+    s.set32(L.SHADOW, 0);
+    s.set32(L.HALTED, 0);
+    this.loadFx(registers.fx);
+    const codeOffset = given.bits === 16 ? Number(registers.rip) : Number(registers.rip) - CODE;
+    const page = new Uint8Array(32).fill(0xf4);
+    page.set(given.code);
+    cpu.physical.write(CODE_AT + codeOffset, page);
+    cpu.physical.write(DATA_AT, given.memory);
+    cpu.modeChanged();
+
+    let steps = 0;
+    for (;;) {
+      cpu.step();
+      steps++;
+      if (s.cpl !== 0) throw new Error('a single step ended without its #DB');
+      const vector = Number(s.rip - HANDLERS) / 16;
+      const frame = this.frame(vector);
+      if (vector === 1 && frame.rip === registers.rip && steps < MAX_STEPS) {
+        // A REP that is not over: the handler returns.
+        s.setReg(4, frame.rsp);
+        s.rip = frame.rip;
+        s.eflags = frame.eflags;
+        this.user(given.bits);
+        cpu.modeChanged();
+        continue;
+      }
+      const gpr = Array.from({ length: 16 }, (_, n) => s.reg(n));
+      gpr[4] = frame.rsp;
+      return {
+        vector,
+        error: frame.error,
+        cr2: vector === 14 ? s.get64(L.CR2) : 0n,
+        registers: { gpr, rip: frame.rip, eflags: frame.eflags & ~0x1_0100, fx: this.storeFx() },
+        memory: cpu.physical.read(DATA_AT, PAGE),
+        steps,
+      };
+    }
+  }
+
+  /** What the exception pushed. */
+  private frame(vector: number) {
+    const s = this.cpu.state;
+    const base = SYSTEM_AT + Number(s.reg(4) - SYSTEM);
+    const bytes = this.cpu.physical.read(base, 48);
+    const view = new DataView(bytes.buffer);
+    const skip = ERROR_CODES.has(vector) ? 8 : 0;
+    return {
+      error: skip === 0 ? 0 : view.getUint32(0, true),
+      rip: view.getBigUint64(skip, true),
+      eflags: view.getUint32(skip + 16, true),
+      rsp: view.getBigUint64(skip + 24, true),
+    };
+  }
+
+  /** Registers from an FXSAVE64 image (SDM vol. 1, 10.5.1). */
+  private loadFx(image: Uint8Array): void {
+    const s = this.cpu.state;
+    const view = new DataView(image.buffer, image.byteOffset, 512);
+    const status = view.getUint16(2, true);
+    const top = (status >> 11) & 7;
+    s.set32(L.FPU_CONTROL, view.getUint16(0, true));
+    s.set32(L.FPU_STATUS, status & ~0x3800);
+    s.set32(L.FPU_TOP, top);
+    s.set32(L.FPU_TAGS, view.getUint8(4));
+    for (const field of [L.FPU_OPCODE, L.FPU_CS, L.FPU_DS]) s.set32(field, 0);
+    s.set64(L.FPU_IP, 0n);
+    s.set64(L.FPU_DP, 0n);
+    s.set32(L.MXCSR, view.getUint32(24, true));
+    for (let i = 0; i < 8; i++) {
+      const to = L.FPU_REGS + ((top + i) & 7) * 16;
+      s.u8.set(image.subarray(32 + i * 16, 42 + i * 16), to);
+      s.u8.fill(0, to + 10, to + 16);
+    }
+    s.u8.set(image.subarray(160, 416), L.XMM);
+  }
+
+  private storeFx(): Uint8Array {
+    const s = this.cpu.state;
+    const image = new Uint8Array(512);
+    const view = new DataView(image.buffer);
+    const top = s.get32(L.FPU_TOP);
+    view.setUint16(0, s.get32(L.FPU_CONTROL), true);
+    view.setUint16(2, s.get32(L.FPU_STATUS) | (top << 11), true);
+    view.setUint8(4, s.get32(L.FPU_TAGS));
+    view.setUint32(24, s.get32(L.MXCSR), true);
+    for (let i = 0; i < 8; i++) {
+      const from = L.FPU_REGS + ((top + i) & 7) * 16;
+      image.set(s.u8.subarray(from, from + 10), 32 + i * 16);
+    }
+    image.set(s.u8.subarray(L.XMM, L.XMM + 256), 160);
+    return image;
+  }
+
+  // --- real mode --------------------------------------------------------------------------------------------
+
+  /** Run from CS:IP in real mode until HLT. Registers by name; returns those after it. */
+  runReal(registers: Readonly<Record<RealRegister, number>>, memory: readonly (readonly [number, number])[]): RealOutcome {
+    const { cpu } = this;
+    const s = cpu.state;
+    if (this.real !== true) {
+      cpu.reset();
+      s.set32(L.CR0, CR0_ET);
+      s.set32(L.IDTR_LIMIT, 0x3ff);
+      cpu.flushTlb(false);
+      this.real = true;
+    }
+    s.set32(L.CPL, 0);
+    s.set32(L.SHADOW, 0);
+    s.set32(L.HALTED, 0);
+    for (const segment of [L.FS, L.GS]) s.setSegment(segment, 0, 0n, 0xffff, 0x93);
+    REAL_SEGMENTS.forEach((name, segment) => {
+      s.setSegment(segment, registers[name], BigInt(registers[name] * 16), 0xffff, 0x93);
+    });
+    REAL_GENERAL.forEach((name, n) => {
+      s.setReg(n, BigInt(registers[name]));
+    });
+    s.rip = BigInt(registers.ip);
+    s.eflags = registers.flags;
+    for (const [address, byte] of memory) cpu.physical.write(address, Uint8Array.of(byte));
+    cpu.modeChanged();
+    let steps = 0;
+    while (s.get32(L.HALTED) === 0) {
+      cpu.step();
+      if (++steps > 0x1_0010) throw new Error('no HLT');
+    }
+    const after = { ip: Number(s.rip), flags: s.eflags & 0xffff } as Record<RealRegister, number>;
+    REAL_SEGMENTS.forEach((name, segment) => {
+      after[name] = s.selector(segment);
+    });
+    REAL_GENERAL.forEach((name, n) => {
+      after[name] = Number(s.reg(n));
+    });
+    return { registers: after, byte: (address) => cpu.physical.read(address, 1)[0]! };
+  }
+
+  /** Set bytes back after a real-mode case. */
+  clearReal(addresses: Iterable<number>): void {
+    for (const address of addresses) this.cpu.physical.write(address, Uint8Array.of(0));
+  }
+}
+
+export const REAL_GENERAL = ['ax', 'cx', 'dx', 'bx', 'sp', 'bp', 'si', 'di'] as const;
+export const REAL_SEGMENTS = ['es', 'cs', 'ss', 'ds'] as const;
+export type RealRegister = (typeof REAL_GENERAL)[number] | (typeof REAL_SEGMENTS)[number] | 'ip' | 'flags';
+export interface RealOutcome {
+  readonly registers: Record<RealRegister, number>;
+  byte(address: number): number;
+}
