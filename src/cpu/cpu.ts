@@ -87,7 +87,8 @@ export class Cpu implements CpuCore, ProcessorLines {
   private stepIp = 0n;
   /** Set when an exception or interrupt was delivered during a step: no single-step trap then. */
   private delivered = false;
-  private inEvent = false;
+  /** False only while wasm runs: then the current instruction is that of ABORT_UOP. */
+  private inEvent = true;
   private readonly codeKeys = new Map<string, number>();
   private decodeMode: DecodeMode = { bits: 16, flat: 0 };
   private userReached = false;
@@ -136,7 +137,12 @@ export class Cpu implements CpuCore, ProcessorLines {
       },
       system,
     });
-    this.runWasm = instance.exports.run;
+    const enter: (uop: number) => void = instance.exports.run;
+    this.runWasm = (uop) => {
+      this.inEvent = false;
+      enter(uop);
+      this.inEvent = true;
+    };
     this.reset();
   }
 
@@ -155,6 +161,28 @@ export class Cpu implements CpuCore, ProcessorLines {
   /** Cycle reached: all charged cycles. */
   get now(): number {
     return this.state.f64[L.DEADLINE >>> 3]! - this.state.i32[L.BUDGET >>> 2]!;
+  }
+
+  /** Low and high half of `instructionIp`, without the cost of a bigint. */
+  get ipLow(): number {
+    return this.ipHalves() >>> 0;
+  }
+  ipHigh = 0;
+  private ipHalves(): number {
+    const { u32, u16 } = this.state;
+    if (this.inEvent) {
+      this.ipHigh = u32[(L.RIP >>> 2) + 1]!;
+      return u32[L.RIP >>> 2]!;
+    }
+    const where = u16[(u32[L.ABORT_UOP >>> 2]! + L.UOP_WHERE) >>> 1]!;
+    const low = u32[L.PAGE_IP >>> 2]! + (where & 0xfff);
+    this.ipHigh = (u32[(L.PAGE_IP >>> 2) + 1]! + (low > 0xffff_ffff ? 1 : 0)) & u32[(L.IP_MASK >>> 2) + 1]!;
+    return low & u32[L.IP_MASK >>> 2]!;
+  }
+
+  /** Start counting at a cycle: for a machine that continues from a saved state. */
+  setCycle(cycle: number): void {
+    this.setNow(cycle);
   }
 
   private setNow(cycle: number): void {
@@ -189,6 +217,19 @@ export class Cpu implements CpuCore, ProcessorLines {
       BigInt.asUintN(64, this.state.get64(L.PAGE_IP) + BigInt((where & 0xfff) + (where >>> 12))) &
       this.state.get64(L.IP_MASK)
     );
+  }
+
+  /** Up to `length` bytes at the current instruction, through the code TLB only: no walk, no accessed bits. */
+  peekCode(length: number): Uint8Array | undefined {
+    const s = this.state;
+    const is64 = (s.get32(L.MODE) & MODE_64BIT) !== 0;
+    const lo = is64 ? this.ipLow : (this.ipLow + s.u32[(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE) >>> 2]!) >>> 0;
+    const entry = (L.CODE_TLB + ((lo >>> 12) & (L.CODE_TLB_ENTRIES - 1)) * L.CODE_TLB_ENTRY_SIZE) >>> 2;
+    if (s.u32[entry] !== ((lo & ~0xfff) | s.get32(L.CODE_KEY)) >>> 0) return undefined;
+    const host = this.physical.host[s.u32[entry + (L.CTLB_PAGE >>> 2)]!]!;
+    if (host === 0) return undefined;
+    const offset = lo & 0xfff;
+    return s.u8.slice(host + offset, host + Math.min(4096, offset + length));
   }
 
   modeChanged(): void {
@@ -279,12 +320,20 @@ export class Cpu implements CpuCore, ProcessorLines {
   flushPage(linear: bigint): void {
     this.mmu.flushPage(Number(BigInt.asUintN(32, linear)));
   }
+  /** True in HLT and in shutdown. */
+  get isHalted(): boolean {
+    return this.state.get32(L.HALTED) !== 0;
+  }
   halt(): void {
     this.state.set32(L.HALTED, 1);
     this.requestExit();
   }
   tripleFault(): void {
     this.stop({ reason: 'triple-fault' });
+  }
+  /** A u64 of guest physical memory, without translation (PDPTEs). */
+  readPhysical64(address: number): bigint {
+    return (BigInt(this.physical.read32(address + 4)) << 32n) | BigInt(this.physical.read32(address));
   }
   setShadow(kind: 1 | 2): void {
     this.state.set32(L.SHADOW, kind);
@@ -321,7 +370,8 @@ export class Cpu implements CpuCore, ProcessorLines {
 
   // --- the loop ---------------------------------------------------------------------------------------------
 
-  private get shadowed(): number {
+  /** Interrupt shadow over the next instruction: 0 none, 1 STI, 2 MOV SS. */
+  get interruptShadow(): number {
     const s = this.state;
     const kind = s.get32(L.SHADOW);
     return kind !== 0 && s.f64[L.SHADOW_CYCLE >>> 3] === this.now ? kind : 0;
@@ -349,13 +399,11 @@ export class Cpu implements CpuCore, ProcessorLines {
     const s = this.state;
     let cycle = this.now;
     this.setNow(cycle);
-    this.inEvent = true;
     if (cycle >= this.bus.nextEvent()) this.bus.advance(cycle);
-    this.inEvent = false;
     if (this.ended !== undefined) return this.takeEnd();
     if (cycle >= this.cycleLimit) return { reason: 'until-cycle' };
     s.set32(L.EXIT_REQUEST, 0);
-    const shadow = this.shadowed;
+    const shadow = this.interruptShadow;
     if (s.get32(L.NMI_PENDING) !== 0 && s.get32(L.NMI_BLOCKED) === 0 && shadow !== 2) {
       s.set32(L.NMI_PENDING, 0);
       s.set32(L.HALTED, 0);
@@ -363,9 +411,7 @@ export class Cpu implements CpuCore, ProcessorLines {
       return undefined;
     }
     if (s.get32(L.INTR) !== 0 && (s.get32(L.EFLAGS) & IF) !== 0 && shadow === 0) {
-      this.inEvent = true;
       const vector = this.bus.acknowledge();
-      this.inEvent = false;
       s.set32(L.HALTED, 0);
       this.listener.interruptDelivered?.(vector);
       this.deliverEvent(vector, 'external');
@@ -395,9 +441,7 @@ export class Cpu implements CpuCore, ProcessorLines {
   }
 
   private deliverEvent(vector: number, kind: 'external' | 'nmi'): void {
-    this.inEvent = true;
     interrupt(this, vector, kind);
-    this.inEvent = false;
     this.delivered = true;
     this.stepUop = 0;
   }
@@ -597,9 +641,7 @@ export class Cpu implements CpuCore, ProcessorLines {
   }
 
   private deliverFault(fault: Fault): void {
-    this.inEvent = true;
     raise(this, fault);
-    this.inEvent = false;
     this.delivered = true;
     this.stepUop = 0;
   }
@@ -662,7 +704,7 @@ export class Cpu implements CpuCore, ProcessorLines {
       this.stepUop = uop + L.UOP_SIZE;
       this.stepIp = s.rip;
     }
-    if (trap && !this.delivered && this.shadowed !== 2) {
+    if (trap && !this.delivered && this.interruptShadow !== 2) {
       this.deliverFault(new DebugFault(DR6_BS));
       return false;
     }

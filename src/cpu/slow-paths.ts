@@ -73,6 +73,7 @@ export class SlowPaths {
   read(lo: number, hi: number, access: number, uop: number): void {
     const s = this.state;
     const bytes = access & 0xff;
+    s.set32(L.ABORT_UOP, uop);
     lo >>>= 0;
     hi >>>= 0;
     try {
@@ -121,6 +122,7 @@ export class SlowPaths {
   write(lo: number, hi: number, access: number, uop: number): void {
     const s = this.state;
     const bytes = access & 0xff;
+    s.set32(L.ABORT_UOP, uop);
     lo >>>= 0;
     hi >>>= 0;
     try {
@@ -152,6 +154,7 @@ export class SlowPaths {
   modify(lo: number, hi: number, access: number, uop: number): number {
     const s = this.state;
     const bytes = access & 0xff;
+    s.set32(L.ABORT_UOP, uop);
     lo >>>= 0;
     hi >>>= 0;
     try {

@@ -54,6 +54,8 @@ export function addPcItems(fwCfg: FwCfg, options: PcFwCfgOptions): void {
   // Bit 7: supported. S0, S1, S2, S3 (type 1), S4 (type 2), S5.
   fwCfg.addFile('etc/system-states', Uint8Array.from([0x80, 0, 0, 0x01, 0x02, 0x80]));
   for (const [name, data] of Object.entries(acpiFwCfgFiles(options.acpi))) fwCfg.addFile(name, data);
+  // Present without a TPM, too, and empty.
+  fwCfg.addFile('etc/tpm/log', new Uint8Array(0));
   fwCfg.addFile('etc/smbios/smbios-anchor', options.smbios.anchor);
   fwCfg.addFile('etc/smbios/smbios-tables', options.smbios.tables);
 }

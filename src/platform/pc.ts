@@ -49,6 +49,8 @@ export interface PcOptions extends InputOptions {
   tsc?: TscSource;
   /** PAM or SMRAM changed: what answers at 0xa0000–0xfffff must be worked out anew. */
   memoryChanged?: (bridge: I440fx) => void;
+  /** ACPI mode is switched through the SMI command port, as with QEMU's default; else it is always on (smm=off). */
+  smm?: boolean;
   /** fw_cfg items and files. */
   fwCfg?: (fwCfg: FwCfg) => void;
 }
@@ -138,6 +140,7 @@ export class Pc implements Machine {
     this.acpiPm = new AcpiPm({
       clock: this.clock,
       sci: (level) => this.setGsi(SCI_IRQ, level),
+      ...(options.smm !== undefined && { smm: options.smm }),
       poweroff: () => lines.stop({ reason: 'poweroff' }),
       mapPm: (base) => {
         pmMapping?.unmap();

@@ -150,19 +150,17 @@ export interface PhysicalReader {
   readPhysical64(address: number): bigint;
 }
 
-/**
- * The four page-directory-pointer entries that CR3 names: a present one with a reserved bit set is #GP(0). They are
- * not kept: like QEMU, the walk reads them from memory each time.
- */
+/** Load the four page-directory-pointer entries that CR3 names; a present one with a reserved bit set is #GP(0). */
 function checkPdptes(cpu: CpuCore, cr3: bigint): void {
   const reader = cpu as Partial<PhysicalReader>;
   if (reader.readPhysical64 === undefined) return;
   const reserved = 0x1e6n | (((1n << 64n) - 1n) << BigInt(cpu.model.physicalBits));
   const table = Number(cr3 & 0xffff_ffe0n);
-  for (let i = 0; i < 4; i++) {
-    const entry = reader.readPhysical64(table + i * 8);
-    if ((entry & 1n) !== 0n && (entry & reserved) !== 0n) throw gp(0);
-  }
+  const entries = [0, 1, 2, 3].map((i) => reader.readPhysical64!(table + i * 8));
+  if (entries.some((entry) => (entry & 1n) !== 0n && (entry & reserved) !== 0n)) throw gp(0);
+  entries.forEach((entry, i) => {
+    cpu.state.set64(L.PDPTES + 8 * i, entry);
+  });
 }
 
 function writeCr3(cpu: CpuCore, requested: bigint): void {

@@ -1,0 +1,233 @@
+// Puts a guest together: images, memory, processor, platform. The result has run nothing yet. A recorder may be put
+// between processor and platform; the guest is the same with and without it.
+
+import { detectRoutes } from '../boot/detect.js';
+import { type BootImage, GENERAL_REGISTERS, SEGMENT_REGISTERS } from '../boot/image.js';
+import { buildBoot } from '../boot/loader.js';
+import type { GuestMemory, ProcessorLines, RunEnd, TimingModel } from '../cpu/bus.js';
+import { Cpu } from '../cpu/cpu.js';
+import { CPU_MODELS, findCpuModel, QEMU64_V1 } from '../cpu/cpuid.js';
+import * as L from '../cpu/layout.js';
+import { saveProcessor } from '../cpu/snapshot.js';
+import { buildAcpiTables } from '../platform/acpi/tables.js';
+import type { Plain } from '../platform/device.js';
+import { firmwareE820, fwCfgE820, MIB, splitRam } from '../platform/e820.js';
+import { setUpAsFirmware } from '../platform/firmware-setup.js';
+import { placeFirmwareTables } from '../platform/firmware-tables.js';
+import { Pc } from '../platform/pc.js';
+import { addPcItems } from '../platform/pc-fw-cfg.js';
+import { buildSmbios } from '../platform/smbios.js';
+import type { TraceHeader } from '../trace/header.js';
+import type { MemoryRegion } from '../trace/memory.js';
+import { type ImageFile, imageRecord, readImage } from './images.js';
+import type { BootOptions, Route } from './options.js';
+import { UserError } from './user-error.js';
+
+/** 4 ns a cycle, instruction costs of the opcode rows. The name changes whenever a cost does. */
+export const TIMING: TimingModel = { name: 'vmreplay-1', nsPerCycle: 4 };
+
+const MAX_RAM = 3 * 1024 * MIB;
+const MIN_RAM = 2 * MIB;
+
+/** Processor and physical memory without a platform. */
+export interface Hardware {
+  readonly cpu: Cpu;
+  readonly memory: GuestMemory;
+}
+
+/** How a recorder gets between processor and platform; the identity for a plain run. */
+export interface Seams {
+  lines(inner: ProcessorLines): ProcessorLines;
+  memory(inner: GuestMemory): GuestMemory;
+}
+const NO_SEAMS: Seams = { lines: (inner) => inner, memory: (inner) => inner };
+
+export interface Guest extends Hardware {
+  readonly pc: Pc;
+  readonly boot: BootImage;
+  readonly header: TraceHeader;
+  readonly imageNames: readonly string[];
+  /** End the run from outside the guest, as the platform would. */
+  stop(end: RunEnd): void;
+  /** Memory at cycle 0. */
+  readonly initialMemory: readonly MemoryRegion[];
+}
+
+/** A processor with RAM, as a trace header or options describe it. @throws UserError */
+export function makeHardware(memory: number, cpuName: string | undefined): Hardware {
+  if (!Number.isInteger(memory) || memory < MIN_RAM || memory > MAX_RAM || memory % 4096 !== 0)
+    throw new UserError(`--memory ${memory}: guest RAM is 2M to 3G in whole pages; choose a size in between`);
+  const model = cpuName === undefined ? QEMU64_V1 : findCpuModel(cpuName);
+  if (model === undefined) {
+    const names = CPU_MODELS.map((m) => m.name).join(', ');
+    throw new UserError(`--cpu ${cpuName}: there is no such CPU model; choose one of ${names}`);
+  }
+  const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: 0 });
+  return { cpu, memory: cpu.physical };
+}
+
+interface BootFiles {
+  readonly kernel: ImageFile;
+  readonly initrd: ImageFile | undefined;
+  readonly modules: readonly (ImageFile & { cmdline: string })[];
+  readonly fwCfg: readonly { name: string; data: Uint8Array; image: ImageFile | undefined }[];
+  readonly serialIn: Uint8Array | undefined;
+}
+
+function readFiles(options: BootOptions): BootFiles {
+  if (options.kernel === undefined)
+    throw new UserError('a boot needs --kernel (firmware boots are not available yet); give an ELF or bzImage');
+  return {
+    kernel: readImage('kernel', options.kernel),
+    initrd: options.initrd === undefined ? undefined : readImage('initrd', options.initrd),
+    modules: (options.modules ?? []).map((m) => ({ ...readImage('module', m.path), cmdline: m.cmdline ?? '' })),
+    fwCfg: (options.fwCfg ?? []).map((item) => {
+      if (item.file === undefined)
+        return { name: item.name, data: new TextEncoder().encode(item.string ?? ''), image: undefined };
+      const image = readImage('fw-cfg', item.file);
+      return { name: item.name, data: image.bytes, image };
+    }),
+    serialIn: options.serialIn === undefined ? undefined : readImage('serial-in', options.serialIn).bytes,
+  };
+}
+
+function chooseRoute(options: BootOptions, kernel: ImageFile): Route {
+  if (options.boot !== undefined) return options.boot;
+  const offered = detectRoutes(kernel.bytes);
+  const route = offered.find((r): r is Route => r === 'pvh' || r === 'linux64' || r === 'linux32');
+  if (route !== undefined) return route;
+  const what = offered.length > 0 ? `offers only ${offered.join(', ')}` : 'has no PVH note, multiboot or Linux header';
+  throw new UserError(`${kernel.name}: the file ${what}; give a kernel for pvh, linux64 or linux32`);
+}
+
+/** Build the guest that the options ask for. @throws UserError, ImageError */
+export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest {
+  if (options.machine === 'microvm') throw new UserError('--machine microvm is not available yet; use --machine pc');
+  if (options.engine === 'jit') throw new UserError('--engine jit is not available yet; use auto or interp');
+  const ram = options.memory ?? 128 * MIB;
+  const files = readFiles(options);
+  const route = chooseRoute(options, files.kernel);
+  const hardware = makeHardware(ram, options.cpu);
+  const { cpu } = hardware;
+  const amd = { amd: cpu.model.vendor === 'AuthenticAMD' };
+
+  const { below } = splitRam(ram);
+  const map = firmwareE820(ram, amd);
+  const acpi = buildAcpiTables({ lowMemoryEnd: below, smm: true });
+  const { model } = cpu;
+  const features = model.cpuid(1, 0, { osxsave: false, apicEnabled: true, xcr0: 1 })[3];
+  const smbios = buildSmbios({ ramSize: ram, cpuSignature: model.signature, cpuFeatures: features >>> 0 });
+  // A direct boot finds what firmware would have left: tables in memory, and devices set up (below).
+  const initialMemory: MemoryRegion[] = [];
+  const placing: GuestMemory = {
+    ramSize: ram,
+    read: (address, length) => cpu.physical.read(address, length),
+    write: (address, data) => {
+      initialMemory.push({ address, data: data.slice() });
+      cpu.physical.write(address, data);
+    },
+  };
+  const rsdp = placeFirmwareTables(placing, { ramSize: ram, acpi, smbios });
+
+  const boot = buildBoot({
+    route,
+    kernel: files.kernel,
+    ...(files.initrd && { initrd: files.initrd }),
+    ...(options.append !== undefined && { append: options.append }),
+    modules: files.modules,
+    memoryMap: map,
+    rsdp,
+  });
+  for (const { address, data } of boot.segments) if (data.length > 0) placing.write(address, data);
+  enter(cpu, boot);
+
+  const lines = seams.lines(cpu);
+  const pc = new Pc({
+    lines,
+    memory: seams.memory(cpu.physical),
+    timing: TIMING,
+    ramSize: ram,
+    smm: true,
+    rtc: options.rtc ?? '2020-01-01T00:00:00Z',
+    seed: options.seed ?? 0,
+    fwCfg: (fwCfg) => {
+      addPcItems(fwCfg, { ramSize: ram, e820: fwCfgE820(ram, amd), acpi, smbios });
+      for (const item of files.fwCfg) fwCfg.addFile(item.name, item.data);
+    },
+  });
+  cpu.bus = pc;
+  setUpAsFirmware(pc);
+  scheduleInputs(pc, options, files);
+
+  const images = [
+    files.kernel,
+    ...(files.initrd ? [files.initrd] : []),
+    ...files.modules,
+    ...files.fwCfg.flatMap((f) => (f.image ? [f.image] : [])),
+  ];
+  const fwCfgStrings = files.fwCfg.filter((f) => f.image === undefined);
+  const header: TraceHeader = {
+    machine: 'pc',
+    memory: ram,
+    cpu: cpu.model.name,
+    timing: TIMING,
+    route,
+    commandLine: options.append ?? '',
+    images: images.map((image) => image.record),
+    rom: [],
+    options: {
+      rtc: options.rtc ?? '2020-01-01T00:00:00Z',
+      seed: options.seed ?? 0,
+      ...(files.modules.length > 0 && { modules: files.modules.map((m) => m.cmdline) }),
+      ...(files.fwCfg.length > 0 && {
+        fwCfg: files.fwCfg.map((f): Plain => [f.name, imageRecord('fw-cfg', f.data).sha256]),
+      }),
+      ...(fwCfgStrings.length > 0 && { fwCfgStrings: fwCfgStrings.map((f) => new TextDecoder().decode(f.data)) }),
+      ...(files.serialIn && { serialIn: imageRecord('serial-in', files.serialIn).sha256 }),
+      ...(options.type && { type: options.type.map((t): Plain => [t.cycle, t.text]) }),
+    },
+    entry: saveProcessor(cpu),
+  };
+  return {
+    ...hardware,
+    stop: (end) => lines.stop(end),
+    pc,
+    boot,
+    header,
+    imageNames: images.map((i) => i.name),
+    initialMemory,
+  };
+}
+
+/** Bytes of serial input arrive as fast as the line would carry them: the device's FIFO is small. */
+function scheduleInputs(pc: Pc, options: BootOptions, files: BootFiles): void {
+  if (files.serialIn && files.serialIn.length > 0) pc.inputs.schedule(0, { kind: 'serial', data: files.serialIn });
+  for (const { text, cycle } of options.type ?? [])
+    pc.inputs.schedule(cycle, { kind: 'serial', data: new TextEncoder().encode(text) });
+}
+
+/** Put the processor into the entry state of a direct boot. */
+function enter(cpu: Cpu, boot: BootImage): void {
+  const { state } = cpu;
+  const e = boot.entry;
+  GENERAL_REGISTERS.forEach((name, n) => {
+    state.setReg(n, e.registers[name]);
+  });
+  state.rip = e.rip;
+  state.set32(L.CR0, e.cr0 >>> 0);
+  state.set64(L.CR3, BigInt(e.cr3));
+  state.set32(L.CR4, e.cr4 >>> 0);
+  state.set32(L.EFER, e.efer >>> 0);
+  SEGMENT_REGISTERS.forEach((name, n) => {
+    const s = e.segments[name];
+    state.setSegment(n, s.selector, BigInt(s.base), s.limit, s.attributes);
+  });
+  state.set64(L.GDTR_BASE, BigInt(e.gdtr.base));
+  state.set32(L.GDTR_LIMIT, e.gdtr.limit);
+  state.set64(L.IDTR_BASE, BigInt(e.idtr.base));
+  state.set32(L.IDTR_LIMIT, e.idtr.limit);
+  state.set32(L.CPL, 0);
+  state.eflags = e.rflags;
+  cpu.flushTlb(false);
+  cpu.modeChanged();
+}

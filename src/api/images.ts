@@ -1,0 +1,44 @@
+// Files that a boot is given: read, bounded, hashed, and named for the trace.
+
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { cachedImage } from '../fetch/cache.js';
+import type { ImageRecord } from '../trace/header.js';
+import { UserError } from './user-error.js';
+
+/** Largest file that is read as an image, in bytes. */
+const MAX_IMAGE = 1024 ** 3;
+
+export interface ImageFile {
+  readonly role: string;
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly record: ImageRecord;
+}
+
+/** Read an image. @throws UserError when there is no such file, or it is no file, or absurdly large. */
+export function readImage(role: string, path: string): ImageFile {
+  let found = path;
+  if (!existsSync(path)) {
+    const cached = path.includes('/') ? undefined : cachedImage(path);
+    if (cached === undefined) {
+      const where = path.includes('/') ? '' : ' here or in the cache (vmreplay fetch fills it)';
+      throw new UserError(`${path}: there is no such file${where}; check --${role}`);
+    }
+    found = cached;
+  }
+  const stat = statSync(found);
+  if (!stat.isFile()) throw new UserError(`${path}: this is not a file; check --${role}`);
+  if (stat.size > MAX_IMAGE) throw new UserError(`${path}: ${stat.size} bytes are too many for an image (most: 1 GiB)`);
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(found);
+  } catch (error) {
+    throw new UserError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code}); check --${role}`);
+  }
+  return { role, name: path, bytes, record: imageRecord(role, bytes) };
+}
+
+export function imageRecord(role: string, bytes: Uint8Array): ImageRecord {
+  return { role, sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.length };
+}

@@ -1,0 +1,62 @@
+// The machine's state as the hash sees it, and the site of an event, both read from the processor.
+
+import type { Cpu } from '../cpu/cpu.js';
+import * as L from '../cpu/layout.js';
+import { PAGE_DIRTY } from '../cpu/physical.js';
+import { saveProcessor } from '../cpu/snapshot.js';
+import { MODE_64BIT, MODE_CS32 } from '../cpu/state.js';
+import { type HashedMemory, StateHasher } from '../replay/state-hash.js';
+import type { Site, SiteCode } from '../trace/sink.js';
+
+/** Cycles between two periodic state hashes. */
+export const HASH_INTERVAL = 1 << 27;
+
+/** Hashes processor and RAM; pages are hashed again only when they were written since the last time. */
+export class MachineHash {
+  private readonly hasher: StateHasher;
+
+  constructor(private readonly cpu: Cpu) {
+    const { physical, state } = cpu;
+    const memory: HashedMemory = {
+      pages: physical.ramSize >>> 12,
+      page: (n) => state.u8.subarray(L.GUEST + n * 4096, L.GUEST + (n + 1) * 4096),
+      changed: (n) => (physical.flags[n]! & PAGE_DIRTY) !== 0,
+    };
+    this.hasher = new StateHasher(memory);
+  }
+
+  /** 32 bytes. */
+  hash(): Uint8Array {
+    const { physical, mmu } = this.cpu;
+    const result = this.hasher.hash(saveProcessor(this.cpu));
+    for (let n = 0; n < physical.ramSize >>> 12; n++) physical.flags[n]! &= ~PAGE_DIRTY;
+    mmu.revokeAllWrites();
+    return result;
+  }
+}
+
+/** The instruction that is running, for the trace. */
+export class CpuSite implements Site {
+  constructor(private readonly cpu: Cpu) {}
+
+  get cycle(): number {
+    return this.cpu.cycle;
+  }
+  get cs(): number {
+    return this.cpu.state.selector(L.CS);
+  }
+  get ripLow(): number {
+    return this.cpu.ipLow;
+  }
+  get ripHigh(): number {
+    void this.cpu.ipLow;
+    return this.cpu.ipHigh;
+  }
+  /** Bytes at the instruction, read without any effect on the machine. */
+  code(): SiteCode | undefined {
+    const mode = this.cpu.state.mode;
+    const bytes = this.cpu.peekCode(15);
+    if (bytes === undefined) return undefined;
+    return { bits: mode & MODE_64BIT ? 64 : mode & MODE_CS32 ? 32 : 16, bytes };
+  }
+}

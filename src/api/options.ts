@@ -1,0 +1,98 @@
+// What a boot is asked for, in the words of the command line (docs: README, "Boot options"), and what a run tells.
+
+import type { RunEnd } from '../cpu/bus.js';
+import type { Divergence } from '../replay/divergence.js';
+
+export type Route = 'pvh' | 'linux64' | 'linux32';
+
+/** A boot. File names without a slash are also looked up in the cache that `fetch` fills. */
+export interface BootOptions {
+  machine?: 'pc' | 'microvm';
+  /** Guest RAM in bytes. Default 128 MiB. */
+  memory?: number;
+  /** CPU model; the baseline model when absent. */
+  cpu?: string;
+  /** How the guest is loaded; what the file offers first when absent. */
+  boot?: Route;
+  kernel?: string;
+  initrd?: string;
+  modules?: readonly { path: string; cmdline?: string }[];
+  /** Kernel command line. */
+  append?: string;
+  fwCfg?: readonly { name: string; file?: string; string?: string }[];
+  /** File whose bytes arrive at the serial console from cycle 0 on. */
+  serialIn?: string;
+  /** Text that arrives at the serial console at a cycle. */
+  type?: readonly { text: string; cycle: number }[];
+  /** Wall clock at cycle 0, ISO 8601. Default 2020-01-01T00:00:00Z. */
+  rtc?: string;
+  /** Entropy. Default 0. */
+  seed?: number;
+  untilSerial?: string;
+  untilCycle?: number;
+  maxCycles?: number;
+  /** A reset of the machine ends the run (a machine without firmware ends there in any case). */
+  noReboot?: boolean;
+  /** The debug-exit code that means success; none when absent. */
+  successCode?: number;
+  /** Execution tier; never changes a trace. */
+  engine?: 'auto' | 'interp' | 'jit';
+  /** Bytes that the guest writes to its first serial port. */
+  onConsole?: (data: Uint8Array) => void;
+  onProgress?: (cycle: number) => void;
+  /** Ends the run as if interrupted. */
+  signal?: AbortSignal;
+}
+
+export interface RecordOptions extends BootOptions {
+  /** The trace to write. */
+  output?: string;
+}
+
+/** How a run went. */
+export interface RunResult {
+  end: RunEnd;
+  cycles: number;
+  instructions: number;
+  /** Events recorded, 0 for a run without a trace. */
+  events: number;
+  /** Size of the trace. */
+  bytes: number;
+  /** Hash of the trace's content, '' without a trace. */
+  root: string;
+  /** Hash of the final machine state. */
+  state: string;
+  /** Exit status by the command-line contract. */
+  exitCode: number;
+}
+
+export interface ReplayOptions {
+  /** Devices run too, and every answer of theirs is compared. */
+  live?: boolean;
+  onConsole?: (data: Uint8Array) => void;
+  onProgress?: (cycle: number) => void;
+  signal?: AbortSignal;
+}
+
+export interface ReplayResult extends RunResult {
+  divergence?: Divergence;
+}
+
+/** Exit status of an end, by the command-line contract. */
+export function exitCodeOf(end: RunEnd, successCode?: number): number {
+  switch (end.reason) {
+    case 'poweroff':
+    case 'reset':
+    case 'until-serial':
+    case 'until-cycle':
+      return 0;
+    case 'debug-exit':
+      return end.code === successCode ? 0 : 3;
+    case 'interrupted':
+      return 130;
+    case 'divergence':
+      return 1;
+    default:
+      return 3;
+  }
+}

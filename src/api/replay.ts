@@ -1,0 +1,198 @@
+// Replaying a trace. Sealed: a processor, memory from the trace, and a player in the place of the platform. Live: the
+// whole machine again, every answer compared; it needs the images, by name and content.
+
+import { statSync } from 'node:fs';
+import type { Bus } from '../cpu/bus.js';
+import { loadProcessor } from '../cpu/snapshot.js';
+import type { Divergence } from '../replay/divergence.js';
+import { ComparingSink } from '../replay/live.js';
+import { Recorder } from '../replay/record.js';
+import { PlayerBus } from '../replay/replay.js';
+import { TraceReader } from '../trace/reader.js';
+import { makeGuest, makeHardware, TIMING } from './guest.js';
+import { CpuSite, MachineHash } from './machine-state.js';
+import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.js';
+import { attachRecorder, LateSink, recorderSeams } from './record.js';
+import { ConsoleBuffer, runGuest } from './run.js';
+import { UserError } from './user-error.js';
+
+const COM1_DATA = 0x3f8;
+const COM1_LCR = 0x3fb;
+
+/** Replay a trace. @throws TraceError, UserError */
+export async function replay(file: string, options: ReplayOptions = {}): Promise<ReplayResult> {
+  const reader = TraceReader.open(file);
+  try {
+    if (reader.header.timing.name !== TIMING.name || reader.header.timing.nsPerCycle !== TIMING.nsPerCycle)
+      throw new UserError(
+        `${file}: recorded with timing model ${reader.header.timing.name}, this program has ${TIMING.name}; record the boot again`,
+      );
+    const root = reader.root() ?? '';
+    const outcome = options.live ? await replayLive(reader, options) : await replaySealed(reader, options);
+    return { ...outcome, bytes: statSync(file).size, root };
+  } finally {
+    reader.close();
+  }
+}
+
+type Outcome = Omit<ReplayResult, 'bytes' | 'root'>;
+
+async function replaySealed(reader: TraceReader, options: ReplayOptions): Promise<Outcome> {
+  const { header } = reader;
+  const { cpu, memory } = makeHardware(header.memory, header.cpu);
+  for (const piece of reader.memory()) memory.write(piece.address, piece.data);
+  if (!(header.entry instanceof Uint8Array)) throw new UserError(`${reader.path}: the trace has no processor state`);
+  loadProcessor(cpu, header.entry);
+  const site = new CpuSite(cpu);
+  const hash = new MachineHash(cpu);
+  const player = new PlayerBus(reader, { lines: cpu, memory, site, stateHash: () => hash.hash() });
+  const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
+  cpu.bus = options.onConsole ? new ConsoleTap(player, console) : player;
+  cpu.listener = { milestone: (name) => player.milestone(name) };
+  player.milestone('entry');
+  const end = await runGuest(cpu, options);
+  console.flush();
+  const interrupted = end.reason === 'interrupted';
+  const divergence = interrupted ? undefined : player.finish(end);
+  return {
+    end,
+    cycles: cpu.now,
+    instructions: cpu.instructions,
+    events: player.position,
+    state: Buffer.from(hash.hash()).toString('hex'),
+    exitCode: divergence ? 1 : interrupted ? 130 : 0,
+    ...(divergence && { divergence }),
+  };
+}
+
+/** The guest's serial output, taken from its own port writes: a sealed replay has no UART. */
+class ConsoleTap implements Bus {
+  private dlab = false;
+
+  constructor(
+    private readonly inner: Bus,
+    private readonly console: ConsoleBuffer,
+  ) {}
+
+  private wrote(port: number, value: number): void {
+    if (port === COM1_LCR) this.dlab = (value & 0x80) !== 0;
+    else if (port === COM1_DATA && !this.dlab) this.console.byte(value & 0xff);
+  }
+  portRead(port: number, size: 1 | 2 | 4): number {
+    return this.inner.portRead(port, size);
+  }
+  portWrite(port: number, size: 1 | 2 | 4, value: number): void {
+    this.wrote(port, value);
+    this.inner.portWrite(port, size, value);
+  }
+  portReadString(port: number, size: 1 | 2 | 4, count: number): Uint8Array {
+    return this.inner.portReadString(port, size, count);
+  }
+  portWriteString(port: number, size: 1 | 2 | 4, data: Uint8Array): void {
+    if (size === 1) for (const byte of data) this.wrote(port, byte);
+    this.inner.portWriteString(port, size, data);
+  }
+  mmioRead(address: number, size: 1 | 2 | 4): number {
+    return this.inner.mmioRead(address, size);
+  }
+  mmioWrite(address: number, size: 1 | 2 | 4, value: number): void {
+    this.inner.mmioWrite(address, size, value);
+  }
+  msrRead(index: number): bigint {
+    return this.inner.msrRead(index);
+  }
+  msrWrite(index: number, value: bigint): void {
+    this.inner.msrWrite(index, value);
+  }
+  acknowledge(): number {
+    return this.inner.acknowledge();
+  }
+  advance(cycle: number): void {
+    this.inner.advance(cycle);
+  }
+  nextEvent(): number {
+    return this.inner.nextEvent();
+  }
+}
+
+async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<Outcome> {
+  const { header, notes } = reader;
+  const late = new LateSink();
+  const recorder = new Recorder(late);
+  const guest = makeGuest(bootOptionsOf(reader), recorderSeams(recorder));
+  header.images.forEach((image, i) => {
+    const actual = guest.header.images[i]?.sha256;
+    if (actual !== image.sha256)
+      throw new UserError(
+        `${notes.names[i]}: this is not the ${image.role} that was recorded (sha256 ${image.sha256.slice(0, 16)}…); replay without --live, or restore the file`,
+      );
+  });
+  const { cpu, pc } = guest;
+  let found: Divergence | undefined;
+  const sink = new ComparingSink(reader, new CpuSite(cpu), (divergence) => {
+    found = divergence;
+    cpu.stop({ reason: 'divergence' });
+  });
+  late.target = sink;
+  attachRecorder(guest, recorder);
+  const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
+  pc.onSerial = (byte) => console.byte(byte);
+  const summary = reader.summary;
+  const control = { ...options, ...(summary && endsAtCycle(summary.end.reason) && { untilCycle: summary.cycles }) };
+  let end = await runGuest(cpu, control);
+  if (end.reason === 'until-cycle' && summary) end = { reason: summary.end.reason as typeof end.reason };
+  console.flush();
+  const interrupted = end.reason === 'interrupted';
+  const divergence = found ?? (interrupted ? undefined : sink.finish(end));
+  return {
+    end,
+    cycles: cpu.now,
+    instructions: cpu.instructions,
+    events: sink.position,
+    state: Buffer.from(new MachineHash(cpu).hash()).toString('hex'),
+    exitCode: divergence ? 1 : interrupted ? 130 : 0,
+    ...(divergence && { divergence }),
+  };
+}
+
+/** Ends that the outside world decided. */
+const endsAtCycle = (reason: string): boolean =>
+  ['until-cycle', 'max-cycles', 'interrupted', 'until-serial'].includes(reason);
+
+/** The options that make the recorded machine again. */
+function bootOptionsOf(reader: TraceReader): BootOptions {
+  const { header, notes } = reader;
+  const names = (role: string) => header.images.flatMap((image, i) => (image.role === role ? [notes.names[i]!] : []));
+  const o = header.options as {
+    rtc: string;
+    seed: number;
+    modules?: string[];
+    fwCfg?: [string, string][];
+    fwCfgStrings?: string[];
+    serialIn?: string;
+    type?: [number, string][];
+  };
+  if (o.serialIn !== undefined)
+    throw new UserError(`${reader.path}: a boot with --serial-in cannot be replayed live; replay it without --live`);
+  const files = names('fw-cfg');
+  const strings = [...(o.fwCfgStrings ?? [])];
+  const hashes = new Set(header.images.filter((i) => i.role === 'fw-cfg').map((i) => i.sha256));
+  const kernel = names('kernel')[0];
+  const initrd = names('initrd')[0];
+  return {
+    machine: 'pc',
+    memory: header.memory,
+    cpu: header.cpu,
+    boot: header.route as Route,
+    append: header.commandLine,
+    ...(kernel !== undefined && { kernel }),
+    ...(initrd !== undefined && { initrd }),
+    modules: names('module').map((path, i) => ({ path, cmdline: o.modules?.[i] ?? '' })),
+    fwCfg: (o.fwCfg ?? []).map(([name, hash]) =>
+      hashes.has(hash) ? { name, file: files.shift()! } : { name, string: strings.shift() ?? '' },
+    ),
+    type: (o.type ?? []).map(([cycle, text]) => ({ cycle, text })),
+    rtc: o.rtc,
+    seed: o.seed,
+  };
+}

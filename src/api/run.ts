@@ -1,0 +1,65 @@
+// Running a guest to its end in slices, so that signals, progress and console output get their turn. Slices never
+// change what the guest does: a slice ends at an exact instruction boundary and the run simply goes on.
+
+import type { RunEnd } from '../cpu/bus.js';
+import type { Cpu } from '../cpu/cpu.js';
+
+/** Cycles between two looks at the outside world. */
+const SLICE = 20_000_000;
+
+export interface RunControl {
+  untilCycle?: number | undefined;
+  maxCycles?: number | undefined;
+  onProgress?: ((cycle: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
+  const until = control.untilCycle ?? Number.POSITIVE_INFINITY;
+  const most = control.maxCycles ?? Number.POSITIVE_INFINITY;
+  const limit = Math.min(until, most);
+  for (;;) {
+    const end = cpu.runUntil(Math.min(limit, cpu.now + SLICE));
+    if (end.reason !== 'until-cycle') return end;
+    if (cpu.now >= limit) return { reason: until <= most ? 'until-cycle' : 'max-cycles' };
+    await new Promise((resolve) => setImmediate(resolve));
+    if (control.signal?.aborted) return { reason: 'interrupted' };
+    control.onProgress?.(cpu.now);
+  }
+}
+
+/** Watches serial output for a text. */
+export class SerialWatch {
+  private readonly wanted: Uint8Array;
+  private readonly seen: number[] = [];
+
+  constructor(
+    text: string,
+    private readonly found: () => void,
+  ) {
+    this.wanted = new TextEncoder().encode(text);
+  }
+
+  byte(value: number): void {
+    this.seen.push(value);
+    if (this.seen.length > this.wanted.length) this.seen.shift();
+    if (this.seen.length === this.wanted.length && this.wanted.every((b, i) => b === this.seen[i])) this.found();
+  }
+}
+
+/** Collects console bytes into larger pieces. */
+export class ConsoleBuffer {
+  private bytes: number[] = [];
+
+  constructor(private readonly sink: (data: Uint8Array) => void) {}
+
+  byte(value: number): void {
+    this.bytes.push(value);
+    if (value === 10 || this.bytes.length >= 256) this.flush();
+  }
+  flush(): void {
+    if (this.bytes.length === 0) return;
+    this.sink(Uint8Array.from(this.bytes));
+    this.bytes = [];
+  }
+}

@@ -1,0 +1,66 @@
+// Reading traces: comparison and inspection, for programs and for people.
+
+import { type DiffReport, diffTraces } from '../replay/diff/diff.js';
+import { diffText } from '../replay/diff/report-text.js';
+import type { EventView } from '../trace/event-view.js';
+import {
+  type Inspection,
+  inspectionText,
+  inspect as inspectTrace,
+  listEvents,
+  type Selection,
+} from '../trace/inspect.js';
+import { TraceReader } from '../trace/reader.js';
+
+export interface DiffOptions {
+  /** Compare only events of these kinds or devices. */
+  only?: readonly string[];
+  /** Leave these out. */
+  ignore?: readonly string[];
+  /** Events shown around a difference. Default 5. */
+  context?: number;
+}
+
+export type DiffResult = DiffReport & { readonly names: readonly [string, string] };
+export type InspectResult = Inspection;
+
+function withTrace<T>(file: string, partial: boolean, body: (reader: TraceReader) => T): T {
+  const reader = TraceReader.open(file, { partial });
+  try {
+    return body(reader);
+  } finally {
+    reader.close();
+  }
+}
+
+/** Compare two traces. @throws TraceError when one cannot be read */
+export async function diff(a: string, b: string, options: DiffOptions = {}): Promise<DiffResult> {
+  return withTrace(a, true, (left) =>
+    withTrace(b, true, (right) => ({ ...diffTraces(left, right, options), names: [a, b] as const })),
+  );
+}
+
+/** A comparison as text. */
+export function renderDiff(result: DiffResult): string {
+  return diffText(result, result.names);
+}
+
+/** What a trace says about itself. A recording that was cut off is read as far as it goes. */
+export async function inspect(file: string): Promise<InspectResult> {
+  return withTrace(file, true, inspectTrace);
+}
+
+/** The same as text. */
+export async function renderInspection(file: string): Promise<string> {
+  return withTrace(file, true, inspectionText);
+}
+
+/** The events of a trace with their meaning, in order. */
+export async function* inspectEvents(file: string, selection: Selection = {}): AsyncGenerator<EventView> {
+  const reader = TraceReader.open(file, { partial: true });
+  try {
+    yield* listEvents(reader, selection);
+  } finally {
+    reader.close();
+  }
+}

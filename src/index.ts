@@ -1,0 +1,30 @@
+// The library: what the command line does, for programs.
+
+export type {
+  BootOptions,
+  RecordOptions,
+  ReplayOptions,
+  ReplayResult,
+  Route,
+  RunResult,
+} from './api/options.js';
+export { record, run } from './api/record.js';
+export { replay } from './api/replay.js';
+export {
+  type DiffOptions,
+  type DiffResult,
+  diff,
+  type InspectResult,
+  inspect,
+  inspectEvents,
+  renderDiff,
+  renderInspection,
+} from './api/traces.js';
+export { UserError } from './api/user-error.js';
+export { VERSION } from './api/version.js';
+export { ImageError } from './boot/boot-error.js';
+export type { RunEnd } from './cpu/bus.js';
+export type { Divergence } from './replay/divergence.js';
+export { TraceError } from './trace/error.js';
+export type { EventView } from './trace/event-view.js';
+export type { Selection } from './trace/inspect.js';
