@@ -82,6 +82,7 @@ export class Rtc {
 }
 
 const UART_BASES = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
+const UART_NAMES = ['uart0', 'uart1', 'uart2', 'uart3'];
 const UART_READ = ['RBR', 'IER', 'IIR', 'LCR', 'MCR', 'LSR', 'MSR', 'SCR'];
 const UART_WRITE = ['THR', 'IER', 'FCR', 'LCR', 'MCR', 'LSR', 'MSR', 'SCR'];
 
@@ -90,10 +91,10 @@ export class Uarts {
   readonly #lcr = [0, 0, 0, 0];
 
   access(port: number, written: number | undefined): RegisterName | undefined {
-    const unit = UART_BASES.findIndex((base) => port >= base && port < base + 8);
+    const unit = UART_BASES.indexOf(port & ~7);
     if (unit < 0) return undefined;
     const offset = port & 7;
-    const device = `uart${unit}`;
+    const device = UART_NAMES[unit]!;
     if (offset === 3 && written !== undefined) this.#lcr[unit] = written;
     if (offset < 2 && (this.#lcr[unit]! & 0x80) !== 0) return { device, register: offset === 0 ? 'DLL' : 'DLM' };
     return { device, register: (written === undefined ? UART_READ : UART_WRITE)[offset]! };

@@ -81,8 +81,34 @@ export interface RegisterName {
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
+/** Names by port and by MMIO address, as they are asked for; guests touch a few hundred of either. */
+const knownPorts = new Map<number, RegisterName | undefined>();
+const knownMmio = new Map<number, RegisterName | undefined>();
+const MAX_KNOWN = 0x1_0000;
+
 /** A port of a device without state of its own here. */
 export function portName(port: number): RegisterName | undefined {
+  return remembered(knownPorts, port, namePort);
+}
+
+/** A physical address that is neither RAM nor ROM; the IOAPIC is in devices.ts. */
+export function mmioName(address: number): RegisterName | undefined {
+  return remembered(knownMmio, address, nameMmio);
+}
+
+function remembered(
+  known: Map<number, RegisterName | undefined>,
+  key: number,
+  name: (key: number) => RegisterName | undefined,
+): RegisterName | undefined {
+  const found = known.get(key);
+  if (found || known.has(key)) return found;
+  const made = name(key);
+  if (known.size < MAX_KNOWN) known.set(key, made);
+  return made;
+}
+
+function namePort(port: number): RegisterName | undefined {
   const block = PORT_BLOCKS.find(({ base, size }) => port >= base && port < base + size);
   if (!block) return undefined;
   const offset = port - block.base;
@@ -90,8 +116,7 @@ export function portName(port: number): RegisterName | undefined {
   return { device: block.device, register: block.registers?.[offset] ?? `register ${hex(offset)}` };
 }
 
-/** A physical address that is neither RAM nor ROM; the IOAPIC is in devices.ts. */
-export function mmioName(address: number): RegisterName | undefined {
+function nameMmio(address: number): RegisterName | undefined {
   if (address >= 0xa_0000 && address < 0xc_0000) return { device: 'vga', register: 'memory' };
   if (inBlock(address, 0xfee0_0000, 0x1000)) return { device: 'lapic', register: lapicName(address & 0xfff) };
   if (inBlock(address, 0xfed0_0000, 0x400)) return { device: 'hpet', register: hpetName(address & 0x3ff) };

@@ -118,16 +118,27 @@ export class Semantics {
   }
 }
 
-function registerMeaning({ device, register }: RegisterName, event: MeaningInput): Meaning {
-  return {
-    device,
-    register,
-    get text() {
-      const isByte = event.kind === 'port-write' && event.size === 1;
-      return `${device} ${register}: ${eventText(event)}${quoted(isByte ? Uint8Array.of(event.value) : event.data)}`;
-    },
-  };
+/** Meaning of an access to a register. A class, as a boot makes hundreds of thousands of them. */
+class RegisterMeaning implements Meaning {
+  readonly device: string;
+  readonly register: string;
+  readonly #event: MeaningInput;
+
+  constructor({ device, register }: RegisterName, event: MeaningInput) {
+    this.device = device;
+    this.register = register;
+    this.#event = event;
+  }
+
+  get text(): string {
+    const event = this.#event;
+    const isByte = event.kind === 'port-write' && event.size === 1;
+    const characters = quoted(isByte ? Uint8Array.of(event.value) : event.data);
+    return `${this.device} ${this.register}: ${eventText(event)}${characters}`;
+  }
 }
+
+const registerMeaning = (name: RegisterName, event: MeaningInput): Meaning => new RegisterMeaning(name, event);
 
 function eventMeaning(device: string, register: string, event: MeaningInput): Meaning {
   return {
