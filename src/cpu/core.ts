@@ -39,6 +39,8 @@ export interface CpuCore {
   /** Address (IP, not linear) of the current instruction, and of the one after it. */
   readonly instructionIp: bigint;
   readonly nextIp: bigint;
+  /** Set when an interrupt or exception is delivered; an instruction that delivers one itself (INT n) is not followed by its single-step trap. */
+  delivered: boolean;
   /** Recompute MODE, masks, TLB choice, code key, stepping needs after CR0, CR4, EFER, EFLAGS.VM/AC/TF, CS, SS, DS, ES, CPL, DR7 or XCR0 changed. */
   modeChanged(): void;
   /** Drop cached translations: all, all but global, or those of one linear page. */

@@ -85,8 +85,7 @@ export class Cpu implements CpuCore, ProcessorLines {
   /** Record to execute next while stepping, 0 = look RIP up; valid for `stepIp` only. */
   private stepUop = 0;
   private stepIp = 0n;
-  /** Set when an exception or interrupt was delivered during a step: no single-step trap then. */
-  private delivered = false;
+  delivered = false;
   /** False only while wasm runs: then the current instruction is that of ABORT_UOP. */
   private inEvent = true;
   private readonly codeKeys = new Map<string, number>();

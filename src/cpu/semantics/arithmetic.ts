@@ -194,8 +194,8 @@ const wideMultiply =
       }
       overflow = signed ? i64.ne(product, w.sext64(low)) : i64.ne(i64.shrU(product, BigInt(w.bits)), 0n);
     }
-    const o = c.let(overflow);
-    c.flags.resultCfOf(w, low, o, o);
+    // ZF is undefined: Intel's processors clear it.
+    c.flags.nonzero(w, low, c.let(overflow));
   };
 export const mul = wideMultiply(false);
 export const imulWide = wideMultiply(true);
@@ -213,7 +213,7 @@ function imulInto(c: BodyContext, a: Expr, b: Expr): void {
     o = c.let(i64.ne(product, w.sext64(r)));
   }
   c.write(0, r);
-  c.flags.resultCfOf(w, r, o, o);
+  c.flags.nonzero(w, r, o);
 }
 /** IMUL Gv,Ev. */
 export const imul: Body = (c) => {
@@ -342,7 +342,10 @@ export const aam: Body = (c) => {
 };
 export const aad: Body = (c) => {
   const ax = c.let(c.gpr(0, 16));
-  const r = c.let(i32.and(i32.add(ax, i32.mul(i32.shrU(ax, 8), c.read(0))), 0xff));
+  // CF, OF and AF are undefined: Intel's processors give those of the 8-bit addition.
+  const al = c.let(i32.and(ax, 0xff));
+  const product = c.let(i32.and(i32.mul(i32.shrU(ax, 8), c.read(0)), 0xff));
+  const r = c.let(i32.and(i32.add(al, product), 0xff));
   c.setGpr(0, 16, r);
-  c.flags.logic(width(8), r);
+  c.flags.add(width(8), al, product, r);
 };

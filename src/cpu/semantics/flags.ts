@@ -63,6 +63,12 @@ export class Flags {
     this.setResult(w.sext64(r));
     this.setAux(i32.or(i32.shl(cf, 31), i32.shl(i32.xor(cf, of), 30)));
   }
+  /** SF and PF from `r` with ZF = 0 whatever it is, CF = OF = `carry` (an i32 0/1 local or constant), AF = 0. */
+  nonzero(w: Width, r: Expr, carry: Expr): void {
+    // A bit that neither SF nor PF looks at.
+    this.setResult(i64.or(w.sext64(r), 1n << 40n));
+    this.setAux(i32.shl(carry, 31));
+  }
   /** Result flags only; CF, OF and AF keep their values. */
   resultOnly(w: Width, r: Expr): void {
     const aux = this.aux();

@@ -1,6 +1,7 @@
 // Shifts, rotates, double shifts, bit tests and scans (SDM vol. 2: RCL…ROR, SAL…SHR, SHLD, SHRD, BT…, BSF, BSR).
 // A count of 0 (after masking) changes no flag. OF for counts other than 1 and AF are undefined in the manual; the
-// values here are those of Intel processors: OF as if computed for the last bit moved.
+// values here are those that Intel processors were measured to give: AF is 0, OF is that of the first step, as if the
+// count were 1. The one exception are ROL and ROR by an immediate count other than 1: they leave OF alone.
 
 import { type Expr, i32, i64 } from '../wasm/expr.js';
 import type { Body, BodyContext } from './context.js';
@@ -23,6 +24,8 @@ function whenNonzero(c: BodyContext, count: Expr, value: Expr, emit: () => void)
 const wide = (w: Width, a: Expr, signed: boolean) => (signed ? w.sext64(a) : w.zext64(a));
 const count64 = (n: Expr) => i64.extendU(n);
 const bit = (v: Expr, n: Expr) => i32.and(i32.wrap(i64.shrU(v, n)), 1);
+/** Whether the two top bits of an operand (a local) differ: OF of a shift to the left by one. */
+const topBitsDiffer = (w: Width, a: Expr) => w.sign(w.xor(a, w.shl(a, w.const(1))));
 
 export const shl: Body = (c) => {
   const w = c.width(0);
@@ -36,8 +39,7 @@ export const shl: Body = (c) => {
     const cf = c.let(w.bits === 64 ? bit(v, i64.sub(64n, k)) : bit(r, i64.const(w.bits)));
     const out = c.let(w.from64(r));
     c.write(0, out);
-    const of = c.let(i32.xor(cf, w.sign(out)));
-    c.flags.resultCfOf(w, out, cf, of);
+    c.flags.resultCfOf(w, out, cf, c.let(topBitsDiffer(w, a)));
   });
 };
 
@@ -54,15 +56,24 @@ const shiftRight =
       const cf = c.let(i32.and(i32.wrap(shift(v, i64.sub(k, 1n))), 1));
       const out = c.let(w.from64(shift(v, k)));
       c.write(0, out);
-      // SHR: OF is the top bit of the original operand when the count is 1; in general of what the last step saw.
-      const of = signed
-        ? i32.const(0)
-        : c.let(i32.xor(w.sign(out), bit(shift(v, i64.sub(k, 1n)), i64.const(w.bits - 1))));
+      // SHR: OF is the top bit of the original operand.
+      const of = signed ? i32.const(0) : c.let(w.sign(a));
       c.flags.resultCfOf(w, out, cf, of);
     });
   };
 export const shr = shiftRight(false);
 export const sar = shiftRight(true);
+
+/** CF and OF of ROL and ROR; `of` is that of a rotate by one. */
+function rotateFlags(c: BodyContext, count: Expr, cf: Expr, of: Expr): void {
+  if (c.operand(1).kind !== 'I') c.flags.setCfOf(cf, c.let(of));
+  else
+    c.if(
+      i32.eq(count, 1),
+      () => c.flags.setCfOf(cf, c.let(of)),
+      () => c.flags.setCf(cf),
+    );
+}
 
 export const rol: Body = (c) => {
   const w = c.width(0);
@@ -76,7 +87,7 @@ export const rol: Body = (c) => {
     const out = c.let(w.from64(r));
     c.write(0, out);
     const cf = c.let(i32.and(w.low32(out), 1));
-    c.flags.setCfOf(cf, c.let(i32.xor(cf, w.sign(out))));
+    rotateFlags(c, n, cf, topBitsDiffer(w, a));
   });
 };
 export const ror: Body = (c) => {
@@ -91,8 +102,7 @@ export const ror: Body = (c) => {
     const out = c.let(w.from64(r));
     c.write(0, out);
     const cf = c.let(w.sign(out));
-    const second = i32.and(i32.wrap(i64.shrU(w.zext64(out), BigInt(w.bits - 2))), 1);
-    c.flags.setCfOf(cf, c.let(i32.xor(cf, second)));
+    rotateFlags(c, n, cf, i32.xor(w.sign(a), i32.and(w.low32(a), 1)));
   });
 };
 
@@ -108,7 +118,8 @@ const rotateCarry =
     whenNonzero(c, steps, a, () => {
       const v = c.let(w.zext64(a));
       const k = c.let(count64(steps));
-      const cf64 = c.let(i64.extendU(c.flags.cf()));
+      const carry = c.let(c.flags.cf());
+      const cf64 = c.let(i64.extendU(carry));
       const bits = BigInt(w.bits);
       let r: Expr;
       let cf: Expr;
@@ -124,8 +135,7 @@ const rotateCarry =
       }
       const out = c.let(w.from64(r));
       c.write(0, out);
-      const second = i32.and(i32.wrap(i64.shrU(w.zext64(out), BigInt(w.bits - 2))), 1);
-      const of = left ? i32.xor(cf, w.sign(out)) : i32.xor(w.sign(out), second);
+      const of = left ? topBitsDiffer(w, a) : i32.xor(carry, w.sign(a));
       c.flags.setCfOf(cf, c.let(of));
     });
   };
@@ -171,8 +181,7 @@ const doubleShift =
       }
       const out = c.let(w.mask(w.from64(r)));
       c.write(0, out);
-      // OF: the sign changed (defined for a count of 1).
-      const of = c.let(i32.xor(w.sign(out), w.sign(a)));
+      const of = c.let(left ? topBitsDiffer(w, a) : i32.xor(w.sign(a), i32.and(w.low32(source), 1)));
       c.flags.resultCfOf(w, out, cf, of);
     });
   };
@@ -229,7 +238,7 @@ const bitScan =
     c.if(
       w.eqz(v),
       () => {
-        // ZF = 1; the other flags are undefined.
+        // ZF = 1; the other flags are undefined: Intel's processors clear them and set PF by the result.
         c.flags.logic(w, w.const(0));
         // A 32-bit destination's upper half is left alone as well (as recent processors do).
       },
@@ -237,7 +246,7 @@ const bitScan =
         const z = c.let(w.zext64(v));
         const r = c.let(i32.wrap(reverse ? i64.sub(63n, i64.clz(z)) : i64.ctz(z)));
         c.write(0, w.from32(r));
-        c.flags.logic(w, w.const(1));
+        c.flags.nonzero(width(32), r, i32.const(0));
       },
     );
   };

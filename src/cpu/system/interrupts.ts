@@ -90,6 +90,7 @@ export function deliver(cpu: CpuCore, event: InterruptEvent): void {
   else if (s.isLong) deliverLong(cpu, event);
   else if (!(s.isV86 && event.kind === 'software' && redirectV86(cpu, event.vector))) deliverProtected(cpu, event);
   if (event.kind === 'nmi') s.set32(L.NMI_BLOCKED, 1);
+  cpu.delivered = true;
   cpu.modeChanged();
 }
 

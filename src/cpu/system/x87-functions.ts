@@ -143,8 +143,9 @@ function ofAnglePushing(f: (context: FloatContext, a: Unpacked) => readonly [sec
 }
 
 export const fsincos = ofAnglePushing((c, a) => {
-  const sine = trigonometry.fsin(c, a);
-  return [sine, trigonometry.fcos(c, a)];
+  // The sine comes last: C1 tells of its rounding.
+  const cosine = trigonometry.fcos(c, a);
+  return [trigonometry.fsin(c, a), cosine];
 });
 export const fptan = ofAnglePushing((c, a) => {
   const tangent = trigonometry.fptan(c, a);
