@@ -27,6 +27,13 @@ export interface PlayerSurroundings {
 /** Ends that the processor reaches by itself; the others are brought about by the player. */
 const OWN_ENDS: readonly string[] = ['triple-fault', 'halted'];
 
+/**
+ * Cycles after which a request that did not come is missed. Not 1, though the guest must make it at its cycle: the
+ * processor runs whole blocks only while no event is near, and a request is no event. One that does not come shows at
+ * the next request in any case.
+ */
+const GRACE = 4096;
+
 export class PlayerBus implements Bus {
   readonly #reader: TraceReader;
   readonly #world: PlayerSurroundings;
@@ -111,7 +118,7 @@ export class PlayerBus implements Bus {
       const head = this.#head;
       if (!head || head.cycle > cycle || this.#divergence) return;
       if (head.kind === 'end') {
-        if (head.cycle < cycle) this.#missed();
+        if (head.cycle + (OWN_ENDS.includes(head.name) ? GRACE : 0) < cycle) this.#missed();
         else if (!OWN_ENDS.includes(head.name)) this.#world.lines.stop(endOf(head));
         else this.#over = true;
         return;
@@ -124,7 +131,7 @@ export class PlayerBus implements Bus {
       if (head.kind === 'state-hash') this.#checkState();
       else if (!this.#effect(head)) {
         // A request or milestone: the guest is about to make it, or has gone past it.
-        if (head.cycle < cycle) this.#missed();
+        if (head.cycle + GRACE <= cycle || head.kind === 'interrupt') this.#missed();
         return;
       }
     }
@@ -138,12 +145,11 @@ export class PlayerBus implements Bus {
         return this.#interruptUp ? head.cycle + 1 : head.cycle;
       case 'end':
         if (!this.#over) return head.cycle;
-        return head.name === 'halted' ? Number.POSITIVE_INFINITY : head.cycle + 1;
+        return head.name === 'halted' ? Number.POSITIVE_INFINITY : head.cycle + GRACE;
       case 'state-hash':
         return head.cycle;
       default:
-        // One cycle past a request: by then the guest must have made it.
-        return isEffect(head) ? head.cycle : head.cycle + 1;
+        return isEffect(head) ? head.cycle : head.cycle + GRACE;
     }
   }
 
