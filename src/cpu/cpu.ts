@@ -175,7 +175,8 @@ export class Cpu implements CpuCore, ProcessorLines {
     }
     const where = u16[(u32[L.ABORT_UOP >>> 2]! + L.UOP_WHERE) >>> 1]!;
     const low = u32[L.PAGE_IP >>> 2]! + (where & 0xfff);
-    this.ipHigh = (u32[(L.PAGE_IP >>> 2) + 1]! + (low > 0xffff_ffff ? 1 : 0)) & u32[(L.IP_MASK >>> 2) + 1]!;
+    const high = u32[(L.PAGE_IP >>> 2) + 1]! + (low > 0xffff_ffff ? 1 : 0);
+    this.ipHigh = (high & u32[(L.IP_MASK >>> 2) + 1]!) >>> 0;
     return low & u32[L.IP_MASK >>> 2]!;
   }
 
