@@ -69,6 +69,7 @@ export class FakeCore implements CpuCore {
   cycle = 1000;
   instructionIp = 0n;
   nextIp = 0x100n;
+  delivered = false;
   readonly bus: Bus;
   readonly memory: LinearMemory;
 
