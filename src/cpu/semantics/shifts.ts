@@ -1,7 +1,7 @@
 // Shifts, rotates, double shifts, bit tests and scans (SDM vol. 2: RCL…ROR, SAL…SHR, SHLD, SHRD, BT…, BSF, BSR).
 // A count of 0 (after masking) changes no flag. OF for counts other than 1 and AF are undefined in the manual; the
 // values here are those that Intel processors were measured to give: AF is 0, OF is that of the first step, as if the
-// count were 1. The one exception are ROL and ROR by an immediate count other than 1: they leave OF alone.
+// count were 1. The one exception are ROL and ROR of a register by an immediate other than 1: they leave OF alone.
 
 import { type Expr, i32, i64 } from '../wasm/expr.js';
 import type { Body, BodyContext } from './context.js';
@@ -66,7 +66,7 @@ export const sar = shiftRight(true);
 
 /** CF and OF of ROL and ROR; `of` is that of a rotate by one. */
 function rotateFlags(c: BodyContext, count: Expr, cf: Expr, of: Expr): void {
-  if (c.operand(1).kind !== 'I') c.flags.setCfOf(cf, c.let(of));
+  if (c.operand(1).kind !== 'I' || c.inMemory(0)) c.flags.setCfOf(cf, c.let(of));
   else
     c.if(
       i32.eq(count, 1),
