@@ -134,10 +134,11 @@ export function defineSegmentFunctions(m: ModuleBuilder, fault: FunctionHandle) 
   const check = (f: FunctionBuilder, segment: Expr, offset: Expr, access: Expr, onFault: () => void) => {
     const bytes = i64.extendU(i32.and(access, 0xff));
     const last = f.let(i64.sub(i64.add(offset, bytes), 1n));
-    const bad = i32.or(
-      i64.ltU(offset, i64.load32U(segment, L.SEG_MIN)),
-      i64.gtU(last, i64.load32U(segment, L.SEG_MAX)),
-    );
+    const min = f.let(i64.load32U(segment, L.SEG_MIN));
+    const max = f.let(i64.load32U(segment, L.SEG_MAX));
+    // An access that runs over the end of a segment of 4 GiB wraps around.
+    const whole = i64.eq(i64.sub(max, min), 0xffff_ffffn);
+    const bad = i32.or(i64.ltU(offset, min), i32.and(i64.gtU(last, max), i32.eqz(whole)));
     const mode = i32.and(i32.load(L.MODE), MODE_PROTECTED | MODE_V86);
     const need = i32.and(i32.shrU(access, 8), 3);
     const lacking = i32.and(need, i32.xor(i32.load(segment, L.SEG_ACCESS), -1));

@@ -28,24 +28,34 @@ function stepOf(c: BodyContext, bytes: number): Expr {
   return c.let(i64.extendS(i32.sub(bytes, i32.mul(i32.ne(i32.and(i32.load(L.EFLAGS), DF), 0), 2 * bytes))));
 }
 
+/** How a comparison ends: `goOn` is an i32, nonzero while the repetition may go on; `flags` sets them. */
+interface Comparison {
+  readonly goOn: Expr;
+  flags(): void;
+}
+
 /**
- * The REP frame around one iteration. `iteration` returns, for REPE/REPNE, an i32 that is nonzero while the
- * repetition may go on.
+ * The REP frame around one iteration. Comparisons set the flags once, when the repetition ends: an interrupt, a trap
+ * or a fault in the middle finds those from before the instruction (SDM vol. 2, REP).
  */
-function repeat(c: BodyContext, iteration: () => Expr | undefined): void {
+function repeat(c: BodyContext, iteration: () => Comparison | undefined): void {
   if (c.variant.rep === 0) {
-    iteration();
+    iteration()?.flags();
     return;
   }
   const w = width(c.variant.asize);
   c.block((done) => {
     c.f.brIf(done, w.eqz(c.gpr(RCX, w.bits)));
     c.f.loop((again) => {
-      const goOn = iteration();
+      const comparison = iteration();
       const left = c.let(w.mask(w.sub(c.gpr(RCX, w.bits), w.const(1))));
       c.setGpr(RCX, w.bits, left);
-      c.f.brIf(done, w.eqz(left));
-      if (goOn !== undefined) c.f.brIf(done, i32.eqz(goOn));
+      if (comparison === undefined) c.f.brIf(done, w.eqz(left));
+      else
+        c.if(i32.or(w.eqz(left), i32.eqz(comparison.goOn)), () => {
+          comparison.flags();
+          c.f.br(done);
+        });
       c.f.brIf(again, c.chargeIteration());
       c.jump(c.ip());
     });
@@ -96,23 +106,28 @@ export const lods =
     });
   };
 
-/** Whether REPE (rep 1) or REPNE (rep 2) goes on after a comparison of these values. */
-const continues = (c: BodyContext, size: number, a: Expr, b: Expr): Expr | undefined =>
-  c.variant.rep === 0 ? undefined : c.let(i32.eq(width(size).eq(a, b), i32.const(c.variant.rep === 1 ? 1 : 0)));
+/** A comparison of two locals, and whether REPE (rep 1) or REPNE (rep 2) goes on after it. */
+const comparison = (c: BodyContext, size: number, a: Expr, b: Expr): Comparison => {
+  const w = width(size);
+  return {
+    goOn: c.variant.rep === 0 ? i32.const(0) : c.let(i32.eq(w.eq(a, b), i32.const(c.variant.rep === 1 ? 1 : 0))),
+    flags: () => c.flags.sub(w, a, b, c.let(w.sub(a, b))),
+  };
+};
 
 export const cmps =
   (bits: number): Body =>
   (c) => {
     const size = bits || c.osize;
-    const w = width(size);
-    const step = stepOf(c, w.bytes);
+    const bytes = size / 8;
+    const step = stepOf(c, bytes);
     repeat(c, () => {
-      const a = source(c, w.bytes);
-      const b = c.load(destinationAt(c, w.bytes, ACCESS_READ), w.bytes);
+      // When both operands fault, it is the second that processors report.
+      const b = c.load(destinationAt(c, bytes, ACCESS_READ), bytes);
+      const a = source(c, bytes);
       advance(c, RSI, step);
       advance(c, RDI, step);
-      c.flags.sub(w, a, b, c.let(w.sub(a, b)));
-      return continues(c, size, a, b);
+      return comparison(c, size, a, b);
     });
   };
 
@@ -120,14 +135,13 @@ export const scas =
   (bits: number): Body =>
   (c) => {
     const size = bits || c.osize;
-    const w = width(size);
-    const step = stepOf(c, w.bytes);
+    const bytes = size / 8;
+    const step = stepOf(c, bytes);
     repeat(c, () => {
       const a = c.let(c.gpr(0, size));
-      const b = c.load(destinationAt(c, w.bytes, ACCESS_READ), w.bytes);
+      const b = c.load(destinationAt(c, bytes, ACCESS_READ), bytes);
       advance(c, RDI, step);
-      c.flags.sub(w, a, b, c.let(w.sub(a, b)));
-      return continues(c, size, a, b);
+      return comparison(c, size, a, b);
     });
   };
 

@@ -153,7 +153,10 @@ export class SingleStep {
       const to = HANDLERS + BigInt(vector * 16);
       // Interrupt gates; INT3 and INTO may be called from CPL 3.
       const type = vector === 3 || vector === 4 ? 0xeen : 0x8en;
-      this.put(at(IDT) + vector * 16, (to & 0xffffn) | (0x10n << 16n) | (type << 40n) | (((to >> 16n) & 0xffffn) << 48n));
+      this.put(
+        at(IDT) + vector * 16,
+        (to & 0xffffn) | (0x10n << 16n) | (type << 40n) | (((to >> 16n) & 0xffffn) << 48n),
+      );
       this.put(at(IDT) + vector * 16 + 8, to >> 32n);
     }
     const descriptor = (base: number, limit: number, attributes: number) =>
@@ -314,7 +317,10 @@ export class SingleStep {
   // --- real mode --------------------------------------------------------------------------------------------
 
   /** Run from CS:IP in real mode until HLT. Registers by name; returns those after it. */
-  runReal(registers: Readonly<Record<RealRegister, number>>, memory: readonly (readonly [number, number])[]): RealOutcome {
+  runReal(
+    registers: Readonly<Record<RealRegister, number>>,
+    memory: readonly (readonly [number, number])[],
+  ): RealOutcome {
     const { cpu } = this;
     const s = cpu.state;
     if (this.real !== true) {
