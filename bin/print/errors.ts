@@ -1,8 +1,8 @@
 // Any error as one sentence for people. The library's own errors bring their sentence; what the operating system says
 // about a file is put into words; anything else is a fault of this program and says so.
 
-/** Errors of the library whose message is written for people. */
-const TOLD = new Set(['UserError', 'FetchError', 'ImageError', 'TraceError']);
+/** Errors of the library whose message is written for people; UserError shows itself by its exit status. */
+const TOLD = new Set(['FetchError', 'ImageError', 'TraceError']);
 
 const SYSTEM: Record<string, string> = {
   ENOENT: 'there is no such file',
@@ -36,7 +36,7 @@ export function sentence(error: unknown): string {
 
 function told(error: unknown): string {
   if (!(error instanceof Error)) return `internal error: ${String(error)}`;
-  if (TOLD.has(error.name)) return error.message;
+  if (TOLD.has(error.name) || 'exitCode' in error) return error.message;
   const { code, path } = error as NodeJS.ErrnoException;
   if (code && SYSTEM[code]) return path ? `${path}: ${SYSTEM[code]}` : `a file cannot be used: ${SYSTEM[code]}`;
   return `internal error: ${error.message} (VMREPLAY_DEBUG=1 shows where)`;

@@ -1,0 +1,34 @@
+// vmreplay record: run a boot and write its trace.
+
+import type { Command } from 'commander';
+import { addBootOptions, bootOptions } from '../options/boot.js';
+import { parseText } from '../options/values.js';
+import { grouped, type OutputOptions, Progress, print } from '../print/output.js';
+import { traceText } from '../print/run.js';
+import { consoleTo, interruptible } from '../terminal.js';
+
+type Values = Parameters<typeof bootOptions>[0] & OutputOptions & { output: string; console?: boolean };
+
+export function addRecord(program: Command): void {
+  addBootOptions(program.command('record'))
+    .description('run a boot and write its trace')
+    .requiredOption('-o, --output <file>', 'the trace to write', parseText)
+    .option('--console', 'serial output to stdout as it comes')
+    .action(async (_options, command: Command) => {
+      const { output, console, quiet, ...values } = command.optsWithGlobals<Values>();
+      const { record } = await import('../../src/index.js');
+      const progress = new Progress({ quiet: quiet === true || console === true });
+      const result = await interruptible((signal) =>
+        record({
+          ...bootOptions(values),
+          output,
+          signal,
+          onProgress: (cycle) => progress.show(`recording: ${grouped(cycle)} cycles`),
+          ...(console && { onConsole: consoleTo(process.stdout) }),
+        }),
+      );
+      progress.clear();
+      print({ quiet: quiet === true }, traceText(output, result));
+      process.exitCode = result.exitCode;
+    });
+}

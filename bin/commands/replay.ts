@@ -1,0 +1,31 @@
+// vmreplay replay: run a trace again, every event compared. Sealed by default: nothing but the trace is needed.
+
+import type { Command } from 'commander';
+import { type OutputOptions, Progress, print } from '../print/output.js';
+import { divergenceText, runText } from '../print/run.js';
+import { consoleTo, interruptible } from '../terminal.js';
+
+type Values = OutputOptions & { live?: boolean; console?: boolean };
+
+export function addReplay(program: Command): void {
+  program
+    .command('replay')
+    .description('run a boot again from its trace alone; every event is compared')
+    .argument('<file>', 'a trace')
+    .option('--live', 'devices run too, and every answer of theirs is compared')
+    .option('--console', 'serial output to stdout as it comes')
+    .action(async (file: string, _options, command: Command) => {
+      const { live, console, quiet } = command.optsWithGlobals<Values>();
+      const { replay } = await import('../../src/index.js');
+      const output = { quiet: quiet === true };
+      const progress = new Progress({ quiet: quiet === true || console === true });
+      progress.show(`replaying ${file}`);
+      const result = await interruptible((signal) =>
+        replay(file, { live: live === true, signal, ...(console && { onConsole: consoleTo(process.stdout) }) }),
+      );
+      progress.clear();
+      if (result.divergence) print(output, divergenceText(result.divergence));
+      else if (result.exitCode === 0) print(output, `${runText(result)}\nno difference, root ${result.root}`);
+      process.exitCode = result.exitCode;
+    });
+}

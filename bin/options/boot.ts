@@ -1,0 +1,74 @@
+// The options that choose and end a boot, shared by `record` and `run`: declaration for commander, and the step from
+// parsed values to the library's RecordOptions. Names follow QEMU where QEMU has one.
+
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { RecordOptions } from '../../src/index.js';
+import {
+  collectFwCfg,
+  collectModule,
+  collectTyping,
+  parseCount,
+  parsePositive,
+  parseSize,
+  parseText,
+  parseTime,
+} from './values.js';
+
+const ROUTES = ['pvh', 'linux64', 'linux32'];
+
+/** What commander makes of the boot options. */
+type BootValues = Omit<RecordOptions, 'modules' | 'noReboot' | 'output' | 'onConsole' | 'onProgress' | 'signal'> & {
+  module?: RecordOptions['modules'];
+  /** Commander's reading of `--no-reboot`: true unless it is given. */
+  reboot: boolean;
+};
+
+/** Declare the boot options on a verb. */
+export function addBootOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--machine <name>', 'the machine').choices(['pc', 'microvm']).default('pc'))
+    .addOption(
+      new Option('--memory <size>', 'guest RAM: 256M, 1G; a bare number is MiB')
+        .argParser(parseSize)
+        .default(128 * 1024 ** 2, '128M'),
+    )
+    .option('--cpu <name>', 'CPU model (default: the baseline model)', parseText)
+    .addOption(new Option('--boot <route>', 'how the guest is loaded (default: what the file offers)').choices(ROUTES))
+    .option('--kernel <file>', 'ELF or bzImage; a name without a slash is also looked up in the cache', parseText)
+    .option('--initrd <file>', 'initial RAM disk', parseText)
+    .option('--module <file[,cmdline]>', 'a module for the guest; repeatable', collectModule)
+    .option('--append <text>', 'kernel command line')
+    .option('--fw-cfg <item>', 'name=opt/x,file=F or name=opt/x,string=S; repeatable', collectFwCfg)
+    .option('--serial-in <file>', 'input for the serial console, part of the trace', parseText)
+    .option('--type <text@cycle>', 'console input from a cycle on, part of the trace; repeatable', collectTyping)
+    .addOption(
+      new Option('--rtc <time>', 'wall clock at cycle 0, ISO 8601')
+        .argParser(parseTime)
+        .default('2020-01-01T00:00:00Z'),
+    )
+    .addOption(new Option('--seed <n>', 'entropy').argParser(parseCount).default(0))
+    .option('--until-serial <text>', 'end with success when this has been printed', parseText)
+    .option('--until-cycle <n>', 'end with success at this cycle', parsePositive)
+    .option('--max-cycles <n>', 'end with failure at this cycle', parsePositive)
+    .option('--no-reboot', 'a reset of the machine ends the run')
+    .option('--success-code <n>', 'the debug-exit code that means success', parseExitCode)
+    .addOption(
+      new Option('--engine <tier>', 'execution tier; never changes a trace')
+        .choices(['auto', 'interp', 'jit'])
+        .default('auto'),
+    );
+}
+
+/** The library's options for what was given on the command line. */
+export function bootOptions(values: BootValues): RecordOptions {
+  const { module, reboot, ...same } = values;
+  const known: RecordOptions = { ...same, noReboot: !reboot };
+  if (module) known.modules = module;
+  return known;
+}
+
+function parseExitCode(text: string): number {
+  const code = parseCount(text);
+  if (code > 0xffff_ffff) throw new InvalidArgumentError('it must fit in 32 bits');
+  return code;
+}
