@@ -72,7 +72,6 @@ export class Cpu implements CpuCore, ProcessorLines {
   readonly model: CpuModel;
   readonly timing: TimingModel;
   readonly slow: SlowPaths;
-  bus!: Bus;
   listener: CpuListener = {};
   /** What to do on reset and triple fault; set by the machine. */
   onReset: (() => void) | undefined;
@@ -81,6 +80,7 @@ export class Cpu implements CpuCore, ProcessorLines {
 
   private readonly variants: VariantTable;
   private readonly runWasm: (uop: number) => void;
+  private platform!: Bus;
   private ended: RunEnd | undefined;
   /** Record to execute next while stepping, 0 = look RIP up; valid for `stepIp` only. */
   private stepUop = 0;
@@ -104,8 +104,7 @@ export class Cpu implements CpuCore, ProcessorLines {
     const table = new OpcodeTable(allRows, (f) => options.model.has(f as never));
     const decoder = new Decoder(table, this.variants);
     this.code = new CodeCache(this.state, this.physical, this.mmu, decoder, this.variants);
-    const busProxy: Bus = new Proxy({} as Bus, { get: (_t, p) => Reflect.get(this.bus, p).bind(this.bus) });
-    this.memory = new Memory(this.state, this.mmu, this.physical, busProxy);
+    this.memory = new Memory(this.state, this.mmu, this.physical, this);
     this.slow = new SlowPaths(this.state, this.mmu, this.physical, this.memory, this.code);
     this.physical.onRemap = () => this.mmu.flush(false);
     this.mmu.flush(false);
@@ -153,6 +152,18 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.stepUop = 0;
     this.mmu.flush(false);
     this.modeChanged();
+  }
+
+  /**
+   * The bus, for instructions. Whatever they do there may bring the next event nearer, so the block loop is left
+   * after the instruction and asks anew.
+   */
+  get bus(): Bus {
+    this.requestExit();
+    return this.platform;
+  }
+  set bus(bus: Bus) {
+    this.platform = bus;
   }
 
   // --- time -------------------------------------------------------------------------------------------------
@@ -399,7 +410,7 @@ export class Cpu implements CpuCore, ProcessorLines {
     const s = this.state;
     let cycle = this.now;
     this.setNow(cycle);
-    if (cycle >= this.bus.nextEvent()) this.bus.advance(cycle);
+    if (cycle >= this.platform.nextEvent()) this.platform.advance(cycle);
     if (this.ended !== undefined) return this.takeEnd();
     if (cycle >= this.cycleLimit) return { reason: 'until-cycle' };
     s.set32(L.EXIT_REQUEST, 0);
@@ -411,20 +422,20 @@ export class Cpu implements CpuCore, ProcessorLines {
       return undefined;
     }
     if (s.get32(L.INTR) !== 0 && (s.get32(L.EFLAGS) & IF) !== 0 && shadow === 0) {
-      const vector = this.bus.acknowledge();
+      const vector = this.platform.acknowledge();
       s.set32(L.HALTED, 0);
       this.listener.interruptDelivered?.(vector);
       this.deliverEvent(vector, 'external');
       return undefined;
     }
     if (s.get32(L.HALTED) !== 0) {
-      const next = Math.min(this.bus.nextEvent(), this.cycleLimit);
+      const next = Math.min(this.platform.nextEvent(), this.cycleLimit);
       if (next === NEVER) return { reason: 'halted' };
       cycle = Math.max(cycle, next);
       this.setNow(cycle);
       return undefined;
     }
-    const next = Math.min(this.bus.nextEvent(), this.cycleLimit);
+    const next = Math.min(this.platform.nextEvent(), this.cycleLimit);
     const budget = Math.max(0, Math.min(next - cycle, SLICE));
     s.f64[L.DEADLINE >>> 3] = cycle + budget;
     s.i32[L.BUDGET >>> 2] = budget;

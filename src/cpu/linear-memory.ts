@@ -22,7 +22,7 @@ export class Memory implements LinearMemory {
     private readonly state: CpuState,
     private readonly mmu: Mmu,
     private readonly physical: PhysicalMemory,
-    private readonly bus: Bus,
+    private readonly seam: { readonly bus: Bus },
   ) {}
 
   private isUser(privilege: Privilege): boolean {
@@ -94,7 +94,7 @@ export class Memory implements LinearMemory {
     for (let i = 0; i < length; ) {
       const size = piece(address + i, length - i);
       this.charge();
-      const v = this.bus.mmioRead(address + i, size);
+      const v = this.seam.bus.mmioRead(address + i, size);
       for (let k = 0; k < size; k++) into[at + i + k] = v >>> (8 * k);
       i += size;
     }
@@ -117,7 +117,7 @@ export class Memory implements LinearMemory {
       let v = 0;
       for (let k = 0; k < size; k++) v |= data[i + k]! << (8 * k);
       this.charge();
-      this.bus.mmioWrite(address + i, size, v >>> 0);
+      this.seam.bus.mmioWrite(address + i, size, v >>> 0);
       i += size;
     }
   }
