@@ -82,6 +82,9 @@ function checkAvailable(cpu: CpuCore): void {
 
 const environmentSize = (operandSize: number): number => (operandSize === 16 ? 14 : 28);
 
+/** Upper halves of the 32-bit fields that hold 16 bits: reserved, processors store ones (all but the last in real mode). */
+const isReservedAbove = (field: number, s: CpuState): boolean => field < 3 || (field === 6 && !isParagraphMode(s));
+
 /** The environment in the layout of the mode; `operandSize` is 16, or 32 (also for 64). */
 function encodeEnvironment(s: CpuState, operandSize: number): Uint8Array {
   const bytes = new Uint8Array(environmentSize(operandSize));
@@ -89,7 +92,7 @@ function encodeEnvironment(s: CpuState, operandSize: number): Uint8Array {
   const fields = [s.get32(L.FPU_CONTROL), statusWord(s), tagWord(s), ...encodePointers(s, operandSize)];
   fields.forEach((field, i) => {
     if (operandSize === 16) view.setUint16(i * 2, field & 0xffff, true);
-    else view.setUint32(i * 4, field >>> 0, true);
+    else view.setUint32(i * 4, (isReservedAbove(i, s) ? field | 0xffff_0000 : field) >>> 0, true);
   });
   return bytes;
 }
