@@ -347,7 +347,7 @@ export class SingleStep {
     let steps = 0;
     while (s.get32(L.HALTED) === 0) {
       cpu.step();
-      if (++steps > 0x1_0010) throw new Error('no HLT');
+      if (++steps > 4000) throw new Error('no HLT');
     }
     const after = { ip: Number(s.rip), flags: s.eflags & 0xffff } as Record<RealRegister, number>;
     REAL_SEGMENTS.forEach((name, segment) => {
