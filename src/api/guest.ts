@@ -139,6 +139,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     rsdp,
   });
   for (const { address, data } of boot.segments) if (data.length > 0) placing.write(address, data);
+  for (const { address, data } of initialMemory) cpu.physical.track(address, data.length);
   enter(cpu, boot);
 
   const lines = seams.lines(cpu);
@@ -186,7 +187,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       ...(files.serialIn && { serialIn: imageRecord('serial-in', files.serialIn).sha256 }),
       ...(options.type && { type: options.type.map((t): Plain => [t.cycle, t.text]) }),
     },
-    entry: saveProcessor(cpu),
+    entry: { processor: saveProcessor(cpu), loaded: initialMemory.map(({ address, data }) => [address, data.length]) },
   };
   return {
     ...hardware,

@@ -22,7 +22,7 @@ export class MachineHash {
       page: (n) => state.u8.subarray(L.GUEST + n * 4096, L.GUEST + (n + 1) * 4096),
       changed: (n) => (physical.flags[n]! & PAGE_DIRTY) !== 0,
     };
-    this.hasher = new StateHasher(memory);
+    this.hasher = new StateHasher(memory, physical.observed);
   }
 
   /** 32 bytes. */

@@ -125,6 +125,7 @@ export async function record(options: RecordOptions): Promise<RunResult> {
       instructions: cpu.instructions,
       state,
       memory: guest.initialMemory,
+      observed: cpu.physical.observed,
       symbols:
         guest.boot.symbols.length > 0
           ? SymbolTable.of(guest.boot.symbols.map(({ address, name }) => [address, name] as const))

@@ -41,8 +41,9 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
   const { header } = reader;
   const { cpu, memory } = makeHardware(header.memory, header.cpu);
   for (const piece of reader.memory()) memory.write(piece.address, piece.data);
-  if (!(header.entry instanceof Uint8Array)) throw new UserError(`${reader.path}: the trace has no processor state`);
-  loadProcessor(cpu, header.entry);
+  const { processor, loaded } = entryOf(reader);
+  for (const [address, length] of loaded) cpu.physical.track(address, length);
+  loadProcessor(cpu, processor);
   const site = new CpuSite(cpu);
   const hash = new MachineHash(cpu);
   const player = new PlayerBus(reader, { lines: cpu, memory, site, stateHash: () => hash.hash() });
@@ -63,6 +64,20 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
     exitCode: divergence ? 1 : interrupted ? 130 : 0,
     ...(divergence && { divergence }),
   };
+}
+
+/** Processor state and loaded ranges at cycle 0, bounded by the guest's RAM. */
+function entryOf(reader: TraceReader): { processor: Uint8Array; loaded: readonly (readonly [number, number])[] } {
+  const { entry, memory } = reader.header as {
+    entry: { processor?: unknown; loaded?: unknown } | null;
+    memory: number;
+  };
+  const loaded = entry?.loaded;
+  const isRange = (r: unknown): r is [number, number] =>
+    Array.isArray(r) && r.every((n) => Number.isSafeInteger(n) && n >= 0) && r[0] + r[1] <= memory;
+  if (!(entry?.processor instanceof Uint8Array) || !Array.isArray(loaded) || !loaded.every(isRange))
+    throw new UserError(`${reader.path}: the header has no usable processor state; record the boot again`);
+  return { processor: entry.processor, loaded };
 }
 
 /** The guest's serial output, taken from its own port writes: a sealed replay has no UART. */

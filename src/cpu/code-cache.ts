@@ -174,6 +174,7 @@ export class CodeCache {
         let other = this.pages.get(second);
         if (other === undefined) other = this.claim(second);
         this.mark(other, 0, d.length - head);
+        this.physical.noteRead(second, 0, d.length - head);
         other.crossers.add(place.page);
       } else if (status !== DECODE_OK || ip + d.length - 1 > place.limit) {
         if (count === 0) throw gp(0);
@@ -181,6 +182,7 @@ export class CodeCache {
         break;
       }
       this.mark(code, offset, d.length);
+      this.physical.noteRead(place.page, offset, Math.min(d.length, 4096 - offset));
       u16[at >>> 1] = d.handler;
       u16[(at + L.UOP_WHERE) >>> 1] = offset | (d.length << 12);
       u8[at + L.UOP_REG] = d.reg;

@@ -8,7 +8,7 @@ import type { Bus } from './bus.js';
 import type { LinearMemory, Privilege } from './core.js';
 import * as L from './layout.js';
 import type { Mmu } from './mmu.js';
-import { PAGE_CODE, PAGE_DIRTY, PAGE_ROM, type PhysicalMemory } from './physical.js';
+import { PAGE_CODE, PAGE_DIRTY, PAGE_PARTIAL, PAGE_ROM, type PhysicalMemory } from './physical.js';
 import { type CpuState, Fault, GP, MODE_LONG } from './state.js';
 
 /** Extra cycles of an MMIO access. */
@@ -87,6 +87,7 @@ export class Memory implements LinearMemory {
   readPhysical(address: number, length: number, into: Uint8Array, at: number): void {
     const host = this.physical.hostOf(address);
     if (host !== 0) {
+      this.physical.noteRead(address >>> 12, address & 0xfff, length);
       const { u8 } = this.state;
       for (let i = 0; i < length; i++) into[at + i] = u8[host + i]!;
       return;
@@ -107,6 +108,7 @@ export class Memory implements LinearMemory {
       const flags = this.physical.flags[page]!;
       if (flags & PAGE_ROM) return;
       if (flags & PAGE_CODE) this.physical.onCodeWrite(page, address & 0xfff, data.length);
+      if (flags & PAGE_PARTIAL) this.physical.observed.write(page, address & 0xfff, data.length);
       this.physical.flags[page] = this.physical.flags[page]! | PAGE_DIRTY;
       const { u8 } = this.state;
       for (let i = 0; i < data.length; i++) u8[host + i] = data[i]!;

@@ -4,7 +4,7 @@
 // Fault(#PF) with the error code of SDM 4.7. Left out: protection keys, shadow stacks, 5-level paging.
 
 import * as L from './layout.js';
-import { PAGE_CODE, PAGE_DIRTY, PAGE_ROM, type PhysicalMemory } from './physical.js';
+import { PAGE_CODE, PAGE_DIRTY, PAGE_PARTIAL, PAGE_ROM, type PhysicalMemory } from './physical.js';
 import {
   AC,
   type CpuState,
@@ -237,11 +237,12 @@ export class Mmu {
     const pageNumber = w.page >>> 12;
     const host = this.physical.host[pageNumber]!;
     if (host === 0) return;
+    const flags = this.physical.flags[pageNumber]!;
+    if (flags & PAGE_PARTIAL) return;
     const at = (table + ((lo >>> 12) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE) >>> 2;
     const u32 = s.u32;
     u32[at] = lo & ~0xfff;
     u32[at + 1] = hi;
-    const flags = this.physical.flags[pageNumber]!;
     if (w.writable && w.dirty && (flags & (PAGE_CODE | PAGE_ROM)) === 0) {
       this.physical.flags[pageNumber] = flags | PAGE_DIRTY;
       u32[at + 2] = lo & ~0xfff;

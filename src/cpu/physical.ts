@@ -6,11 +6,14 @@
 
 import type { GuestMemory } from './bus.js';
 import * as L from './layout.js';
+import { ObservedMemory } from './observed.js';
 import type { CpuState } from './state.js';
 
 export const PAGE_DIRTY = 1;
 export const PAGE_CODE = 2;
 export const PAGE_ROM = 4;
+/** Initial content not wholly observed yet (observed.ts): no TLB entry. */
+export const PAGE_PARTIAL = 8;
 
 export class PhysicalMemory implements GuestMemory {
   /** Address in linear memory of each 4 KiB page below 4 GiB; 0 = not memory. */
@@ -18,6 +21,10 @@ export class PhysicalMemory implements GuestMemory {
   readonly flags = new Uint8Array(1 << 20);
   private next: number;
   private readonly end: number;
+  /** Which of the initial memory the guest has seen. */
+  readonly observed = new ObservedMemory((page) => {
+    this.flags[page] = (this.flags[page]! & ~PAGE_PARTIAL) | PAGE_DIRTY;
+  });
   /** Called before bytes of a page that holds decoded code change. */
   onCodeWrite: (page: number, offset: number, length: number) => void = () => {};
   /** Called when a mapping changes (TLBs must be dropped). */
@@ -52,6 +59,19 @@ export class PhysicalMemory implements GuestMemory {
     this.onRemap();
   }
 
+  /** From now on, note what the guest sees of these bytes, which a loader put there. */
+  track(address: number, length: number): void {
+    for (const page of this.observed.add(address, length)) this.flags[page] = this.flags[page]! | PAGE_PARTIAL;
+  }
+
+  /** The guest (or a device) sees bytes of a page. */
+  noteRead(page: number, offset: number, length: number): void {
+    if (this.flags[page]! & PAGE_PARTIAL) {
+      this.flags[page]! |= PAGE_DIRTY;
+      this.observed.read(page, offset, length);
+    }
+  }
+
   /** Address in linear memory of a physical address, or 0. */
   hostOf(address: number): number {
     if (address >= 0x1_0000_0000) return 0;
@@ -65,7 +85,10 @@ export class PhysicalMemory implements GuestMemory {
       const at = address + done;
       const n = Math.min(4096 - (at % 4096), length - done);
       const h = this.hostOf(at);
-      if (h !== 0) out.set(this.state.u8.subarray(h, h + n), done);
+      if (h !== 0) {
+        this.noteRead(at >>> 12, at & 0xfff, n);
+        out.set(this.state.u8.subarray(h, h + n), done);
+      }
       done += n;
     }
     return out;
@@ -79,6 +102,7 @@ export class PhysicalMemory implements GuestMemory {
       const page = at >= 0x1_0000_0000 ? 0 : at >>> 12;
       if (h !== 0 && (this.flags[page]! & PAGE_ROM) === 0) {
         if (this.flags[page]! & PAGE_CODE) this.onCodeWrite(page, at & 0xfff, n);
+        if (this.flags[page]! & PAGE_PARTIAL) this.observed.write(page, at & 0xfff, n);
         this.flags[page]! |= PAGE_DIRTY;
         this.state.u8.set(data.subarray(done, done + n), h);
       }
@@ -90,6 +114,7 @@ export class PhysicalMemory implements GuestMemory {
   read32(address: number): number {
     const h = this.hostOf(address);
     if (h === 0) return 0xffff_ffff;
+    this.noteRead(address >>> 12, address & 0xfff, 4);
     return this.state.u32[h >>> 2]!;
   }
 
@@ -101,6 +126,7 @@ export class PhysicalMemory implements GuestMemory {
     const flags = this.flags[page]!;
     if (flags & PAGE_ROM) return;
     if (flags & PAGE_CODE) this.onCodeWrite(page, address & 0xfff, 4);
+    if (flags & PAGE_PARTIAL) this.observed.write(page, address & 0xfff, 4);
     this.flags[page] = this.flags[page]! | PAGE_DIRTY;
     this.state.u32[h >>> 2] = value;
   }

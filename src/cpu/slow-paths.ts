@@ -5,7 +5,7 @@ import type { CodeCache } from './code-cache.js';
 import * as L from './layout.js';
 import { isCanonical, type Memory } from './linear-memory.js';
 import type { Mmu } from './mmu.js';
-import { PAGE_CODE, type PhysicalMemory } from './physical.js';
+import { PAGE_CODE, PAGE_PARTIAL, type PhysicalMemory } from './physical.js';
 import { ABORT_FAULT, ABORT_REDO, ACCESS_STACK } from './semantics/context.js';
 import { AC, ACV, type CpuState, CR0_AM, Fault, GP, MODE_64BIT, MODE_LONG, SSV } from './state.js';
 
@@ -84,6 +84,7 @@ export class SlowPaths {
         const host = this.physical.hostOf(at);
         if (host !== 0) {
           this.onAccess?.(lo, hi, bytes, false);
+          this.physical.noteRead(at >>> 12, at & 0xfff, bytes);
           this.mmu.install(lo, hi, s.get32(L.DATA_TLB));
           s.u8.copyWithin(L.SCRATCH, host, host + bytes);
           return;
@@ -169,7 +170,7 @@ export class SlowPaths {
           return 0;
         }
         this.onAccess?.(lo, hi, bytes, true);
-        if (host !== 0 && !alone && (this.physical.flags[at >>> 12]! & PAGE_CODE) === 0) {
+        if (host !== 0 && !alone && (this.physical.flags[at >>> 12]! & (PAGE_CODE | PAGE_PARTIAL)) === 0) {
           this.mmu.install(lo, hi, s.get32(L.DATA_TLB));
           // A ROM page gets no write entry, nor may it be written in place.
           if (

@@ -121,8 +121,9 @@ export const maskMove: Body = (c) => {
   if (mmx) enterMmx(c);
 };
 
-/** EMMS: all x87 tags empty. */
+/** EMMS: all x87 tags empty. TOP becomes 0 as with any MMX instruction. */
 export const emms: Body = (c) => {
   requireMmx(c);
+  enterMmx(c);
   c.f.store32(L.FPU_TAGS, i32.const(0));
 };

@@ -2,12 +2,13 @@
 // a result is taken from wasm when it is exact, or when rounding to nearest with PE already sticky explains it; and when
 // the operand is in the range where no other exception can arise. Ranges are tested on the magnitude's bits.
 //
-// The forms with MMX operands leave MMX state behind, CVTPI2PD from memory excepted (SDM vol. 2, CVTPI2PD).
+// The forms that touch an MMX register leave MMX state behind, even when they end in #XM; from memory they do not (SDM
+// vol. 2, CVTPI2PD; for CVTPI2PS the manual says otherwise, processors agree with this).
 
 import * as slow from '../system/sse-slow.js';
 import { type Expr, f32, f64, I32, I64, i32, i64, V128 } from '../wasm/expr.js';
 import type { Body, BodyContext, SystemOperation } from './context.js';
-import { enterMmx, isMmx, requireNoPendingX87, requireSse, writeMmx } from './simd-operands.js';
+import { enterMmx, requireNoPendingX87, requireSse, writeMmx } from './simd-operands.js';
 import * as v from './simd-ops.js';
 import {
   computed,
@@ -96,6 +97,7 @@ export const singlesToMmx =
     requireSse(c);
     requireNoPendingX87(c);
     const a = c.let(i64x2.splat(c.read(1)));
+    enterMmx(c);
     const r = singlesConverted(c, a, truncate, slow.toIntegers.ps2[truncate ? 1 : 0]);
     writeMmx(c, 0, c.let(i64x2.extract(0, r)));
   };
@@ -105,7 +107,9 @@ export const doublesToMmx =
   (c) => {
     requireSse(c);
     requireNoPendingX87(c);
-    const r = doublesConverted(c, c.read(1), truncate);
+    const a = c.read(1);
+    enterMmx(c);
+    const r = doublesConverted(c, a, truncate);
     writeMmx(c, 0, c.let(i64x2.extract(0, r)));
   };
 
@@ -146,22 +150,25 @@ export const dwordsToDoubles: Body = (c) => {
   requireSse(c);
   c.write(0, f64x2.convertLowI32S(i64x2.splat(c.read(1))));
 };
+/** The operand of CVTPI2Px. */
+function readMmxSource(c: BodyContext): Expr {
+  if (!c.inMemory(1)) requireNoPendingX87(c);
+  const value = c.read(1);
+  if (!c.inMemory(1)) enterMmx(c);
+  return value;
+}
+
 /** CVTPI2PS: the upper half of the destination stays. */
 export const mmxToSingles: Body = (c) => {
   requireSse(c);
-  requireNoPendingX87(c);
-  const a = c.let(i64x2.splat(c.read(1)));
+  const a = c.let(i64x2.splat(readMmxSource(c)));
   const r = computed(c, V128, usualMxcsr(), f32x4.convertI32S(a), slow.cvtpi2ps, [a]);
   c.f.store64(c.vectorRegister(0), i64x2.extract(0, r));
-  enterMmx(c);
 };
 /** CVTPI2PD: exact. */
 export const mmxToDoubles: Body = (c) => {
   requireSse(c);
-  const touchesMmx = isMmx(c, 1) && !c.inMemory(1);
-  if (touchesMmx) requireNoPendingX87(c);
-  c.write(0, f64x2.convertLowI32S(i64x2.splat(c.read(1))));
-  if (touchesMmx) enterMmx(c);
+  c.write(0, f64x2.convertLowI32S(i64x2.splat(readMmxSource(c))));
 };
 
 // --- between the formats ----------------------------------------------------------------------------------
