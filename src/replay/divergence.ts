@@ -3,7 +3,7 @@
 
 import { eventText, hex } from '../trace/event-text.js';
 import type { TraceEvent } from '../trace/events.js';
-import type { Site } from '../trace/sink.js';
+import type { Site, SiteCode } from '../trace/sink.js';
 
 /** What the guest (or, in live replay, a device) did; fields as in TraceEvent. */
 export type ActualEvent = Omit<TraceEvent, 'index'>;
@@ -20,6 +20,8 @@ export interface Divergence {
   readonly expected: TraceEvent | undefined;
   /** Undefined when the guest went past the expected event without doing anything. */
   readonly actual: ActualEvent | undefined;
+  /** The instruction at the site, where its bytes could be read. */
+  readonly code: SiteCode | undefined;
   /** Fields that differ, the telling ones first; empty when there is nothing to compare. */
   readonly fields: readonly EventField[];
   /** One sentence. */
@@ -48,17 +50,9 @@ export function divergence(
   actual: ActualEvent | undefined,
 ): Divergence {
   const fields = expected && actual ? differingFields(expected, actual) : [];
-  const rip = siteRip(site);
-  return {
-    index,
-    cycle: site.cycle,
-    cs: site.cs,
-    rip,
-    expected,
-    actual,
-    fields,
-    summary: summarise(expected, actual, fields),
-  };
+  const summary = summarise(expected, actual, fields);
+  const { cycle, cs } = site;
+  return { index, cycle, cs, rip: siteRip(site), code: site.code?.(), expected, actual, fields, summary };
 }
 
 /** The event that a call at this site makes. */

@@ -5,30 +5,22 @@ import { type EventView, eventView } from '../../trace/event-view.js';
 import type { TraceReader } from '../../trace/reader.js';
 import { differingFields, type EventField } from '../divergence.js';
 import { alignRest, type Remainder } from './align.js';
-import { type Disassembly, disassemble } from './disassemble.js';
+import { dataDetail } from './data-detail.js';
 import { EventStream, type Filter, type MeantEvent } from './event-stream.js';
 import { diffHeaders, diffMemory, type HeaderDifference, type MemoryDifference } from './headers.js';
+import { type ReportSite, reportSite } from './site.js';
 
 export interface DiffOptions extends Filter {
   /** Events shown before and after the divergence; 5 when absent. */
   readonly context?: number | undefined;
 }
 
-/** An instruction that made an event. */
-export interface DiffSite {
-  /** cs:rip as hexadecimal text. */
-  readonly at: string;
-  readonly instruction?: Disassembly;
-  /** Symbol and offset, where the trace has symbols. */
-  readonly symbol?: string;
-}
-
 /** The first event that differs; a side is null when its trace has ended. */
 export interface FirstDifference {
   readonly a: EventView | null;
   readonly b: EventView | null;
-  readonly siteA: DiffSite | null;
-  readonly siteB: DiffSite | null;
+  readonly siteA: ReportSite | null;
+  readonly siteB: ReportSite | null;
   readonly fields: readonly EventField[];
   /** Structure field or byte in which the data of the two differ first. */
   readonly detail?: string;
@@ -118,8 +110,8 @@ function firstDifference(
   return {
     a: x ? view(x) : null,
     b: y ? view(y) : null,
-    siteA: x ? siteOf(a, x) : null,
-    siteB: y ? siteOf(b, y) : null,
+    siteA: x ? reportSite(a, x.event) : null,
+    siteB: y ? reportSite(b, y.event) : null,
     fields,
     ...(detail === undefined ? {} : { detail }),
     before: left.before().map(view),
@@ -137,36 +129,4 @@ function following(stream: EventStream, count: number): EventView[] {
     if (meant) views.push(view(meant));
   }
   return views;
-}
-
-function siteOf(reader: TraceReader, { event }: MeantEvent): DiffSite {
-  const code = reader.code(event.cs, event.rip);
-  const symbol = reader.symbols?.lookup(event.rip);
-  return {
-    at: `0x${event.cs.toString(16)}:0x${event.rip.toString(16)}`,
-    ...(code ? { instruction: disassemble(code, event.rip) } : {}),
-    ...(symbol ? { symbol: `${symbol.name}+0x${symbol.offset.toString(16)}` } : {}),
-  };
-}
-
-/** Where the bytes of two events differ, by the structure they belong to. */
-function dataDetail(x: MeantEvent, y: MeantEvent): string | undefined {
-  const [p, q] = [dataOf(x), dataOf(y)];
-  const length = Math.min(p.length, q.length);
-  let at = 0;
-  while (at < length && p[at] === q[at]) at++;
-  if (at === p.length && at === q.length) return undefined;
-  if (at === length) return `${p.length} bytes in A, ${q.length} in B, equal as far as both go`;
-  const byte = (value: number) => `0x${value.toString(16).padStart(2, '0')}`;
-  const where = `byte ${at} is ${byte(p[at]!)} in A, ${byte(q[at]!)} in B`;
-  const fieldA = x.meaning.fieldAt?.(at);
-  const fieldB = y.meaning.fieldAt?.(at);
-  if (fieldA === undefined && fieldB === undefined) return x.event.data.length > 0 ? where : undefined;
-  return `${where}; ${fieldA === fieldB ? fieldA : `A: ${fieldA}; B: ${fieldB}`}`;
-}
-
-/** The bytes that an event carried: its data, or its value. */
-function dataOf({ event, meaning }: MeantEvent): Uint8Array {
-  if (event.data.length > 0 || !meaning.fieldAt) return event.data;
-  return Uint8Array.from({ length: event.size }, (_, i) => event.value >>> (8 * i));
 }

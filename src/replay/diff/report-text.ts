@@ -3,8 +3,9 @@
 import { eventLine } from '../../trace/event-view.js';
 import { number } from '../../trace/inspect.js';
 import type { Remainder } from './align.js';
-import type { DiffReport, DiffSite, FirstDifference } from './diff.js';
+import type { DiffReport, FirstDifference } from './diff.js';
 import type { HeaderDifference } from './headers.js';
+import { siteText } from './site.js';
 
 /** Rows of the summary that are shown. */
 const ROWS = 20;
@@ -59,11 +60,6 @@ function firstLines(first: FirstDifference, agreed: number): string[] {
   if (first.afterA.length > 0) lines.push('After it, in A:', ...first.afterA.map(eventLine));
   if (first.afterB.length > 0) lines.push('After it, in B:', ...first.afterB.map(eventLine));
   return lines;
-}
-
-function siteText({ at, instruction, symbol }: DiffSite): string {
-  const name = symbol === undefined ? '' : ` <${symbol}>`;
-  return `at ${at}${name}${instruction ? `  ${instruction.bytes}  ${instruction.text}` : ''}`;
 }
 
 function restLines(rest: Remainder): string[] {

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import fc from 'fast-check';
 import { type DiffOptions, type DiffReport, diffTraces } from '../../../src/replay/diff/diff.js';
 import { diffText } from '../../../src/replay/diff/report-text.js';
 import type { TraceHeader } from '../../../src/trace/header.js';
@@ -215,4 +216,24 @@ test('a recording that was cut off is compared as far as it goes', (t) => {
 test('the report is plain JSON', (t) => {
   const { text: _, ...report } = diff({ events: serial('ab') }, { events: serial('ac') });
   t.deepEqual(JSON.parse(JSON.stringify(report)), report);
+});
+
+test('every event of both traces is counted once, whatever differs', (t) => {
+  const anyEvents = fc.array(fc.tuple(fc.constantFrom(0x3f8, 0x80, 0x61), fc.nat(2), fc.nat(3)), { maxLength: 40 });
+  const eventsOf = (list: [number, number, number][]): SampleEvent[] => {
+    let cycle = 0;
+    return list.map(([address, value, step]) => {
+      cycle += step;
+      return { kind: 'port-write', cycle, address, size: 1, value };
+    });
+  };
+  fc.assert(
+    fc.property(anyEvents, anyEvents, (a, b) => {
+      const { agreed, rest, same } = diff({ events: eventsOf(a) }, { events: eventsOf(b) });
+      const paired = agreed + (rest ? rest.equal + rest.changed : 0);
+      t.is(paired + (rest?.onlyA ?? 0), a.length + 1);
+      t.is(paired + (rest?.onlyB ?? 0), b.length + 1);
+      t.is(same, JSON.stringify(eventsOf(a)) === JSON.stringify(eventsOf(b)));
+    }),
+  );
 });

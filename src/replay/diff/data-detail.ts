@@ -1,0 +1,32 @@
+// Where the bytes of two events part, by the structure that they belong to.
+
+import type { TraceEvent } from '../../trace/events.js';
+import type { Meaning } from '../../trace/semantic/semantics.js';
+
+interface Meant {
+  readonly event: Omit<TraceEvent, 'index'>;
+  readonly meaning: Meaning;
+}
+
+/** The first byte that differs, and its structure field where the layout is known; undefined when no bytes differ. */
+export function dataDetail(x: Meant, y: Meant, names: readonly [string, string] = ['A', 'B']): string | undefined {
+  const [p, q] = [dataOf(x), dataOf(y)];
+  const [a, b] = names;
+  const length = Math.min(p.length, q.length);
+  let at = 0;
+  while (at < length && p[at] === q[at]) at++;
+  if (at === p.length && at === q.length) return undefined;
+  if (at === length) return `${p.length} bytes in ${a}, ${q.length} in ${b}, equal as far as both go`;
+  const byte = (value: number) => `0x${value.toString(16).padStart(2, '0')}`;
+  const where = `byte ${at} is ${byte(p[at]!)} in ${a}, ${byte(q[at]!)} in ${b}`;
+  const fieldA = x.meaning.fieldAt?.(at);
+  const fieldB = y.meaning.fieldAt?.(at);
+  if (fieldA === undefined && fieldB === undefined) return x.event.data.length > 0 ? where : undefined;
+  return `${where}; ${fieldA === fieldB ? fieldA : `${a}: ${fieldA}; ${b}: ${fieldB}`}`;
+}
+
+/** The bytes that an event carried: its data, or its value. */
+function dataOf({ event, meaning }: Meant): Uint8Array {
+  if (event.data.length > 0 || !meaning.fieldAt) return event.data;
+  return Uint8Array.from({ length: event.size }, (_, i) => event.value >>> (8 * i));
+}
