@@ -1,0 +1,94 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { FloatContext } from '../../../src/cpu/softfloat/context.js';
+import { F32, F64, type FloatFormat } from '../../../src/cpu/softfloat/format.js';
+import * as soft from '../../../src/cpu/softfloat/sse-arithmetic.js';
+import { SimdMachine } from './simd-machine.js';
+
+const m = new SimdMachine();
+const context = new FloatContext();
+
+/** Singles and doubles with every exponent equally likely, and mantissas that make ties and carries. */
+const bitsOf = (exponentBits: number, fractionBits: number) =>
+  fc
+    .tuple(
+      fc.bigInt(0n, 1n),
+      fc.bigInt(0n, (1n << BigInt(exponentBits)) - 1n),
+      fc.oneof(
+        fc.constantFrom(0n, 1n, (1n << BigInt(fractionBits)) - 1n, 1n << BigInt(fractionBits - 1)),
+        fc.bigInt(0n, (1n << BigInt(fractionBits)) - 1n),
+      ),
+    )
+    .map(
+      ([sign, exponent, fraction]) => (((sign << BigInt(exponentBits)) | exponent) << BigInt(fractionBits)) | fraction,
+    );
+const single = bitsOf(8, 23);
+const double = bitsOf(11, 52);
+/** Usual, fresh, other roundings, FTZ, DAZ. All exceptions masked. */
+const mxcsr = fc.constantFrom(0x1fa0, 0x1fa0, 0x1fbf, 0x1f80, 0x3fa0, 0x5fa0, 0x7fa0, 0x9fa0, 0x1fe0);
+
+type Binary = <T>(format: FloatFormat<T>, context: FloatContext, a: T, b: T) => T;
+const OPERATIONS: readonly [name: string, opcode: number, f: Binary][] = [
+  ['ADD', 0x58, soft.sseAdd],
+  ['MUL', 0x59, soft.sseMultiply],
+  ['SUB', 0x5c, soft.sseSubtract],
+  ['MIN', 0x5d, soft.sseMinimum],
+  ['DIV', 0x5e, soft.sseDivide],
+  ['MAX', 0x5f, soft.sseMaximum],
+  ['SQRT', 0x51, (format, c, _a, b) => soft.sseSquareRoot(format, c, b)],
+];
+
+const lanes = (value: bigint, bits: number): bigint[] =>
+  Array.from({ length: 128 / bits }, (_, i) => BigInt.asUintN(bits, value >> BigInt(i * bits)));
+const vector = (elements: readonly bigint[], bits: number): bigint =>
+  elements.reduce((all, x, i) => all | (x << BigInt(i * bits)), 0n);
+
+for (const [name, opcode, f] of OPERATIONS) {
+  test(`${name}PS and ${name}PD give the soft floats' bits and flags whatever path they take`, (t) => {
+    const check = <T>(format: FloatFormat<T>, bits: number, prefix: number[], of: (x: bigint) => T) => {
+      const element = bits === 32 ? single : double;
+      const operand = fc.array(element, { minLength: 128 / bits, maxLength: 128 / bits });
+      fc.assert(
+        fc.property(operand, operand, mxcsr, (a, b, control) => {
+          m.mxcsr = control;
+          m.setXmm(0, vector(a, bits));
+          m.setXmm(1, vector(b, bits));
+          m.step([...prefix, 0x0f, opcode, 0xc1]);
+          context.setMxcsr(control).clear();
+          const expected = a.map((x, i) => BigInt(f(format, context, of(x), of(b[i]!)) as bigint | number));
+          t.deepEqual(lanes(m.xmm(0), bits), expected);
+          t.is(m.mxcsr, control | context.flags);
+        }),
+        { numRuns: 300 },
+      );
+    };
+    check(F32, 32, [], Number);
+    check(F64, 64, [0x66], (x) => x);
+  });
+}
+
+test('ordinary operands take the fast path', (t) => {
+  m.reset();
+  m.mxcsr = 0x1fa0;
+  const before = m.slowCalls;
+  for (const opcode of [0x51, 0x58, 0x59, 0x5c, 0x5d, 0x5e, 0x5f])
+    for (const prefix of [[], [0x66], [0xf3], [0xf2]]) {
+      const wide = prefix[0] === 0x66 || prefix[0] === 0xf2;
+      m.setXmm(0, wide ? 0x3ff8000000000000_4024000000000000n : 0x3fc00000_41200000_42c80000_3f000000n);
+      m.setXmm(1, wide ? 0x3fd5555555555555_400921fb54442d18n : 0x3eaaaaab_40490fdb_3dcccccd_447a0000n);
+      m.step([...prefix, 0x0f, opcode, 0xc1]);
+    }
+  // CVTTSD2SI, CVTSI2SD, CVTSS2SD, CVTDQ2PS, COMISD, CMPPS, ROUNDSD
+  for (const code of ['f20f2cc1', 'f20f2ac0', 'f30f5ac1', '0f5bc1', '660f2fc1', '0fc2c102', '660f3a0bc101'])
+    m.step(Buffer.from(code, 'hex'));
+  t.is(m.slowCalls, before);
+});
+
+test('NaNs of both operands: the first is delivered, quieted, and the engine never chooses', (t) => {
+  m.reset();
+  m.setXmm(0, 0x7fa00001_7fc12345_3f800000_ffc00007n);
+  m.setXmm(1, 0x7fc54321_3f800000_7f812345_7fc00009n);
+  m.step([0x0f, 0x58, 0xc1]);
+  t.is(m.xmm(0), 0x7fe00001_7fc12345_7fc12345_ffc00007n);
+  t.is(m.mxcsr, 0x1f81);
+});
