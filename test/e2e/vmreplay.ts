@@ -9,7 +9,7 @@ import { execa } from 'execa';
 import type { CorpusGuest } from '../../bin/corpus.js';
 import { packageFile } from '../../bin/package.js';
 
-const program = packageFile('dist/bin/vmreplay.js');
+export const program = packageFile('dist/bin/vmreplay.js');
 
 // Tests of one file run at once; processes of theirs take turns, two at a time.
 const PROCESSES = 2;
