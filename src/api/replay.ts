@@ -53,7 +53,7 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
   player.milestone('entry');
   const end = await runGuest(cpu, options);
   console.flush();
-  const interrupted = end.reason === 'interrupted';
+  const interrupted = options.signal?.aborted === true;
   const divergence = interrupted ? undefined : player.finish(end);
   return {
     end,
@@ -143,6 +143,10 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
       );
   });
   const { cpu, pc } = guest;
+  // What came from outside comes again, from the trace.
+  for (const event of reader.events())
+    if (event.kind === 'input' && event.name === 'serial')
+      pc.inputs.schedule(event.cycle, { kind: 'serial', data: event.data });
   let found: Divergence | undefined;
   const sink = new ComparingSink(reader, new CpuSite(cpu), (divergence) => {
     found = divergence;
@@ -157,7 +161,7 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
   let end = await runGuest(cpu, control);
   if (end.reason === 'until-cycle' && summary) end = { reason: summary.end.reason as typeof end.reason };
   console.flush();
-  const interrupted = end.reason === 'interrupted';
+  const interrupted = options.signal?.aborted === true;
   const divergence = found ?? (interrupted ? undefined : sink.finish(end));
   return {
     end,
@@ -184,11 +188,7 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
     modules?: string[];
     fwCfg?: [string, string][];
     fwCfgStrings?: string[];
-    serialIn?: string;
-    type?: [number, string][];
   };
-  if (o.serialIn !== undefined)
-    throw new UserError(`${reader.path}: a boot with --serial-in cannot be replayed live; replay it without --live`);
   const files = names('fw-cfg');
   const strings = [...(o.fwCfgStrings ?? [])];
   const hashes = new Set(header.images.filter((i) => i.role === 'fw-cfg').map((i) => i.sha256));
@@ -206,7 +206,6 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
     fwCfg: (o.fwCfg ?? []).map(([name, hash]) =>
       hashes.has(hash) ? { name, file: files.shift()! } : { name, string: strings.shift() ?? '' },
     ),
-    type: (o.type ?? []).map(([cycle, text]) => ({ cycle, text })),
     rtc: o.rtc,
     seed: o.seed,
   };

@@ -58,8 +58,8 @@ export function encodePreamble(): Buffer {
 }
 
 /** Brotli quality by chunk type, chosen by measurement: see FORMAT.md, section "Compression". */
-const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 9 };
-const WINDOW = 22;
+const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 5 };
+const WINDOW = 24;
 
 /** The stored form of a chunk: header and payload. The link follows it in the file. */
 export function encodeChunk(type: ChunkType, raw: Uint8Array): { header: Buffer; stored: Uint8Array } {

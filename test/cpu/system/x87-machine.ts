@@ -50,7 +50,7 @@ export class X87Machine {
     this.mmu = mmu;
     this.decoder = new Decoder(new OpcodeTable(x87Rows, (f) => QEMU64_V1.has(f as never)), this.variants);
     const code = new CodeCache(s, physical, mmu, this.decoder, this.variants);
-    const linear = new Memory(s, mmu, physical, {} as Bus);
+    const linear = new Memory(s, mmu, physical, { bus: {} as Bus });
     this.slow = new SlowPaths(s, mmu, physical, linear, code);
     mmu.flush(false);
     this.core = { state: s, memory: linear, model: QEMU64_V1 } as unknown as CpuCore;
