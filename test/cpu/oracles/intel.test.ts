@@ -7,8 +7,9 @@ import { execFileSync } from 'node:child_process';
 import test from 'ava';
 import { QEMU64_V1 } from '../../../src/cpu/cpuid.js';
 import { differences, REGISTER_NAMES } from './compare.js';
+import { pageContents } from './native-step.js';
 import { RowFinder, rowName } from './rows.js';
-import { type Bits, type Case, everyFeature, type Outcome, PAGE, SingleStep } from './single-step.js';
+import { type Bits, type Case, everyFeature, type Outcome, SingleStep } from './single-step.js';
 import { readVectors, vectorFile } from './vectors.js';
 
 interface Vector {
@@ -42,17 +43,6 @@ function python(): boolean {
   }
 }
 
-/** The data page of a case: a linear congruential sequence. */
-function dataPage(seed: number): Uint8Array {
-  const bytes = new Uint8Array(PAGE);
-  let x = seed;
-  for (let i = 0; i < PAGE; i++) {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    bytes[i] = x >>> 24;
-  }
-  return bytes;
-}
-
 function parseCase(record: Buffer): Case {
   const view = new DataView(record.buffer, record.byteOffset, RECORD);
   return {
@@ -64,7 +54,7 @@ function parseCase(record: Buffer): Case {
       eflags: view.getUint32(168, true),
       fx: Uint8Array.from(record.subarray(176, RECORD)),
     },
-    memory: dataPage(view.getUint32(12, true)),
+    memory: pageContents(view.getUint32(12, true)),
   };
 }
 
@@ -89,6 +79,9 @@ function expectedOutcome(given: Case, vector: Vector): Outcome {
     },
     memory: patched(given.memory, vector.mem),
     steps: 0,
+    selectors: [0, 0, 0, 0, 0, 0],
+    fsBase: 0n,
+    gsBase: 0n,
   };
 }
 

@@ -1,7 +1,7 @@
 // One Cpu set to any state, one instruction of it, and what came out: what all oracles of the processor stand on.
 //
-// Protected cases run at CPL 3 under 64-bit paging with the descriptor tables of a Linux process (selectors 33H, 23H,
-// 2BH; 07H is 16-bit code in the LDT), a code page and a data page. Nothing in the processor is hooked: EFLAGS.TF is
+// Protected cases run at CPL 3 under 64-bit paging with the descriptor tables of a Linux process and an LDT
+// (descriptor-tables.ts), a code page and a data page. Nothing in the processor is hooked: EFLAGS.TF is
 // set as a debugger sets it, every exception (#DB of the step included) goes through the IDT and a TSS to a stack
 // at CPL 0, and its vector, error code and frame are read from there. Real-mode cases run until HLT.
 
@@ -17,6 +17,7 @@ import {
   CR0_PE,
   CR0_PG,
   CR0_WP,
+  CR4_FSGSBASE,
   CR4_OSFXSR,
   CR4_OSXMMEXCPT,
   CR4_PAE,
@@ -25,11 +26,18 @@ import {
   EFER_NXE,
   EFER_SCE,
 } from '../../../src/cpu/state.js';
+import {
+  CODE,
+  DATA,
+  descriptorBytes,
+  GDT_SEGMENTS,
+  LDT_SEGMENTS,
+  limitInBytes,
+  PAGE,
+  READ_ONLY,
+  segmentOf,
+} from './descriptor-tables.js';
 
-/** Linear address of the code page, and of the data page; both 4 KiB. 16-bit code has CODE as its base. */
-export const CODE = 0x1000_0000;
-export const DATA = 0x2000_0000;
-export const PAGE = 4096;
 /** Offset in the code page where cases put their instruction, unless they choose. */
 export const START = 0x200;
 
@@ -43,14 +51,20 @@ export interface Registers {
   readonly fx: Uint8Array;
 }
 
+/** Selectors of ES, CS, SS, DS, FS, GS. */
+export type Selectors = readonly [number, number, number, number, number, number];
+
 export interface Case {
   readonly bits: Bits;
   readonly code: Uint8Array;
   readonly registers: Registers;
   /** The data page before. */
   readonly memory: Uint8Array;
-  /** EFLAGS bits set besides those of the case; TF and IF are what a single step on a host has. */
-  readonly hostFlags?: number;
+  /** Flat segments, FS and GS null, when not given. */
+  readonly selectors?: Selectors;
+  /** In 64-bit code. */
+  readonly fsBase?: bigint;
+  readonly gsBase?: bigint;
 }
 
 export interface Outcome {
@@ -65,13 +79,17 @@ export interface Outcome {
   readonly memory: Uint8Array;
   /** #DB traps taken: iterations of a REP. */
   readonly steps: number;
+  readonly selectors: Selectors;
+  readonly fsBase: bigint;
+  readonly gsBase: bigint;
 }
 
 const RAM = 0x40_0000;
 const TABLES = 0x20_0000;
 const CODE_AT = 0x20_8000;
 const DATA_AT = 0x20_9000;
-const SYSTEM_AT = 0x20_a000;
+const READ_ONLY_AT = 0x20_a000;
+const SYSTEM_AT = 0x20_b000;
 const SYSTEM_PAGES = 4;
 /** The kernel half: descriptor tables, TSS, handlers and the CPL 0 stack. */
 const SYSTEM = 0xffff_9000_0000_0000n;
@@ -82,9 +100,15 @@ const TSS = SYSTEM + 0x1200n;
 const HANDLERS = SYSTEM + 0x2000n;
 const STACK_TOP = SYSTEM + 0x3f00n;
 const ERROR_CODES = new Set([8, 10, 11, 12, 13, 14, 17]);
-const USER_CS: Record<Bits, number> = { 64: 0x33, 32: 0x23, 16: 0x07 };
-const FLAGS = 0xcd5;
+const FLAT: Record<Bits, Selectors> = {
+  64: [0x2b, 0x33, 0x2b, 0x2b, 0, 0],
+  32: [0x2b, 0x23, 0x2b, 0x2b, 0, 0],
+  16: [0x2b, 0x07, 0x2b, 0x2b, 0, 0],
+};
+/** What a case may set: arithmetic flags, DF, AC; what a single step on a host has besides: TF and IF. */
+const CASE_FLAGS = 0x4_0cd5;
 const TF_IF = 0x302;
+const SEGMENT_BASE = (segment: number) => L.SEGMENTS + L.SEGMENT_SIZE * segment + L.SEG_BASE;
 /** A REP that does not end is given up, on the host too. */
 const MAX_STEPS = 5000;
 
@@ -143,6 +167,7 @@ export class SingleStep {
     entry(2, BigInt(DATA) >> 21n, BigInt(table(4)) | user);
     entry(3, 0n, BigInt(CODE_AT) | user);
     entry(4, 0n, BigInt(DATA_AT) | user | noExecute);
+    entry(4, BigInt(READ_ONLY >> 12), BigInt(READ_ONLY_AT) | 0x65n | noExecute);
     entry(0, SYSTEM >> 39n, BigInt(table(5)) | system);
     entry(5, SYSTEM >> 30n, BigInt(table(6)) | system);
     entry(6, SYSTEM >> 21n, BigInt(table(7)) | system);
@@ -159,21 +184,8 @@ export class SingleStep {
       );
       this.put(at(IDT) + vector * 16 + 8, to >> 32n);
     }
-    const descriptor = (base: number, limit: number, attributes: number) =>
-      BigInt(limit & 0xffff) |
-      (BigInt(base & 0xff_ffff) << 16n) |
-      (BigInt(attributes & 0xff) << 40n) |
-      (BigInt((attributes >> 8) | ((limit >> 16) & 15)) << 48n) |
-      (BigInt(base >>> 24) << 56n);
-    const gdt: [number, bigint][] = [
-      [0x10, descriptor(0, 0xf_ffff, 0xa09b)],
-      [0x18, descriptor(0, 0xf_ffff, 0xc093)],
-      [0x20, descriptor(0, 0xf_ffff, 0xc0fb)],
-      [0x28, descriptor(0, 0xf_ffff, 0xc0f3)],
-      [0x30, descriptor(0, 0xf_ffff, 0xa0fb)],
-    ];
-    for (const [selector, value] of gdt) this.put(at(GDT) + selector, value);
-    this.put(at(LDT), descriptor(CODE, 0xfff, 0x00fb));
+    for (const segment of GDT_SEGMENTS) this.put(at(GDT) + (segment.selector & ~7), descriptorBytes(segment));
+    for (const segment of LDT_SEGMENTS) this.put(at(LDT) + (segment.selector & ~7), descriptorBytes(segment));
     // RSP0; the I/O map lies past the limit.
     this.put(at(TSS) + 4, STACK_TOP);
     this.put(at(TSS) + 0x60, 0xffffn << 48n);
@@ -184,26 +196,31 @@ export class SingleStep {
     if (this.real !== false) {
       this.cpu.reset();
       s.set32(L.CR0, (CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_AM) >>> 0);
-      s.set32(L.CR4, CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT);
+      s.set32(L.CR4, CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE);
       s.set64(L.CR3, BigInt(TABLES));
       s.set32(L.EFER, EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE);
       s.set64(L.IDTR_BASE, IDT);
       s.set32(L.IDTR_LIMIT, 0xfff);
       s.set64(L.GDTR_BASE, GDT);
       s.set32(L.GDTR_LIMIT, 0x7f);
-      s.setSegment(L.LDTR, 0x50, LDT, 0x0f, 0x82);
+      s.setSegment(L.LDTR, 0x50, LDT, LDT_SEGMENTS.length * 8 - 1, 0x82);
       s.setSegment(L.TR, 0x40, TSS, 0x67, 0x8b);
       this.cpu.flushTlb(false);
       this.real = false;
     }
   }
 
-  private user(bits: Bits): void {
+  private load(segment: number, selector: number): void {
     const s = this.cpu.state;
-    s.set32(L.CPL, 3);
-    if (bits === 16) s.setSegment(L.CS, 0x07, BigInt(CODE), 0xfff, 0x00fb);
-    else s.setSegment(L.CS, USER_CS[bits], 0n, 0xffff_ffff, bits === 64 ? 0xa0fb : 0xc0fb);
-    s.setSegment(L.SS, 0x2b, 0n, 0xffff_ffff, 0xc0f3);
+    const found = segmentOf(selector);
+    if (found === undefined) s.setSegment(segment, selector, 0n, 0, 0x1_0000);
+    else s.setSegment(segment, selector, BigInt(found.base), limitInBytes(found), found.attributes);
+  }
+
+  private user(selectors: Selectors): void {
+    this.cpu.state.set32(L.CPL, 3);
+    this.load(L.CS, selectors[L.CS]!);
+    this.load(L.SS, selectors[L.SS]!);
   }
 
   /** Run the instruction of a case: all iterations of a REP, or up to its exception. */
@@ -212,28 +229,32 @@ export class SingleStep {
     const { cpu } = this;
     const s = cpu.state;
     const { registers } = given;
-    this.user(given.bits);
-    s.setSegment(L.DS, 0x2b, 0n, 0xffff_ffff, 0xc0f3);
-    s.setSegment(L.ES, 0x2b, 0n, 0xffff_ffff, 0xc0f3);
-    s.setSegment(L.FS, 0, 0n, 0, 0x1_0000);
-    s.setSegment(L.GS, 0, 0n, 0, 0x1_0000);
+    const selectors = given.selectors ?? FLAT[given.bits];
+    this.user(selectors);
+    for (const segment of [L.ES, L.DS, L.FS, L.GS]) this.load(segment, selectors[segment]!);
+    if (given.bits === 64) {
+      s.set64(SEGMENT_BASE(L.FS), given.fsBase ?? 0n);
+      s.set64(SEGMENT_BASE(L.GS), given.gsBase ?? 0n);
+    }
     for (let n = 0; n < 16; n++) s.setReg(n, registers.gpr[n]!);
     s.rip = registers.rip;
-    s.eflags = (registers.eflags & (FLAGS | 0x4_0000)) | (given.hostFlags ?? TF_IF);
+    s.eflags = (registers.eflags & CASE_FLAGS) | TF_IF;
     s.set64(L.CR2, 0n);
     s.set32(L.SHADOW, 0);
     s.set32(L.HALTED, 0);
     this.loadFx(registers.fx);
-    const codeOffset = given.bits === 16 ? Number(registers.rip) : Number(registers.rip) - CODE;
-    const page = new Uint8Array(32).fill(0xf4);
-    page.set(given.code);
-    cpu.physical.write(CODE_AT + codeOffset, page);
+    const offset = Number(registers.rip) & (PAGE - 1);
+    const page = new Uint8Array(Math.min(32, PAGE - offset)).fill(0xf4);
+    page.set(given.code.subarray(0, PAGE - offset));
+    cpu.physical.write(CODE_AT + offset, page);
     cpu.physical.write(DATA_AT, given.memory);
     cpu.modeChanged();
 
     let steps = 0;
     for (;;) {
       cpu.step();
+      // MOV SS and POP SS put the trap off to the next instruction: the HLT behind, which is #GP.
+      if (s.cpl !== 0) cpu.step();
       steps++;
       if (s.cpl !== 0) throw new Error('a single step ended without its #DB');
       const vector = Number(s.rip - HANDLERS) / 16;
@@ -243,7 +264,7 @@ export class SingleStep {
         s.setReg(4, frame.rsp);
         s.rip = frame.rip;
         s.eflags = frame.eflags;
-        this.user(given.bits);
+        this.user(selectors);
         cpu.modeChanged();
         continue;
       }
@@ -256,6 +277,9 @@ export class SingleStep {
         registers: { gpr, rip: frame.rip, eflags: frame.eflags & ~0x1_0100, fx: this.storeFx() },
         memory: cpu.physical.read(DATA_AT, PAGE),
         steps,
+        selectors: [s.selector(L.ES), frame.cs, frame.ss, s.selector(L.DS), s.selector(L.FS), s.selector(L.GS)],
+        fsBase: s.base(L.FS),
+        gsBase: s.base(L.GS),
       };
     }
   }
@@ -270,8 +294,10 @@ export class SingleStep {
     return {
       error: skip === 0 ? 0 : view.getUint32(0, true),
       rip: view.getBigUint64(skip, true),
+      cs: view.getUint16(skip + 8, true),
       eflags: view.getUint32(skip + 16, true),
       rsp: view.getBigUint64(skip + 24, true),
+      ss: view.getUint16(skip + 32, true),
     };
   }
 
