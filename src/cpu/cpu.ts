@@ -37,6 +37,7 @@ import {
   MODE_PROTECTED,
   MODE_SS32,
   MODE_V86,
+  RF,
   TF,
   UD,
   VM,
@@ -86,6 +87,8 @@ export class Cpu implements CpuCore, ProcessorLines {
   private stepUop = 0;
   private stepIp = 0n;
   delivered = false;
+  /** DR6 bits of the data and I/O breakpoints that the instruction hit. */
+  private debugHits = 0;
   /** False only while wasm runs: then the current instruction is that of ABORT_UOP. */
   private inEvent = true;
   private readonly codeKeys = new Map<string, number>();
@@ -269,11 +272,12 @@ export class Cpu implements CpuCore, ProcessorLines {
     s.set32(L.STACK_CHECKED, is64 || this.isFlat(L.SS) ? 0 : 1);
     const smapOpen = (s.get32(L.CR4) & CR4_SMAP) === 0 || (eflags & AC) !== 0;
     const user = cpl === 3;
-    const debugData = (Number(s.dr(7)) & 0xff) !== 0 && this.slow.onAccess !== undefined;
+    const armed = s.u32[(L.DR + 56) >>> 2]! & 0xff;
+    this.slow.onAccess = armed !== 0 ? (lo, hi, bytes, write) => this.noteAccess(lo, hi, bytes, write) : undefined;
     const alignment = user && (eflags & AC) !== 0 && (cr0 & 0x4_0000) !== 0;
     s.set32(
       L.DATA_TLB,
-      debugData || alignment
+      armed !== 0 || alignment
         ? L.DATA_TLB_NONE
         : user
           ? L.DATA_TLB_USER
@@ -309,7 +313,7 @@ export class Cpu implements CpuCore, ProcessorLines {
       this.listener.milestone?.('user-mode');
     }
     // Traps need instructions alone; a pending interrupt may have become deliverable.
-    if (eflags & TF || (Number(s.dr(7)) & 0xff) !== 0 || (s.get32(L.INTR) !== 0 && eflags & IF)) this.requestExit();
+    if (eflags & (TF | RF) || armed !== 0 || (s.get32(L.INTR) !== 0 && eflags & IF)) this.requestExit();
   }
 
   private isFlat(segment: number): boolean {
@@ -439,7 +443,7 @@ export class Cpu implements CpuCore, ProcessorLines {
     const budget = Math.max(0, Math.min(next - cycle, SLICE));
     s.f64[L.DEADLINE >>> 3] = cycle + budget;
     s.i32[L.BUDGET >>> 2] = budget;
-    const alone = (s.get32(L.EFLAGS) & TF) !== 0 || (s.u32[(L.DR + 56) >>> 2]! & 0xff) !== 0 || shadow !== 0;
+    const alone = (s.get32(L.EFLAGS) & (TF | RF)) !== 0 || (s.u32[(L.DR + 56) >>> 2]! & 0xff) !== 0 || shadow !== 0;
     if (alone) this.step();
     else this.runBlocks(next);
     return this.ended === undefined ? undefined : this.takeEnd();
@@ -657,11 +661,51 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.stepUop = 0;
   }
 
+  /** DR6 bits of enabled breakpoints of a kind (R/W field values) that touch a range of addresses or ports. */
+  private breakpoints(kinds: number, at: bigint, bytes: number): number {
+    const dr7 = Number(this.state.dr(7) & 0xffff_ffffn);
+    let hits = 0;
+    for (let n = 0; n < 4; n++) {
+      if ((dr7 & (3 << (2 * n))) === 0 || (kinds & (1 << ((dr7 >>> (16 + 4 * n)) & 3))) === 0) continue;
+      const length = [1, 2, 8, 4][(dr7 >>> (18 + 4 * n)) & 3]!;
+      const start = this.state.dr(n) & ~BigInt(length - 1);
+      if (at < start + BigInt(length) && at + BigInt(bytes) > start) hits |= 1 << n;
+    }
+    return hits;
+  }
+
+  private executionBreakpoint(): number {
+    const s = this.state;
+    const linear = (s.rip + s.base(L.CS)) & s.get64(L.LINEAR_MASK);
+    return this.breakpoints(1, linear, 1);
+  }
+
+  /** A data access while breakpoints are armed: trapped after the instruction (SDM vol. 3A, 17.2.5). */
+  private noteAccess(lo: number, hi: number, bytes: number, write: boolean): void {
+    this.debugHits |= this.breakpoints(write ? 2 | 8 : 8, (BigInt(hi) << 32n) | BigInt(lo), bytes);
+  }
+
+  notePort(port: number, bytes: number): void {
+    if (this.slow.onAccess !== undefined && (this.state.get32(L.CR4) & 8) !== 0)
+      this.debugHits |= this.breakpoints(4, BigInt(port), bytes);
+  }
+
   /** Execute exactly one instruction (or one REP iteration) at RIP. False when an exception was delivered. */
   step(): boolean {
     const s = this.state;
-    const trap = (s.get32(L.EFLAGS) & TF) !== 0;
+    const eflags = s.get32(L.EFLAGS);
+    const trap = (eflags & TF) !== 0;
+    const resume = (eflags & RF) !== 0;
     this.delivered = false;
+    this.debugHits = 0;
+    if (!resume && this.slow.onAccess !== undefined && this.interruptShadow !== 2) {
+      const hit = this.executionBreakpoint();
+      if (hit !== 0) {
+        s.i32[L.BUDGET >>> 2]! -= 1;
+        this.deliverFault(new DebugFault(hit));
+        return false;
+      }
+    }
     let uop = this.stepUop;
     if (uop === 0 || this.stepIp !== s.rip) {
       const header = this.findBlock();
@@ -715,8 +759,11 @@ export class Cpu implements CpuCore, ProcessorLines {
       this.stepUop = uop + L.UOP_SIZE;
       this.stepIp = s.rip;
     }
-    if (trap && !this.delivered && this.interruptShadow !== 2) {
-      this.deliverFault(new DebugFault(DR6_BS));
+    // RF covers one instruction (SDM vol. 3A, 17.3.1.1); the one that set it keeps it for the next.
+    if (resume) s.set32(L.EFLAGS, (s.get32(L.EFLAGS) & ~RF) >>> 0);
+    const hits = this.debugHits | (trap ? DR6_BS : 0);
+    if (hits !== 0 && !this.delivered && this.interruptShadow !== 2) {
+      this.deliverFault(new DebugFault(hits));
       return false;
     }
     return true;

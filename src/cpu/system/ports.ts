@@ -25,11 +25,13 @@ export function checkPort(cpu: CpuCore, port: number, size: number): void {
 /** Value of an IN of `size` bytes. */
 export function portRead(cpu: CpuCore, port: number, size: number): number {
   checkPort(cpu, port, size);
+  cpu.notePort?.(port, size);
   return cpu.bus.portRead(port, size as AccessSize);
 }
 
 export function portWrite(cpu: CpuCore, port: number, size: number, value: number): void {
   checkPort(cpu, port, size);
+  cpu.notePort?.(port, size);
   const masked = size === 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
   cpu.bus.portWrite(port, size as AccessSize, masked);
 }
