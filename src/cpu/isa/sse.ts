@@ -7,6 +7,7 @@ import * as s from '../semantics/simd-shuffle.js';
 import * as k from '../semantics/sse-control.js';
 import * as v from '../semantics/sse-convert.js';
 import * as f from '../semantics/sse-float.js';
+import { PS, SS } from '../semantics/sse-shape.js';
 import * as slow from '../system/sse-slow.js';
 import { type Row, row } from './row.js';
 
@@ -42,34 +43,34 @@ export const sseRows: readonly Row[] = [
   row('NP 0F 2A',      'CVTPI2PS',    'Vps,Qq',     v.mmxToSingles, SSE),
   row('F3 0F 2A',      'CVTSI2SS',    'Vss,Ey',     v.integerToSingle, SSE),
   row('NP 0F 2C',      'CVTTPS2PI',   'Pq,Wq',      v.singlesToMmx(true), SSE),
-  row('F3 0F 2C',      'CVTTSS2SI',   'Gy,Wss',     v.toInteger(f.SS, true), SSE),
+  row('F3 0F 2C',      'CVTTSS2SI',   'Gy,Wss',     v.toInteger(SS, true), SSE),
   row('NP 0F 2D',      'CVTPS2PI',    'Pq,Wq',      v.singlesToMmx(false), SSE),
-  row('F3 0F 2D',      'CVTSS2SI',    'Gy,Wss',     v.toInteger(f.SS, false), SSE),
+  row('F3 0F 2D',      'CVTSS2SI',    'Gy,Wss',     v.toInteger(SS, false), SSE),
   // --- comparison ---
   row('NP 0F 2E',      'UCOMISS',     'Vss,Wss',    f.ucomiss, SSE),
   row('NP 0F 2F',      'COMISS',      'Vss,Wss',    f.comiss, SSE),
-  row('NP 0F C2',      'CMPPS',       'Vps,Wps,Ib', f.compare(f.PS), ALIGNED),
-  row('F3 0F C2',      'CMPSS',       'Vss,Wss,Ib', f.compare(f.SS), SSE),
+  row('NP 0F C2',      'CMPPS',       'Vps,Wps,Ib', f.compare(PS), ALIGNED),
+  row('F3 0F C2',      'CMPSS',       'Vss,Wss,Ib', f.compare(SS), SSE),
   // --- logic ---
   row('NP 0F 54',      'ANDPS',       'Vps,Wps',    n.pand, ALIGNED),
   row('NP 0F 55',      'ANDNPS',      'Vps,Wps',    n.pandn, ALIGNED),
   row('NP 0F 56',      'ORPS',        'Vps,Wps',    n.por, ALIGNED),
   row('NP 0F 57',      'XORPS',       'Vps,Wps',    n.pxor, ALIGNED),
   // --- arithmetic ---
-  row('NP 0F 51',      'SQRTPS',      'Vps,Wps',    f.sqrt(f.PS), ALIGNED),
-  row('F3 0F 51',      'SQRTSS',      'Vss,Wss',    f.sqrt(f.SS), SSE),
-  row('NP 0F 58',      'ADDPS',       'Vps,Wps',    f.add(f.PS), ALIGNED),
-  row('F3 0F 58',      'ADDSS',       'Vss,Wss',    f.add(f.SS), SSE),
-  row('NP 0F 59',      'MULPS',       'Vps,Wps',    f.mul(f.PS), ALIGNED),
-  row('F3 0F 59',      'MULSS',       'Vss,Wss',    f.mul(f.SS), SSE),
-  row('NP 0F 5C',      'SUBPS',       'Vps,Wps',    f.sub(f.PS), ALIGNED),
-  row('F3 0F 5C',      'SUBSS',       'Vss,Wss',    f.sub(f.SS), SSE),
-  row('NP 0F 5D',      'MINPS',       'Vps,Wps',    f.min(f.PS), ALIGNED),
-  row('F3 0F 5D',      'MINSS',       'Vss,Wss',    f.min(f.SS), SSE),
-  row('NP 0F 5E',      'DIVPS',       'Vps,Wps',    f.div(f.PS), ALIGNED),
-  row('F3 0F 5E',      'DIVSS',       'Vss,Wss',    f.div(f.SS), SSE),
-  row('NP 0F 5F',      'MAXPS',       'Vps,Wps',    f.max(f.PS), ALIGNED),
-  row('F3 0F 5F',      'MAXSS',       'Vss,Wss',    f.max(f.SS), SSE),
+  row('NP 0F 51',      'SQRTPS',      'Vps,Wps',    f.sqrt(PS), ALIGNED),
+  row('F3 0F 51',      'SQRTSS',      'Vss,Wss',    f.sqrt(SS), SSE),
+  row('NP 0F 58',      'ADDPS',       'Vps,Wps',    f.add(PS), ALIGNED),
+  row('F3 0F 58',      'ADDSS',       'Vss,Wss',    f.add(SS), SSE),
+  row('NP 0F 59',      'MULPS',       'Vps,Wps',    f.mul(PS), ALIGNED),
+  row('F3 0F 59',      'MULSS',       'Vss,Wss',    f.mul(SS), SSE),
+  row('NP 0F 5C',      'SUBPS',       'Vps,Wps',    f.sub(PS), ALIGNED),
+  row('F3 0F 5C',      'SUBSS',       'Vss,Wss',    f.sub(SS), SSE),
+  row('NP 0F 5D',      'MINPS',       'Vps,Wps',    f.min(PS), ALIGNED),
+  row('F3 0F 5D',      'MINSS',       'Vss,Wss',    f.min(SS), SSE),
+  row('NP 0F 5E',      'DIVPS',       'Vps,Wps',    f.div(PS), ALIGNED),
+  row('F3 0F 5E',      'DIVSS',       'Vss,Wss',    f.div(SS), SSE),
+  row('NP 0F 5F',      'MAXPS',       'Vps,Wps',    f.max(PS), ALIGNED),
+  row('F3 0F 5F',      'MAXSS',       'Vss,Wss',    f.max(SS), SSE),
   row('NP 0F 52',      'RSQRTPS',     'Vps,Wps',    f.approximation(slow.rsqrtps), ALIGNED),
   row('F3 0F 52',      'RSQRTSS',     'Vss,Wss',    f.approximation(slow.rsqrtss), SSE),
   row('NP 0F 53',      'RCPPS',       'Vps,Wps',    f.approximation(slow.rcpps), ALIGNED),

@@ -6,6 +6,7 @@ import * as m from '../semantics/simd-move.js';
 import * as s from '../semantics/simd-shuffle.js';
 import * as v from '../semantics/sse-convert.js';
 import * as f from '../semantics/sse-float.js';
+import { PD, SD } from '../semantics/sse-shape.js';
 import { type Row, row } from './row.js';
 
 const SSE2 = { cpuid: 'sse2' };
@@ -54,9 +55,9 @@ export const sse2Rows: readonly Row[] = [
   row('66 0F 2A',    'CVTPI2PD',   'Vpd,Qq',     v.mmxToDoubles, SSE2),
   row('F2 0F 2A',    'CVTSI2SD',   'Vsd,Ey',     v.integerToDouble, SSE2),
   row('66 0F 2C',    'CVTTPD2PI',  'Pq,Wpd',     v.doublesToMmx(true), ALIGNED),
-  row('F2 0F 2C',    'CVTTSD2SI',  'Gy,Wsd',     v.toInteger(f.SD, true), SSE2),
+  row('F2 0F 2C',    'CVTTSD2SI',  'Gy,Wsd',     v.toInteger(SD, true), SSE2),
   row('66 0F 2D',    'CVTPD2PI',   'Pq,Wpd',     v.doublesToMmx(false), ALIGNED),
-  row('F2 0F 2D',    'CVTSD2SI',   'Gy,Wsd',     v.toInteger(f.SD, false), SSE2),
+  row('F2 0F 2D',    'CVTSD2SI',   'Gy,Wsd',     v.toInteger(SD, false), SSE2),
   row('NP 0F 5A',    'CVTPS2PD',   'Vpd,Wq',     v.singlesToDoubles, SSE2),
   row('66 0F 5A',    'CVTPD2PS',   'Vps,Wpd',    v.doublesToSingles, ALIGNED),
   row('F3 0F 5A',    'CVTSS2SD',   'Vsd,Wss',    v.singleToDouble, SSE2),
@@ -70,27 +71,27 @@ export const sse2Rows: readonly Row[] = [
   // --- comparison ---
   row('66 0F 2E',    'UCOMISD',    'Vsd,Wsd',    f.ucomisd, SSE2),
   row('66 0F 2F',    'COMISD',     'Vsd,Wsd',    f.comisd, SSE2),
-  row('66 0F C2',    'CMPPD',      'Vpd,Wpd,Ib', f.compare(f.PD), ALIGNED),
-  row('F2 0F C2',    'CMPSD',      'Vsd,Wsd,Ib', f.compare(f.SD), SSE2),
+  row('66 0F C2',    'CMPPD',      'Vpd,Wpd,Ib', f.compare(PD), ALIGNED),
+  row('F2 0F C2',    'CMPSD',      'Vsd,Wsd,Ib', f.compare(SD), SSE2),
   // --- floating-point logic and arithmetic ---
   row('66 0F 54',    'ANDPD',      'Vpd,Wpd',    n.pand, ALIGNED),
   row('66 0F 55',    'ANDNPD',     'Vpd,Wpd',    n.pandn, ALIGNED),
   row('66 0F 56',    'ORPD',       'Vpd,Wpd',    n.por, ALIGNED),
   row('66 0F 57',    'XORPD',      'Vpd,Wpd',    n.pxor, ALIGNED),
-  row('66 0F 51',    'SQRTPD',     'Vpd,Wpd',    f.sqrt(f.PD), ALIGNED),
-  row('F2 0F 51',    'SQRTSD',     'Vsd,Wsd',    f.sqrt(f.SD), SSE2),
-  row('66 0F 58',    'ADDPD',      'Vpd,Wpd',    f.add(f.PD), ALIGNED),
-  row('F2 0F 58',    'ADDSD',      'Vsd,Wsd',    f.add(f.SD), SSE2),
-  row('66 0F 59',    'MULPD',      'Vpd,Wpd',    f.mul(f.PD), ALIGNED),
-  row('F2 0F 59',    'MULSD',      'Vsd,Wsd',    f.mul(f.SD), SSE2),
-  row('66 0F 5C',    'SUBPD',      'Vpd,Wpd',    f.sub(f.PD), ALIGNED),
-  row('F2 0F 5C',    'SUBSD',      'Vsd,Wsd',    f.sub(f.SD), SSE2),
-  row('66 0F 5D',    'MINPD',      'Vpd,Wpd',    f.min(f.PD), ALIGNED),
-  row('F2 0F 5D',    'MINSD',      'Vsd,Wsd',    f.min(f.SD), SSE2),
-  row('66 0F 5E',    'DIVPD',      'Vpd,Wpd',    f.div(f.PD), ALIGNED),
-  row('F2 0F 5E',    'DIVSD',      'Vsd,Wsd',    f.div(f.SD), SSE2),
-  row('66 0F 5F',    'MAXPD',      'Vpd,Wpd',    f.max(f.PD), ALIGNED),
-  row('F2 0F 5F',    'MAXSD',      'Vsd,Wsd',    f.max(f.SD), SSE2),
+  row('66 0F 51',    'SQRTPD',     'Vpd,Wpd',    f.sqrt(PD), ALIGNED),
+  row('F2 0F 51',    'SQRTSD',     'Vsd,Wsd',    f.sqrt(SD), SSE2),
+  row('66 0F 58',    'ADDPD',      'Vpd,Wpd',    f.add(PD), ALIGNED),
+  row('F2 0F 58',    'ADDSD',      'Vsd,Wsd',    f.add(SD), SSE2),
+  row('66 0F 59',    'MULPD',      'Vpd,Wpd',    f.mul(PD), ALIGNED),
+  row('F2 0F 59',    'MULSD',      'Vsd,Wsd',    f.mul(SD), SSE2),
+  row('66 0F 5C',    'SUBPD',      'Vpd,Wpd',    f.sub(PD), ALIGNED),
+  row('F2 0F 5C',    'SUBSD',      'Vsd,Wsd',    f.sub(SD), SSE2),
+  row('66 0F 5D',    'MINPD',      'Vpd,Wpd',    f.min(PD), ALIGNED),
+  row('F2 0F 5D',    'MINSD',      'Vsd,Wsd',    f.min(SD), SSE2),
+  row('66 0F 5E',    'DIVPD',      'Vpd,Wpd',    f.div(PD), ALIGNED),
+  row('F2 0F 5E',    'DIVSD',      'Vsd,Wsd',    f.div(SD), SSE2),
+  row('66 0F 5F',    'MAXPD',      'Vpd,Wpd',    f.max(PD), ALIGNED),
+  row('F2 0F 5F',    'MAXSD',      'Vsd,Wsd',    f.max(SD), SSE2),
   // --- packed integers ---
   row('66 0F 60',    'PUNPCKLBW',  'Vdq,Wdq',    s.punpcklbw, ALIGNED),
   row('66 0F 61',    'PUNPCKLWD',  'Vdq,Wdq',    s.punpcklwd, ALIGNED),

@@ -5,6 +5,7 @@ import * as n from '../semantics/simd-integer.js';
 import * as m from '../semantics/simd-move.js';
 import * as s from '../semantics/simd-shuffle.js';
 import * as f from '../semantics/sse-float.js';
+import { PD, PS } from '../semantics/sse-shape.js';
 import { type Row, row } from './row.js';
 
 const SSE3 = { cpuid: 'sse3', aligned: true };
@@ -18,12 +19,12 @@ export const sse3Rows: readonly Row[] = [
   row('F3 0F 12',   'MOVSLDUP',  'Vps,Wps',    m.movsldup, SSE3),
   row('F2 0F 12',   'MOVDDUP',   'Vdq,Wq',     m.movddup, SSE3_ANY),
   row('F3 0F 16',   'MOVSHDUP',  'Vps,Wps',    m.movshdup, SSE3),
-  row('66 0F 7C',   'HADDPD',    'Vpd,Wpd',    f.hadd(f.PD), SSE3),
-  row('F2 0F 7C',   'HADDPS',    'Vps,Wps',    f.hadd(f.PS), SSE3),
-  row('66 0F 7D',   'HSUBPD',    'Vpd,Wpd',    f.hsub(f.PD), SSE3),
-  row('F2 0F 7D',   'HSUBPS',    'Vps,Wps',    f.hsub(f.PS), SSE3),
-  row('66 0F D0',   'ADDSUBPD',  'Vpd,Wpd',    f.addsub(f.PD), SSE3),
-  row('F2 0F D0',   'ADDSUBPS',  'Vps,Wps',    f.addsub(f.PS), SSE3),
+  row('66 0F 7C',   'HADDPD',    'Vpd,Wpd',    f.hadd(PD), SSE3),
+  row('F2 0F 7C',   'HADDPS',    'Vps,Wps',    f.hadd(PS), SSE3),
+  row('66 0F 7D',   'HSUBPD',    'Vpd,Wpd',    f.hsub(PD), SSE3),
+  row('F2 0F 7D',   'HSUBPS',    'Vps,Wps',    f.hsub(PS), SSE3),
+  row('66 0F D0',   'ADDSUBPD',  'Vpd,Wpd',    f.addsub(PD), SSE3),
+  row('F2 0F D0',   'ADDSUBPS',  'Vps,Wps',    f.addsub(PS), SSE3),
   row('F2 0F F0',   'LDDQU',     'Vdq,Mdq',    m.move, SSE3_ANY),
   // --- SSSE3 ---
   row('66 0F38 00', 'PSHUFB',    'Vdq,Wdq',    s.pshufb, SSSE3),

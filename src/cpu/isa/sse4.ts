@@ -7,6 +7,7 @@ import { i16x8, i32x4, i64x2 } from '../semantics/simd-ops.js';
 import * as s from '../semantics/simd-shuffle.js';
 import * as k from '../semantics/sse-control.js';
 import * as f from '../semantics/sse-float.js';
+import { PD, PS, SD, SS } from '../semantics/sse-shape.js';
 import * as slow from '../system/sse-slow.js';
 import { type Row, row } from './row.js';
 
@@ -66,10 +67,10 @@ export const sse4Rows: readonly Row[] = [
   row('66 0F3A 21',   'INSERTPS',   'Vdq,Wd,Ib',  s.insertps, SSE41),
   row('66 0F3A 22',   'PINSRD',     'Vdq,Ey,Ib',  s.insert(4), SSE41),
   // --- SSE4.1: floating point ---
-  row('66 0F3A 08',   'ROUNDPS',    'Vps,Wps,Ib', f.round(f.PS), ALIGNED),
-  row('66 0F3A 09',   'ROUNDPD',    'Vpd,Wpd,Ib', f.round(f.PD), ALIGNED),
-  row('66 0F3A 0A',   'ROUNDSS',    'Vss,Wss,Ib', f.round(f.SS), SSE41),
-  row('66 0F3A 0B',   'ROUNDSD',    'Vsd,Wsd,Ib', f.round(f.SD), SSE41),
+  row('66 0F3A 08',   'ROUNDPS',    'Vps,Wps,Ib', f.round(PS), ALIGNED),
+  row('66 0F3A 09',   'ROUNDPD',    'Vpd,Wpd,Ib', f.round(PD), ALIGNED),
+  row('66 0F3A 0A',   'ROUNDSS',    'Vss,Wss,Ib', f.round(SS), SSE41),
+  row('66 0F3A 0B',   'ROUNDSD',    'Vsd,Wsd,Ib', f.round(SD), SSE41),
   row('66 0F3A 40',   'DPPS',       'Vps,Wps,Ib', f.dotProduct(slow.dpps), ALIGNED),
   row('66 0F3A 41',   'DPPD',       'Vpd,Wpd,Ib', f.dotProduct(slow.dppd), ALIGNED),
   // --- SSE4.2 ---

@@ -10,18 +10,8 @@ import { type Expr, f32, f64, I32, I64, i32, i64, V128 } from '../wasm/expr.js';
 import type { Body, BodyContext, SystemOperation } from './context.js';
 import { enterMmx, requireNoPendingX87, requireSse, writeMmx } from './simd-operands.js';
 import * as v from './simd-ops.js';
-import {
-  computed,
-  inexactIsQuiet,
-  ordinary,
-  PD,
-  PS,
-  roundsToNearest,
-  SD,
-  type Shape,
-  SS,
-  usualMxcsr,
-} from './sse-float.js';
+import { computed, inexactIsQuiet, ordinary, roundsToNearest, unremarkable } from './sse-float.js';
+import { PD, PS, SD, type Shape, SS } from './sse-shape.js';
 
 const { i32x4, i64x2, f32x4, f64x2 } = v;
 
@@ -118,12 +108,15 @@ export const doublesToMmx =
 /** i32: −limit ≤ x < limit, for a power of two: integers that the format holds exactly. */
 const magnitudeBelow = (x: Expr, limit: bigint): Expr => i64.ltU(i64.add(x, limit), 2n * limit);
 
+/** Rounding to nearest may go unreported. */
+const inexactUnremarkable = (c: BodyContext): Expr => unremarkable(c, i32.const(1), () => i32.const(0));
+
 /** CVTSI2SS. */
 export const integerToSingle: Body = (c) => {
   requireSse(c);
   const value = c.read(1);
   const wide = value.type === I64 ? value : c.let(i64.extendS(value));
-  const ok = i32.or(magnitudeBelow(wide, 1n << 24n), usualMxcsr());
+  const ok = i32.or(magnitudeBelow(wide, 1n << 24n), inexactUnremarkable(c));
   const fast = i32.reinterpretF32(f32.convertI64S(wide));
   c.write(0, computed(c, I32, ok, fast, slow.cvtsi2ss, [], [wide]));
 };
@@ -135,15 +128,23 @@ export const integerToDouble: Body = (c) => {
     c.write(0, i64.reinterpretF64(f64.convertI32S(value)));
     return;
   }
-  const ok = i32.or(magnitudeBelow(value, 1n << 53n), usualMxcsr());
+  const ok = i32.or(magnitudeBelow(value, 1n << 53n), inexactUnremarkable(c));
   c.write(0, computed(c, I64, ok, i64.reinterpretF64(f64.convertI64S(value)), slow.cvtsi2sd, [], [value]));
 };
+
+/** Four or two signed dwords to singles; exact up to 2^24. */
+function dwordsConverted(c: BodyContext, a: Expr, operation: SystemOperation): Expr {
+  const limit = (x: number) => i32x4.splat(i32.const(x));
+  const small = v.bitwise.and(i32x4.geS(a, limit(-(1 << 24))), i32x4.leS(a, limit(1 << 24)));
+  const ok = unremarkable(c, i32.const(1), () => i32x4.allTrue(small));
+  return computed(c, V128, ok, f32x4.convertI32S(a), operation, [a]);
+}
 
 /** CVTDQ2PS. */
 export const dwordsToSingles: Body = (c) => {
   requireSse(c);
   const a = c.read(1);
-  c.write(0, computed(c, V128, usualMxcsr(), f32x4.convertI32S(a), slow.cvtdq2ps, [a]));
+  c.write(0, dwordsConverted(c, a, slow.cvtdq2ps));
 };
 /** CVTDQ2PD: exact. */
 export const dwordsToDoubles: Body = (c) => {
@@ -162,7 +163,7 @@ function readMmxSource(c: BodyContext): Expr {
 export const mmxToSingles: Body = (c) => {
   requireSse(c);
   const a = c.let(i64x2.splat(readMmxSource(c)));
-  const r = computed(c, V128, usualMxcsr(), f32x4.convertI32S(a), slow.cvtpi2ps, [a]);
+  const r = dwordsConverted(c, a, slow.cvtpi2ps);
   c.f.store64(c.vectorRegister(0), i64x2.extract(0, r));
 };
 /** CVTPI2PD: exact. */
@@ -190,8 +191,9 @@ export const singleToDouble: Body = (c) => {
 export const doubleToSingle: Body = (c) => {
   requireSse(c);
   const a = c.read(1);
-  const fast = i32.reinterpretF32(f32.demote(f64.reinterpretI64(a)));
-  c.write(0, computed(c, I32, i32.and(becomesSingle(SD, a), usualMxcsr()), fast, slow.cvtsd2ss, [a]));
+  const r = c.let(i32.reinterpretF32(f32.demote(f64.reinterpretI64(a))));
+  const exact = () => f64.eq(f64.promote(f32.reinterpretI32(r)), f64.reinterpretI64(a));
+  c.write(0, computed(c, I32, unremarkable(c, becomesSingle(SD, a), exact), r, slow.cvtsd2ss, [a]));
 };
 /** CVTPS2PD: the low two singles. */
 export const singlesToDoubles: Body = (c) => {
@@ -204,6 +206,7 @@ export const singlesToDoubles: Body = (c) => {
 export const doublesToSingles: Body = (c) => {
   requireSse(c);
   const a = c.read(1);
-  const ok = i32.and(PD.all(becomesSingle(PD, a)), usualMxcsr());
-  c.write(0, computed(c, V128, ok, f32x4.demoteF64Zero(a), slow.cvtpd2ps, [a]));
+  const r = c.let(f32x4.demoteF64Zero(a));
+  const ok = unremarkable(c, PD.all(becomesSingle(PD, a)), () => PD.all(PD.eq(f64x2.promoteLowF32(r), a)));
+  c.write(0, computed(c, V128, ok, r, slow.cvtpd2ps, [a]));
 };

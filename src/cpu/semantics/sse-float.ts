@@ -1,171 +1,48 @@
 // SSE, SSE2 and SSE3 floating-point arithmetic and comparison (SDM vol. 1, 11.5; vol. 2: ADDPS … HSUBPD).
 //
-// Fast path: wasm computes what the hardware does when MXCSR says round to nearest, no DAZ, no FTZ, everything
-// masked, and PE is already sticky (so that "inexact" needs no detection); and when no lane meets a denormal operand,
-// overflow, underflow or a NaN, which is read off the exponents of operands and result. Everything else goes to
+// Fast path: wasm computes what the hardware does when MXCSR says round to nearest, no DAZ, no FTZ and everything
+// masked; when no lane meets a denormal operand, overflow, underflow or a NaN, which is read off the exponents of
+// operands and result; and when PE is already sticky or the result can be shown to be exact. Everything else goes to
 // the soft floats (system/sse-slow.ts). So no bit of a wasm NaN ever reaches the guest, whatever the engine leaves open.
 //
-// A body is written once for the four shapes (ss, sd, ps, pd). Values are carried as bits: i32, i64 or v128.
+// A body is written once for the four shapes (sse-shape.ts).
 
 import * as L from '../layout.js';
 import type { SlowShapes } from '../system/sse-slow.js';
 import * as slow from '../system/sse-slow.js';
-import { type Expr, f32, f64, I32, I64, i32, i64, type LocalGet, select, type Type, V128, v128 } from '../wasm/expr.js';
+import { type Expr, I32, I64, i32, i64, type LocalGet, select, type Type, V128, v128 } from '../wasm/expr.js';
 import type { Body, BodyContext, SystemOperation } from './context.js';
 import { immediate, requireSse } from './simd-operands.js';
 import * as v from './simd-ops.js';
+import { type Binary, PS, SD, type Shape, SS } from './sse-shape.js';
 
-const { bitwise, i32x4, i64x2, f32x4, f64x2 } = v;
-
-// --- shapes -----------------------------------------------------------------------------------------------
-
-type Unary = (a: Expr) => Expr;
-type Binary = (a: Expr, b: Expr) => Expr;
-
-/** Bounds that decide whether a magnitude is ordinary, as bits. */
-interface Bounds {
-  /** Smallest normal number, twice that, largest finite number, infinity. */
-  readonly normal: bigint;
-  readonly twiceNormal: bigint;
-  readonly largest: bigint;
-  readonly infinity: bigint;
-}
-const SINGLE_BOUNDS: Bounds = {
-  normal: 0x0080_0000n,
-  twiceNormal: 0x0100_0000n,
-  largest: 0x7f7f_ffffn,
-  infinity: 0x7f80_0000n,
-};
-const DOUBLE_BOUNDS: Bounds = {
-  normal: 0x0010_0000_0000_0000n,
-  twiceNormal: 0x0020_0000_0000_0000n,
-  largest: 0x7fef_ffff_ffff_ffffn,
-  infinity: 0x7ff0_0000_0000_0000n,
-};
-
-export interface Shape {
-  readonly name: 'ss' | 'sd' | 'ps' | 'pd';
-  readonly type: Type;
-  readonly bounds: Bounds;
-  readonly add: Binary;
-  readonly sub: Binary;
-  readonly mul: Binary;
-  readonly div: Binary;
-  readonly sqrt: Unary;
-  /** Sign bit cleared. */
-  readonly magnitude: Unary;
-  /** A test is i32 0/1 for scalars and a lane mask for vectors; tests combine with `and`, `or`. */
-  readonly within: (a: Expr, low: bigint, high: bigint) => Expr;
-  readonly isZero: Unary;
-  /** Comparisons as floats; the operands are no NaNs. */
-  readonly lt: Binary;
-  readonly eq: Binary;
-  readonly and: Binary;
-  readonly or: Binary;
-  /** A test as i32: it holds in all lanes. */
-  readonly all: Unary;
-  /** A test as a mask of the shape's type. */
-  readonly mask: Unary;
-  /** i32 0/1 to the same test in every lane. */
-  readonly everywhere: Unary;
-  /** `a` where the test holds, else `b`. */
-  readonly choose: (test: Expr, a: Expr, b: Expr) => Expr;
-  readonly roundings: readonly [nearest: Unary, down: Unary, up: Unary, truncate: Unary];
-}
-
-function scalar(name: 'ss' | 'sd'): Shape {
-  const single = name === 'ss';
-  const integer = single ? i32 : i64;
-  const floats = single ? f32 : f64;
-  const from = single ? f32.reinterpretI32 : f64.reinterpretI64;
-  const bits = single ? i32.reinterpretF32 : i64.reinterpretF64;
-  const constant = (x: bigint) => (single ? i32.const(Number(x)) : i64.const(x));
-  const un =
-    (f: Unary): Unary =>
-    (a) =>
-      bits(f(from(a)));
-  const bin =
-    (f: Binary): Binary =>
-    (a, b) =>
-      bits(f(from(a), from(b)));
-  const test =
-    (f: Binary): Binary =>
-    (a, b) =>
-      f(from(a), from(b));
-  const bounds = single ? SINGLE_BOUNDS : DOUBLE_BOUNDS;
-  return {
-    name,
-    type: single ? I32 : I64,
-    bounds,
-    add: bin(floats.add),
-    sub: bin(floats.sub),
-    mul: bin(floats.mul),
-    div: bin(floats.div),
-    sqrt: un(floats.sqrt),
-    magnitude: (a) => (integer.and as Binary)(a, constant(single ? 0x7fff_ffffn : 0x7fff_ffff_ffff_ffffn)),
-    within: (a, low, high) => (integer.leU as Binary)((integer.sub as Binary)(a, constant(low)), constant(high - low)),
-    isZero: integer.eqz,
-    lt: test(floats.lt),
-    eq: test(floats.eq),
-    and: i32.and,
-    or: i32.or,
-    all: (t) => t,
-    mask: (t) => (single ? i32.sub(0, t) : i64.sub(0n, i64.extendU(t))),
-    everywhere: (t) => t,
-    choose: (t, a, b) => select(t, a, b),
-    roundings: [un(floats.nearest), un(floats.floor), un(floats.ceil), un(floats.trunc)],
-  };
-}
-
-function packed(name: 'ps' | 'pd'): Shape {
-  const single = name === 'ps';
-  const integer = single ? i32x4 : i64x2;
-  const floats = single ? f32x4 : f64x2;
-  const constant = (x: bigint) => (single ? i32x4.splat(i32.const(Number(x))) : i64x2.splat(i64.const(x)));
-  return {
-    name,
-    type: V128,
-    bounds: single ? SINGLE_BOUNDS : DOUBLE_BOUNDS,
-    add: floats.add,
-    sub: floats.sub,
-    mul: floats.mul,
-    div: floats.div,
-    sqrt: floats.sqrt,
-    magnitude: (a) => bitwise.and(a, constant(single ? 0x7fff_ffffn : 0x7fff_ffff_ffff_ffffn)),
-    // Signed comparison serves: bounds are positive, and a negative operand is below them.
-    within: (a, low, high) => bitwise.and(integer.geS(a, constant(low)), integer.leS(a, constant(high))),
-    isZero: (a) => integer.eq(a, v128.zero()),
-    lt: floats.lt,
-    eq: floats.eq,
-    and: bitwise.and,
-    or: bitwise.or,
-    all: integer.allTrue,
-    mask: (t) => t,
-    everywhere: (t) => i32x4.splat(i32.sub(0, t)),
-    choose: (t, a, b) => bitwise.select(a, b, t),
-    roundings: [floats.nearest, floats.floor, floats.ceil, floats.trunc],
-  };
-}
-
-export const SS = scalar('ss');
-export const SD = scalar('sd');
-export const PS = packed('ps');
-export const PD = packed('pd');
+const { bitwise } = v;
 
 // --- the fast path's conditions ---------------------------------------------------------------------------
 
 const MXCSR_PE = 0x20;
 const MXCSR_DAZ = 0x40;
 const MXCSR_PM = 0x1000;
-/** All masks set, nearest, no DAZ, no FTZ, PE sticky; the other flags may be anything. */
-export const usualMxcsr = (): Expr => i32.eq(i32.and(i32.load(L.MXCSR), 0xffe0), 0x1fa0);
+/**
+ * Whether a correctly rounded result has nothing to report that is not masked and, PE excepted, set already; a local.
+ * @param fine i32: no exception but PE can arise.
+ * @param exact test (i32) that PE does not arise either; evaluated only while PE is not sticky.
+ */
+export function unremarkable(c: BodyContext, fine: Expr, exact: () => Expr): Expr {
+  const ok = c.f.local(I32);
+  // All masks set, nearest, no DAZ, no FTZ; the flags may be anything.
+  c.f.set(ok, i32.and(fine, i32.eq(i32.and(i32.load(L.MXCSR), 0xffc0), 0x1f80)));
+  c.if(i32.gtU(ok, i32.and(i32.shrU(i32.load(L.MXCSR), 5), 1)), () => c.f.set(ok, exact()));
+  return ok;
+}
+
 /** Inexact results have nothing left to report, in any rounding mode. */
 export const inexactIsQuiet = (): Expr =>
   i32.eq(i32.and(i32.load(L.MXCSR), MXCSR_PM | MXCSR_PE | MXCSR_DAZ), MXCSR_PM | MXCSR_PE);
 /** RC is round to nearest. */
 export const roundsToNearest = (): Expr => i32.eqz(i32.and(i32.load(L.MXCSR), 0x6000));
 
-/** Neither denormal nor NaN: what no comparison or exact conversion reports. `a` is evaluated more than once. */
+/** Neither denormal nor NaN: what no comparison or exact conversion reports. */
 export function ordinary(c: BodyContext, s: Shape, a: Expr): Expr {
   const m = c.let(s.magnitude(a));
   return s.or(s.within(m, s.bounds.normal, s.bounds.infinity), s.isZero(m));
@@ -173,8 +50,7 @@ export function ordinary(c: BodyContext, s: Shape, a: Expr): Expr {
 /** Not denormal, NaNs allowed. */
 function notDenormal(c: BodyContext, s: Shape, a: Expr): Expr {
   const m = c.let(s.magnitude(a));
-  const anything = s.type === I32 ? 0x7fff_ffffn : s.name === 'ps' ? 0x7fff_ffffn : 0x7fff_ffff_ffff_ffffn;
-  return s.or(s.within(m, s.bounds.normal, anything), s.isZero(m));
+  return s.or(s.within(m, s.bounds.normal, s.bounds.nan), s.isZero(m));
 }
 
 /** Put a value of a shape where the slow path finds it. */
@@ -218,14 +94,16 @@ interface Operation {
   readonly compute: (s: Shape, a: Expr, b: Expr) => Expr;
   /** Test that result `r` of these operands is exact or merely inexact. */
   readonly fine: (c: BodyContext, s: Shape, a: Expr, b: Expr, r: Expr) => Expr;
-  /** MXCSR matters to ordinary operands. */
-  readonly rounds: boolean;
+  /** Test that `r` is the exact result; absent where results are operands. */
+  readonly exact?: (c: BodyContext, s: Shape, a: Expr, b: Expr, r: Expr) => Expr;
 }
 
 function evaluate(c: BodyContext, s: Shape, op: Operation, a: Expr, b: Expr): Expr {
   const r = c.let(op.compute(s, a, b));
   const fine = s.all(op.fine(c, s, a, b, r));
-  return computed(c, s.type, op.rounds ? i32.and(fine, usualMxcsr()) : fine, r, op.slow[s.name], [a, b]);
+  const { exact } = op;
+  const ok = exact === undefined ? fine : unremarkable(c, fine, () => s.all(exact(c, s, a, b, r)));
+  return computed(c, s.type, ok, r, op.slow[s.name], [a, b]);
 }
 
 const binary =
@@ -238,51 +116,73 @@ const binary =
     c.write(0, evaluate(c, s, op, a, b));
   };
 
-/** Sums and differences underflow only exactly; a finite result has finite operands. */
-const additive = (compute: Operation['compute'], shapes: SlowShapes): Operation => ({
+/** Knuth: the error of the sum r = a + b, itself a number of the format unless something overflows (then it is a NaN). */
+function exactSum(c: BodyContext, s: Shape, a: Expr, b: Expr, r: Expr): Expr {
+  const fromB = c.let(s.sub(r, a));
+  const error = s.add(s.sub(a, s.sub(r, fromB)), s.sub(b, fromB));
+  return s.isZero(s.magnitude(error));
+}
+
+/** Dekker: whether a · b is exactly p; says no also where the error's parts may underflow or overflow. */
+function exactProduct(c: BodyContext, s: Shape, a: Expr, b: Expr, p: Expr): Expr {
+  const { splittable, productFloor, largest, splitter } = s.bounds;
+  const halves = (x: Expr): [Expr, Expr] => {
+    const scaled = c.let(s.mul(x, s.constant(splitter)));
+    const high = c.let(s.sub(scaled, s.sub(scaled, x)));
+    return [high, c.let(s.sub(x, high))];
+  };
+  const [aHigh, aLow] = halves(a);
+  const [bHigh, bLow] = a === b ? [aHigh, aLow] : halves(b);
+  const cross = s.add(s.add(s.sub(s.mul(aHigh, bHigh), p), s.mul(aHigh, bLow)), s.mul(aLow, bHigh));
+  const error = s.magnitude(s.add(cross, s.mul(aLow, bLow)));
+  const m = c.let(s.magnitude(p));
+  const inRange = s.and(s.within(s.magnitude(a), 0n, splittable), s.within(s.magnitude(b), 0n, splittable));
+  return s.and(s.and(s.isZero(error), inRange), s.or(s.within(m, productFloor, largest), s.isZero(m)));
+}
+
+/** Sums and differences underflow only exactly; a finite result has finite operands. `second` is what is added. */
+const additive = (second: (s: Shape, b: Expr) => Expr, shapes: SlowShapes): Operation => ({
   slow: shapes,
-  compute,
-  rounds: true,
+  compute: (s, a, b) => s.add(a, second(s, b)),
   fine: (c, s, a, b, r) =>
     s.and(s.and(notDenormal(c, s, a), notDenormal(c, s, b)), s.within(s.magnitude(r), 0n, s.bounds.largest)),
+  exact: (c, s, a, b, r) => exactSum(c, s, a, c.let(second(s, b)), r),
 });
-const ADD = additive((s, a, b) => s.add(a, b), slow.add);
-const SUB = additive((s, a, b) => s.sub(a, b), slow.subtract);
+const ADD = additive((_s, b) => b, slow.add);
+/** A sum with the sign flipped is the difference, bit for bit, NaNs excepted. */
+const SUB = additive((s, b) => s.negate(b), slow.subtract);
+
 /** Tininess is detected after rounding: results next to the smallest normal number are left to the slow path. */
+const multiplicative =
+  (zero: (s: Shape, a: Expr, b: Expr) => Expr): Operation['fine'] =>
+  (c, s, a, b, r) => {
+    const m = c.let(s.magnitude(r));
+    const result = s.or(s.within(m, s.bounds.twiceNormal, s.bounds.largest), s.and(s.isZero(m), zero(s, a, b)));
+    return s.and(s.and(notDenormal(c, s, a), notDenormal(c, s, b)), result);
+  };
+const hasZeroValue = (s: Shape, a: Expr) => s.isZero(s.magnitude(a));
 const MUL: Operation = {
   slow: slow.multiply,
   compute: (s, a, b) => s.mul(a, b),
-  rounds: true,
-  fine: (c, s, a, b, r) => {
-    const m = c.let(s.magnitude(r));
-    const zero = s.and(s.isZero(m), s.or(s.isZero(s.magnitude(a)), s.isZero(s.magnitude(b))));
-    const operands = s.and(notDenormal(c, s, a), notDenormal(c, s, b));
-    return s.and(operands, s.or(s.within(m, s.bounds.twiceNormal, s.bounds.largest), zero));
-  },
+  fine: multiplicative((s, a, b) => s.or(hasZeroValue(s, a), hasZeroValue(s, b))),
+  exact: exactProduct,
 };
 const DIV: Operation = {
   slow: slow.divide,
   compute: (s, a, b) => s.div(a, b),
-  rounds: true,
-  fine: (c, s, a, b, r) => {
-    const m = c.let(s.magnitude(r));
-    const zero = s.and(s.isZero(m), s.isZero(s.magnitude(a)));
-    const operands = s.and(notDenormal(c, s, a), notDenormal(c, s, b));
-    return s.and(operands, s.or(s.within(m, s.bounds.twiceNormal, s.bounds.largest), zero));
-  },
+  fine: multiplicative((s, a) => hasZeroValue(s, a)),
+  exact: (c, s, a, b, r) => s.and(exactProduct(c, s, r, b, a), s.eq(s.mul(r, b), a)),
 };
 const bothOrdinary: Operation['fine'] = (c, s, a, b) => s.and(ordinary(c, s, a), ordinary(c, s, b));
 /** The source operand unless the destination is less (greater): also for two zeros. */
 const MIN: Operation = {
   slow: slow.minimum,
   compute: (s, a, b) => s.choose(s.lt(a, b), a, b),
-  rounds: false,
   fine: bothOrdinary,
 };
 const MAX: Operation = {
   slow: slow.maximum,
   compute: (s, a, b) => s.choose(s.lt(b, a), a, b),
-  rounds: false,
   fine: bothOrdinary,
 };
 
@@ -298,9 +198,10 @@ export const sqrt =
   (c) => {
     requireSse(c);
     const a = c.read(1);
-    const fine = s.or(s.within(a, s.bounds.normal, s.bounds.largest), s.isZero(s.magnitude(a)));
-    const ok = i32.and(s.all(fine), usualMxcsr());
-    c.write(0, computed(c, s.type, ok, s.sqrt(a), slow.squareRoot[s.name], [a]));
+    const r = c.let(s.sqrt(a));
+    const fine = s.or(s.within(a, s.bounds.normal, s.bounds.largest), hasZeroValue(s, a));
+    const ok = unremarkable(c, s.all(fine), () => s.all(s.and(exactProduct(c, s, r, r, a), s.eq(s.mul(r, r), a))));
+    c.write(0, computed(c, s.type, ok, r, slow.squareRoot[s.name], [a]));
   };
 
 const EVEN_SINGLES = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
@@ -319,12 +220,12 @@ const horizontal =
   };
 export const hadd = horizontal(ADD);
 export const hsub = horizontal(SUB);
-/** ADDSUBPx. A sum with the sign flipped is the difference, bit for bit, NaNs excepted. */
+/** ADDSUBPx: even lanes are subtracted. */
 export const addsub = (s: Shape): Body =>
   binary(
-    additive((shape, a, b) => {
+    additive((_s, b) => {
       const signs = s === PS ? v.dwords(0x8000_0000, 0, 0x8000_0000, 0) : v.qwords(1n << 63n, 0n);
-      return shape.add(a, bitwise.xor(b, signs));
+      return bitwise.xor(b, signs);
     }, slow.addSubtract),
   )(s);
 
