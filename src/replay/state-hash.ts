@@ -1,13 +1,13 @@
 // The hash of the whole machine state: processor and memory. Pages are hashed once and again only when they changed,
 // so that a hash every few million cycles costs what the guest wrote in between.
 //
-// A 64-byte line whose content a replay cannot know (initial memory that the guest has not observed yet, see
+// A 4-byte line whose content a replay cannot know (initial memory that the guest has not observed yet, see
 // trace/memory.ts) counts as zero, in the recording and in the replay alike.
 
 import { createHash } from 'node:crypto';
 
 export const PAGE_SIZE = 4096;
-const LINE_SIZE = 64;
+const LINE_SIZE = 4;
 const DIGEST = 32;
 const ZERO_DIGEST = new Uint8Array(DIGEST);
 

@@ -1,5 +1,5 @@
 // The initial memory of the guest, as far as the guest ever saw it. A kernel image is tens of megabytes and a boot
-// reads a few of them, so only 64-byte lines that were read or executed before they were wholly overwritten are
+// reads a few of them, so only 4-byte lines that were read or executed before they were wholly overwritten are
 // stored; everything else is zero in a replay, and the state hash treats it as zero on both sides.
 // Lines that are zero anyway are not stored either.
 
@@ -7,13 +7,13 @@ import { decodeCanonical, encodeCanonical } from './codec.js';
 import { binary, integer, record } from './fields.js';
 import { VarintReader, VarintWriter } from './varint.js';
 
-export const LINE_SIZE = 64;
+export const LINE_SIZE = 4;
 /** Span of guest memory that one MEMO chunk covers at most, in bytes. */
-export const MEMORY_SPAN = 0x40_0000;
+export const MEMORY_SPAN = 0x200_0000;
 
 /** Which lines of the initial memory the guest has observed. `line` is a physical address divided by lineSize. */
 export interface ObservedMemory {
-  readonly lineSize: 64;
+  readonly lineSize: 4;
   isObserved(line: number): boolean;
 }
 
@@ -27,7 +27,7 @@ export interface MemoryRegion {
 /** Every line, for recorders that do not track. */
 export const ALL_OBSERVED: ObservedMemory = { lineSize: LINE_SIZE, isObserved: () => true };
 
-/** Payloads of the MEMO chunks of a region, each a few megabytes at most. */
+/** Payloads of the MEMO chunks of a region, each of at most 32 MiB. */
 export function* encodeMemory(region: MemoryRegion, observed: ObservedMemory): Generator<Buffer> {
   const end = region.address + region.data.length;
   let from = region.address;

@@ -9,7 +9,7 @@ test('observed lines come back, all others as zero', (t) => {
       fc.uint8Array({ minLength: 1, maxLength: 700 }),
       fc.func(fc.boolean()),
       (address, data, isObserved) => {
-        const observed = { lineSize: 64 as const, isObserved };
+        const observed = { lineSize: LINE_SIZE as 4, isObserved };
         const found = new Uint8Array(data.length);
         for (const payload of encodeMemory({ address, data }, observed)) {
           for (const piece of decodeMemory(payload)) found.set(piece.data, piece.address - address);
@@ -37,6 +37,6 @@ test('a long region is split where the spans of guest memory end', (t) => {
 
 test('memory that nobody observed takes no chunk', (t) => {
   const data = new Uint8Array(1000).fill(1);
-  t.is([...encodeMemory({ address: 0, data }, { lineSize: 64, isObserved: () => false })].length, 0);
+  t.is([...encodeMemory({ address: 0, data }, { lineSize: LINE_SIZE as 4, isObserved: () => false })].length, 0);
   t.is([...encodeMemory({ address: 0, data: new Uint8Array(1000) }, ALL_OBSERVED)].length, 0);
 });
