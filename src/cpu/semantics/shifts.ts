@@ -281,7 +281,7 @@ export const popcnt: Body = (c) => {
   c.write(0, w.from32(r));
   // ZF from the source; the rest is cleared, PF among them.
   c.flags.setResult(i64.extendU(i32.ne(r, 0)));
-  c.flags.setAux(i32.shl(i32.const(1), 8));
+  c.flags.setAux(i32.shl(i32.eqz(r), 8));
 };
 
 export const bswap: Body = (c) => {
