@@ -45,6 +45,8 @@ const HIGH_RESERVED = 0x000f_ff00;
 
 export class Mmu {
   readonly walk = new Translation();
+  /** Which of the three data TLBs may hold entries. */
+  private readonly filled = [true, true, true];
 
   constructor(
     private readonly state: CpuState,
@@ -241,6 +243,7 @@ export class Mmu {
     if (flags & PAGE_PARTIAL) return;
     const at = (table + ((lo >>> 12) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE) >>> 2;
     const u32 = s.u32;
+    this.filled[(table - L.DATA_TLB_USER) / L.DATA_TLB_SIZE] = true;
     u32[at] = lo & ~0xfff;
     u32[at + 1] = hi;
     if (w.writable && w.dirty && (flags & (PAGE_CODE | PAGE_ROM)) === 0) {
@@ -259,12 +262,17 @@ export class Mmu {
   /** Drop data translations: all, or all that are not global. */
   flush(keepGlobal: boolean): void {
     const u32 = this.state.u32;
-    const end = L.DATA_TLB_NONE >>> 2;
     const step = L.TLB_ENTRY_SIZE >>> 2;
-    for (let at = L.DATA_TLB_USER >>> 2; at < end; at += step) {
-      if (keepGlobal && u32[at + 6] !== 0) continue;
-      u32[at] = 1;
-      u32[at + 2] = 1;
+    for (let table = 0; table < 3; table++) {
+      // A table without entries needs no sweep; only a full flush empties it for sure.
+      if (!this.filled[table]) continue;
+      const start = (L.DATA_TLB_USER + table * L.DATA_TLB_SIZE) >>> 2;
+      for (let at = start; at < start + (L.DATA_TLB_SIZE >>> 2); at += step) {
+        if (keepGlobal && u32[at + 6] !== 0) continue;
+        u32[at] = 1;
+        u32[at + 2] = 1;
+      }
+      if (!keepGlobal) this.filled[table] = false;
     }
     this.flushCode(keepGlobal);
   }

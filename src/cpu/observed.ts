@@ -69,7 +69,7 @@ export class ObservedMemory {
       for (let line = 0; line < LINES; line++)
         if (!allWritten(p.written, line * LINE, (line + 1) * LINE)) observe(p, line);
       this.finish(page, p);
-    } else if ((offset + length) % LINE === 0 && this.isPageKnownNow(p)) this.finish(page, p);
+    } else if ((offset + length === 4096 || p.writes % 256 === 0) && this.isPageKnownNow(p)) this.finish(page, p);
   }
 
   private isPageKnownNow(p: PartialPage): boolean {
