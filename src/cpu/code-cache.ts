@@ -157,7 +157,8 @@ export class CodeCache {
           at = this.next(at, offset, 0, true);
           break;
         }
-        // The instruction runs into the next page.
+        // The instruction runs into the next page; it is not fetched when the segment ends before it.
+        if (ip + (4096 - offset) > place.limit) throw gp(0);
         const second = place.nextPage();
         const secondHost = this.physical.host[second]!;
         const head = 4096 - offset;

@@ -118,15 +118,17 @@ export class Cpu implements CpuCore, ProcessorLines {
     const built = buildInterpreter(this.variants);
     const slow = this.slow;
     const system: Record<string, (...args: (number | bigint)[]) => unknown> = {};
-    for (const [name, operation] of built.operations)
+    for (const [name, operation] of built.operations) {
+      const nothing = built.wide.has(name) ? 0n : 0;
       system[name] = (...args) => {
         try {
           return operation(this, ...args);
         } catch (fault) {
           slow.setFault(fault);
-          return 0;
+          return nothing;
         }
       };
+    }
     const instance = new WebAssembly.Instance(new WebAssembly.Module(built.bytes), {
       env: { memory },
       slow: {

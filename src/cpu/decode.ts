@@ -107,7 +107,9 @@ export class Decoder {
     }
     const opcode = b;
     const prefixClass: PrefixClass = rep === 1 ? 2 : rep === 2 ? 3 : opsize ? 1 : 0;
-    let found = this.table.slot(long, map, opcode, prefixClass);
+    // 90H with REX.B names R8: it is the exchange and neither NOP nor PAUSE.
+    const wanted = opcode === 0x90 && map === 0 && (rex & 1) !== 0 ? 0x91 : opcode;
+    let found = this.table.slot(long, map, wanted, prefixClass);
     let modrm = 0;
     if (found instanceof ModrmChoice) {
       if (this.at >= this.end) return short();

@@ -7,7 +7,7 @@
 
 import * as L from '../layout.js';
 import { ABORT_FAULT, type SystemOperation, type Variant } from '../semantics/context.js';
-import { type Expr, I32, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
+import { type Expr, I32, I64, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
 import type { FunctionBuilder, Label } from '../wasm/function.js';
 import { type FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 import { InterpreterContext, type SharedFunctions } from './context.js';
@@ -27,11 +27,14 @@ import {
 export interface InterpreterModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly operations: ReadonlyMap<string, SystemOperation>;
+  /** Operations whose import gives an i64, also when they throw and nothing looks at it. */
+  readonly wide: ReadonlySet<string>;
 }
 
 export function buildInterpreter(table: VariantTable): InterpreterModule {
   const m = new ModuleBuilder();
   const operations = new Map<string, SystemOperation>();
+  const wide = new Set<string>();
   const slowRead = m.importFunction('slow', 'read', [I32, I32, I32, I32]);
   const slowWrite = m.importFunction('slow', 'write', [I32, I32, I32, I32]);
   const slowModify = m.importFunction('slow', 'modify', [I32, I32, I32, I32], I32);
@@ -54,6 +57,7 @@ export function buildInterpreter(table: VariantTable): InterpreterModule {
       }
       const name = `${operation.name}#${operations.size}`;
       operations.set(name, operation);
+      if (result === I64) wide.add(name);
       const handle = m.importFunction('system', name, params, result);
       imported.set(operation, [key, handle]);
       return handle;
@@ -72,7 +76,7 @@ export function buildInterpreter(table: VariantTable): InterpreterModule {
   const outlinedType = m.typeIndex([I32], I32);
   m.define(run, (f) => emitRun(f, table, shared, outlinedType));
   m.export('run', run);
-  return { bytes: m.encode(L.GUEST >>> 16), operations };
+  return { bytes: m.encode(L.GUEST >>> 16), operations, wide };
 }
 
 function emitOutlined(f: FunctionBuilder, variant: Variant, shared: SharedFunctions): void {

@@ -12,7 +12,9 @@ export const mov: Body = (c) => c.write(0, c.read(1));
 
 /** MOV from a segment register: 16 bits to memory, zero-extended to a register of the operand size. */
 export const movFromSegment: Body = (c) => {
-  const selector = c.let(i32.load(i32.shl(c.read(1), 5), L.SEGMENTS + L.SEG_SELECTOR));
+  const segment = c.read(1);
+  c.raiseIf(i32.gtU(segment, L.GS), 6);
+  const selector = c.let(i32.load(i32.shl(segment, 5), L.SEGMENTS + L.SEG_SELECTOR));
   if (c.inMemory(0)) c.store(c.address(2, ACCESS_WRITE), 2, selector);
   else c.write(0, c.width(0).from32(selector));
 };

@@ -6,7 +6,7 @@
 
 import * as L from '../layout.js';
 import { DF } from '../state.js';
-import { portRead, portWrite } from '../system/ports.js';
+import { checkPort, portRead, portWrite } from '../system/ports.js';
 import { type Expr, I32, i32, i64 } from '../wasm/expr.js';
 import { ACCESS_READ, ACCESS_WRITE, type Body, type BodyContext } from './context.js';
 import { width } from './width.js';
@@ -166,7 +166,8 @@ export const ins =
     const bytes = (bits || Math.min(c.osize, 32)) / 8;
     portString(c, () => {
       const step = stepOf(c, bytes);
-      // The destination is checked before the port is read: a device read cannot be taken back.
+      // All checks come before the port is read: a device read cannot be taken back.
+      c.js(checkPort, [c.gpr(2, 16), i32.const(bytes)]);
       const linear = destinationAt(c, bytes, ACCESS_READ | ACCESS_WRITE);
       c.modifyAt(linear, bytes);
       const v = c.jsResult(portRead, I32, [c.gpr(2, 16), i32.const(bytes)]);
@@ -180,6 +181,7 @@ export const outs =
     const bytes = (bits || Math.min(c.osize, 32)) / 8;
     portString(c, () => {
       const step = stepOf(c, bytes);
+      c.js(checkPort, [c.gpr(2, 16), i32.const(bytes)]);
       const v = source(c, bytes);
       c.js(portWrite, [c.gpr(2, 16), i32.const(bytes), v]);
       advance(c, RSI, step);

@@ -82,9 +82,10 @@ export const sti = interruptFlag(true);
 // --- descriptor tables and selectors ----------------------------------------------------------------------
 
 export const selectorOperation =
-  (op: SystemOperation): Body =>
+  (op: SystemOperation, privileged = false): Body =>
   (c) => {
     requireProtected(c);
+    if (privileged) c.requireCpl0();
     c.js(op, [c.read(0)]);
   };
 export const storeSelector =
@@ -104,7 +105,10 @@ export const smsw: Body = (c) => {
   if (c.inMemory(0)) c.store(c.address(2, ACCESS_WRITE), 2, v);
   else c.write(0, c.width(0).from32(v));
 };
-export const lmsw: Body = (c) => c.js(control.lmsw, [c.read(0)]);
+export const lmsw: Body = (c) => {
+  c.requireCpl0();
+  c.js(control.lmsw, [c.read(0)]);
+};
 
 /** LAR and LSL: the operation writes the register and ZF. */
 export const accessRights =

@@ -91,6 +91,8 @@ export function sysenter(cpu: CpuCore): void {
 /** SYSEXIT: to RDX:RCX (operand size 64) or EDX:ECX. */
 export function sysexit(cpu: CpuCore, operandSize: number): void {
   const s = cpu.state;
+  // The privilege comes first, even where the instruction does not exist.
+  if (s.isProtected && s.cpl !== 0) throw gp(0);
   requireSysenter(cpu);
   const selector = Number(s.get64(L.MSR_SYSENTER_CS) & 0xfffcn);
   if (!s.isProtected || selector === 0 || s.cpl !== 0) throw gp(0);
