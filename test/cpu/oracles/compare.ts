@@ -6,12 +6,14 @@
 //  - x87 instruction and operand pointers and the last opcode: vendors differ in when they are stored (SDM vol. 1,
 //    8.1.8; AMD APM vol. 2, 11.4.3), so neither the image nor FNSTENV's fields for them are compared;
 //  - MASKMOVQ and MASKMOVDQU: which of the bytes on a faulting page CR2 names (SDM vol. 2: implementation-specific);
+//  - the RPL of a null selector in ES, DS, FS and GS: the return to the host's handler clears it (SDM vol. 2, IRET);
 //  - the P bit of #PF error codes for addresses of the kernel half: Linux sets the bit for programs.
 
 import type { Row } from '../../../src/cpu/isa/row.js';
 import type { Outcome } from './single-step.js';
 
 export const REGISTER_NAMES = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
+const SEGMENT_NAMES = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
 const FLAGS = 0xcd5;
 const PAGE_FAULT = 14;
 const C1 = 0x0200;
@@ -27,6 +29,10 @@ export interface Tolerance {
   readonly undefinedFlags: number;
   /** Bits of general registers: 64, or 32 where the upper halves cannot be observed. */
   readonly registerBits: 64 | 32;
+  /** Bytes of the data page that are not compared: from, to. */
+  readonly memory?: readonly (readonly [number, number])[];
+  /** Selectors, and in 64-bit code the FS and GS bases, are compared too. */
+  readonly segments?: boolean;
 }
 
 /** What differs, in words; empty when nothing does. */
@@ -52,7 +58,22 @@ export function differences(row: Row | undefined, got: Outcome, want: Outcome, t
     );
   }
   found.push(...fxDifferences(row, got.registers.fx, want.registers.fx));
-  const at = got.memory.findIndex((byte, i) => byte !== want.memory[i]);
+  if (tolerance.segments === true) {
+    want.selectors.forEach((selector, n) => {
+      const null3 = selector === 0 && got.selectors[n] === (got.selectors[n]! & 3);
+      if (got.selectors[n] !== selector && !null3) {
+        found.push(`${SEGMENT_NAMES[n]} ${got.selectors[n]!.toString(16)} for ${selector.toString(16)}`);
+      }
+    });
+    if (tolerance.registerBits === 64) {
+      if (got.fsBase !== want.fsBase) found.push(`fs base ${got.fsBase.toString(16)} for ${want.fsBase.toString(16)}`);
+      if (got.gsBase !== want.gsBase) found.push(`gs base ${got.gsBase.toString(16)} for ${want.gsBase.toString(16)}`);
+    }
+  }
+  const ignored = tolerance.memory ?? [];
+  const at = got.memory.findIndex(
+    (byte, i) => byte !== want.memory[i] && !ignored.some(([from, to]) => i >= from && i < to),
+  );
   if (at >= 0) {
     const hex = (bytes: Uint8Array) => Buffer.from(bytes.subarray(at, at + 16)).toString('hex');
     found.push(`memory at ${at.toString(16)} ${hex(got.memory)} for ${hex(want.memory)}`);

@@ -20,6 +20,7 @@ import {
   CR4_FSGSBASE,
   CR4_OSFXSR,
   CR4_OSXMMEXCPT,
+  CR4_OSXSAVE,
   CR4_PAE,
   EFER_LMA,
   EFER_LME,
@@ -108,6 +109,8 @@ const FLAT: Record<Bits, Selectors> = {
 /** What a case may set: arithmetic flags, DF, AC; what a single step on a host has besides: TF and IF. */
 const CASE_FLAGS = 0x4_0cd5;
 const TF_IF = 0x302;
+/** The code page around the instruction is full of it. */
+const HLT = 0xf4;
 const SEGMENT_BASE = (segment: number) => L.SEGMENTS + L.SEGMENT_SIZE * segment + L.SEG_BASE;
 /** A REP that does not end is given up, on the host too. */
 const MAX_STEPS = 5000;
@@ -124,6 +127,7 @@ const unused = (): never => {
 export class SingleStep {
   readonly cpu: Cpu;
   private real: boolean | undefined;
+  private codeOffset = 0;
   /** What IN gives in real mode. */
   portValue = 0xffff_ffff;
 
@@ -186,6 +190,7 @@ export class SingleStep {
     }
     for (const segment of GDT_SEGMENTS) this.put(at(GDT) + (segment.selector & ~7), descriptorBytes(segment));
     for (const segment of LDT_SEGMENTS) this.put(at(LDT) + (segment.selector & ~7), descriptorBytes(segment));
+    this.cpu.physical.write(CODE_AT, new Uint8Array(PAGE).fill(HLT));
     // RSP0; the I/O map lies past the limit.
     this.put(at(TSS) + 4, STACK_TOP);
     this.put(at(TSS) + 0x60, 0xffffn << 48n);
@@ -196,7 +201,7 @@ export class SingleStep {
     if (this.real !== false) {
       this.cpu.reset();
       s.set32(L.CR0, (CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_AM) >>> 0);
-      s.set32(L.CR4, CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE);
+      s.set32(L.CR4, CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE);
       s.set64(L.CR3, BigInt(TABLES));
       s.set32(L.EFER, EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE);
       s.set64(L.IDTR_BASE, IDT);
@@ -244,9 +249,9 @@ export class SingleStep {
     s.set32(L.HALTED, 0);
     this.loadFx(registers.fx);
     const offset = Number(registers.rip) & (PAGE - 1);
-    const page = new Uint8Array(Math.min(32, PAGE - offset)).fill(0xf4);
-    page.set(given.code.subarray(0, PAGE - offset));
-    cpu.physical.write(CODE_AT + offset, page);
+    cpu.physical.write(CODE_AT + this.codeOffset, new Uint8Array(Math.min(16, PAGE - this.codeOffset)).fill(HLT));
+    cpu.physical.write(CODE_AT + offset, given.code.subarray(0, PAGE - offset));
+    this.codeOffset = offset;
     cpu.physical.write(DATA_AT, given.memory);
     cpu.modeChanged();
 
