@@ -58,6 +58,7 @@ export interface RunEnd {
     | 'until-cycle'
     | 'max-cycles'
     | 'interrupted'
+    | 'breakpoint'
     | 'divergence';
   code?: number;
 }

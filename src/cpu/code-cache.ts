@@ -45,6 +45,11 @@ export class CodeCache {
   /** How often everything was dropped, and blocks decoded: for reports. */
   drops = 0;
   blocks = 0;
+  /**
+   * Offsets in a page at which no block runs on and no block is found: who comes there asks the processor first, which
+   * knows the linear address. Code decoded before an offset was added must be dropped by who adds it.
+   */
+  readonly stops = new Set<number>();
 
   constructor(
     private readonly state: CpuState,
@@ -145,6 +150,10 @@ export class CodeCache {
     let count = 0;
     const d = this.decoder.out;
     for (;;) {
+      if (count > 0 && this.stops.has(offset)) {
+        at = this.next(at, offset, 0, false);
+        break;
+      }
       const existing = count > 0 ? u32[(map >>> 2) + offset]! : 0;
       if (existing !== 0 || count === MAX_BLOCK) {
         at = this.next(at, offset, existing, true);
@@ -211,7 +220,7 @@ export class CodeCache {
     u32[(header + 4) >>> 2] = count;
     u32[(header + 8) >>> 2] = place.offset;
     u32[(header + 12) >>> 2] = (map >>> 2) + place.offset;
-    u32[(map >>> 2) + place.offset] = header;
+    if (!this.stops.has(place.offset)) u32[(map >>> 2) + place.offset] = header;
     this.nextUop = at;
     this.blocks++;
     return header;

@@ -19,6 +19,7 @@ import { OpcodeTable } from './isa/table.js';
 import * as L from './layout.js';
 import { Memory } from './linear-memory.js';
 import { Mmu } from './mmu.js';
+import { peekTranslation } from './peek.js';
 import { PhysicalMemory } from './physical.js';
 import { ABORT_FAULT, ABORT_REDO } from './semantics/context.js';
 import { SlowPaths } from './slow-paths.js';
@@ -91,6 +92,8 @@ export class Cpu implements CpuCore, ProcessorLines {
   private debugHits = 0;
   /** False only while wasm runs: then the current instruction is that of ABORT_UOP. */
   private inEvent = true;
+  /** Linear addresses before which run() ends. */
+  private readonly stopsBefore = new Set<bigint>();
   private readonly codeKeys = new Map<string, number>();
   private decodeMode: DecodeMode = { bits: 16, flat: 0 };
   private userReached = false;
@@ -385,6 +388,41 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.state.set32(L.EXIT_REQUEST, 1);
   }
 
+  // --- breakpoints ------------------------------------------------------------------------------------------
+
+  /** run() ends before the instruction at this linear address; step() executes it. No breakpoint costs a cycle. */
+  setBreakpoint(linear: bigint): void {
+    if (this.stopsBefore.has(linear)) return;
+    this.stopsBefore.add(linear);
+    this.code.stops.add(Number(linear & 0xfffn));
+    const at = peekTranslation(this.state, this.physical, linear);
+    if (at === undefined) this.code.dropAll();
+    else this.code.drop(Math.floor(at / 4096));
+    this.stepUop = 0;
+  }
+  clearBreakpoint(linear: bigint): void {
+    if (!this.stopsBefore.delete(linear)) return;
+    this.code.stops.clear();
+    for (const other of this.stopsBefore) this.code.stops.add(Number(other & 0xfffn));
+  }
+
+  /** Linear address of the instruction at RIP. */
+  private get linearIp(): bigint {
+    const s = this.state;
+    return s.is64 ? s.rip : BigInt.asUintN(32, s.rip + s.base(L.CS));
+  }
+  /** True when RIP's offset in its page is one where blocks are not found by themselves. */
+  private get atStop(): boolean {
+    const { stops } = this.code;
+    if (stops.size === 0) return false;
+    const s = this.state;
+    const base = s.u32[(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE) >>> 2]!;
+    return stops.has((s.u32[L.RIP >>> 2]! + (s.is64 ? 0 : base)) & 0xfff);
+  }
+  private get atBreakpoint(): boolean {
+    return this.atStop && this.stopsBefore.has(this.linearIp);
+  }
+
   // --- the loop ---------------------------------------------------------------------------------------------
 
   /** Interrupt shadow over the next instruction: 0 none, 1 STI, 2 MOV SS. */
@@ -446,8 +484,10 @@ export class Cpu implements CpuCore, ProcessorLines {
     s.f64[L.DEADLINE >>> 3] = cycle + budget;
     s.i32[L.BUDGET >>> 2] = budget;
     const alone = (s.get32(L.EFLAGS) & (TF | RF)) !== 0 || (s.u32[(L.DR + 56) >>> 2]! & 0xff) !== 0 || shadow !== 0;
-    if (alone) this.step();
-    else this.runBlocks(next);
+    if (alone) {
+      if (this.atBreakpoint) return { reason: 'breakpoint' };
+      this.step();
+    } else this.runBlocks(next);
     return this.ended === undefined ? undefined : this.takeEnd();
   }
 
@@ -470,6 +510,12 @@ export class Cpu implements CpuCore, ProcessorLines {
       this.runWasm(0);
       switch (s.get32(L.EXIT_REASON)) {
         case EXIT_MISS:
+          if (this.atStop) {
+            s.set32(L.LINK_PATCH, 0);
+            if (this.atBreakpoint) this.stop({ reason: 'breakpoint' });
+            else if (this.now < next) this.step();
+            return;
+          }
           if (this.findBlock() === 0) return;
           break;
         case EXIT_BUDGET: {
@@ -480,7 +526,10 @@ export class Cpu implements CpuCore, ProcessorLines {
           s.f64[L.DEADLINE >>> 3] = now + left;
           s.i32[L.BUDGET >>> 2] = left;
           if (this.blockFits(left)) break;
-          while (this.now < next && s.get32(L.EXIT_REQUEST) === 0 && this.ended === undefined) if (!this.step()) return;
+          while (this.now < next && s.get32(L.EXIT_REQUEST) === 0 && this.ended === undefined) {
+            if (!this.step()) return;
+            if (this.atBreakpoint) this.stop({ reason: 'breakpoint' });
+          }
           return;
         }
         case EXIT_REQUESTED:
