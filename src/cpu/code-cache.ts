@@ -44,6 +44,8 @@ export class CodeCache {
   private readonly window = new Uint8Array(32);
   /** How often everything was dropped, and blocks decoded: for reports. */
   drops = 0;
+  /** Changes whenever any decoded code is forgotten: records found before may be stale. */
+  generation = 0;
   blocks = 0;
   /**
    * Offsets in a page at which no block runs on and no block is found: who comes there asks the processor first, which
@@ -66,6 +68,7 @@ export class CodeCache {
   /** Forget all decoded code. */
   dropAll(): void {
     this.drops++;
+    this.generation++;
     for (const page of this.pages.keys()) this.physical.flags[page] = this.physical.flags[page]! & ~PAGE_CODE;
     this.pages.clear();
     this.state.u8.fill(0, L.MAPS, this.nextMap);
@@ -88,6 +91,7 @@ export class CodeCache {
   drop(page: number): void {
     const code = this.pages.get(page);
     if (code === undefined) return;
+    this.generation++;
     this.pages.delete(page);
     for (const map of code.maps.values()) {
       this.state.u8.fill(0, map, map + L.MAP_SIZE);

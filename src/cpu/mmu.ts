@@ -51,7 +51,13 @@ export class Mmu {
   constructor(
     private readonly state: CpuState,
     private readonly physical: PhysicalMemory,
-  ) {}
+  ) {
+    // The table that is never filled: no address has these tags.
+    for (let at = L.DATA_TLB_NONE >>> 2; at < (L.DATA_TLB_NONE + L.DATA_TLB_SIZE) >>> 2; at += 8) {
+      state.u32[at] = 1;
+      state.u32[at + 2] = 1;
+    }
+  }
 
   private fault(lo: number, hi: number, code: number): never {
     throw new Fault(PFV, code, (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0));

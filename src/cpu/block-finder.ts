@@ -1,0 +1,100 @@
+// From RIP to a block: fetch translation, code TLB, decoding. The slow side of the interpreter's lookup (interp/
+// build.ts does the fast one). Faults of the fetch are thrown; nothing is charged here.
+
+import type { CodeCache } from './code-cache.js';
+import type { DecodeMode } from './decode.js';
+import * as L from './layout.js';
+import { isCanonical } from './linear-memory.js';
+import type { Mmu } from './mmu.js';
+import type { PhysicalMemory } from './physical.js';
+import { type CpuState, Fault, gp, MODE_64BIT, UD } from './state.js';
+
+export class BlockFinder {
+  /** How bytes decode now. */
+  mode: DecodeMode = { bits: 16, flat: 0 };
+
+  constructor(
+    private readonly state: CpuState,
+    private readonly mmu: Mmu,
+    private readonly physical: PhysicalMemory,
+    private readonly code: CodeCache,
+  ) {}
+
+  /** Physical page number of a fetch, and the offset map of its page, put into the code TLB. */
+  private fetchPage(lo: number, hi: number): { page: number; map: number } {
+    const s = this.state;
+    const at = this.mmu.translate(lo, hi, false, s.get32(L.CPL) === 3, true);
+    const page = Math.floor(at / 4096);
+    // Code outside memory: the floating bus reads as FF FF, which is no instruction.
+    if (page >= 0x10_0000 || this.physical.host[page]! === 0) throw new Fault(UD);
+    const key = s.get32(L.CODE_KEY);
+    const map = this.code.mapOf(page, key >>> 1);
+    const entry = (L.CODE_TLB + ((lo >>> 12) & (L.CODE_TLB_ENTRIES - 1)) * L.CODE_TLB_ENTRY_SIZE) >>> 2;
+    s.u32[entry] = ((lo & ~0xfff) | key) >>> 0;
+    s.u32[entry + 1] = hi;
+    s.u32[entry + (L.CTLB_MAP >>> 2)] = map;
+    s.u32[entry + (L.CTLB_PAGE >>> 2)] = page;
+    s.u32[entry + (L.CTLB_FLAGS >>> 2)] = this.mmu.walk.global ? 1 : 0;
+    return { page, map };
+  }
+
+  /** Header of the block at RIP, decoded if need be; fills the link that asked for it. @throws Fault of the fetch */
+  find(): number {
+    const s = this.state;
+    if (this.code.full) this.code.dropAll();
+    const is64 = (s.get32(L.MODE) & MODE_64BIT) !== 0;
+    const ripLo = s.u32[L.RIP >>> 2]!;
+    const csBase = s.u32[(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE) >>> 2]!;
+    const lo = is64 ? ripLo : (ripLo + csBase) >>> 0;
+    const hi = is64 ? s.u32[(L.RIP >>> 2) + 1]! : 0;
+    if (is64 && !isCanonical(hi | 0)) throw gp(0);
+    const { page, map } = this.fetchPage(lo, hi);
+    const offset = lo & 0xfff;
+    let header = s.u32[(map >>> 2) + offset]!;
+    if (header === 0) {
+      const place = {
+        page,
+        offset,
+        ip: is64 ? 0 : ripLo,
+        limit: is64 ? Number.POSITIVE_INFINITY : s.limit(L.CS),
+        nearOk: is64 || (csBase & 0xfff) === 0,
+        nextPage: () => {
+          const [nextLo, nextHi] = this.pageAfter(lo, hi);
+          return Math.floor(this.mmu.translate(nextLo, nextHi, false, s.get32(L.CPL) === 3, true) / 4096);
+        },
+      };
+      header = this.code.decodeBlock(place, map, this.mode);
+    }
+    const patch = s.get32(L.LINK_PATCH);
+    if (patch !== 0) {
+      // Links made by single steps die with the record.
+      if (patch >= L.UOPS) s.u32[patch >>> 2] = header;
+      s.set32(L.LINK_PATCH, 0);
+    }
+    s.set64(L.PAGE_IP, BigInt.asUintN(64, s.rip - BigInt(offset)));
+    return header;
+  }
+
+  /**
+   * The second page of a crossing instruction, whose HANDLER_CROSS record is at `uop`: put it into the code TLB, or,
+   * when it is another page by now, have the block forgotten. True when the record holds. @throws Fault of the fetch
+   */
+  holdsAcross(uop: number): boolean {
+    const s = this.state;
+    const is64 = (s.get32(L.MODE) & MODE_64BIT) !== 0;
+    const linear = s.rip + (is64 ? 0n : s.base(L.CS));
+    const hi = is64 ? Number(BigInt.asUintN(64, linear) >> 32n) : 0;
+    const { page } = this.fetchPage(...this.pageAfter(Number(BigInt.asUintN(32, linear)), hi));
+    if (page === s.u32[(uop + L.UOP_IMM) >>> 2]!) return true;
+    // The header lies right before; its last word is the map entry's index.
+    s.u32[s.u32[(uop - L.UOP_SIZE + 12) >>> 2]!] = 0;
+    return false;
+  }
+
+  /** The page that follows in linear address space, wrapped to the mode. */
+  private pageAfter(lo: number, hi: number): [lo: number, hi: number] {
+    const nextLo = ((lo & ~0xfff) + 4096) >>> 0;
+    const carries = nextLo === 0 && (this.state.get32(L.MODE) & MODE_64BIT) !== 0;
+    return [nextLo, carries ? (hi + 1) >>> 0 : hi];
+  }
+}
