@@ -177,8 +177,8 @@ export class InterpreterContext extends BodyContext {
 
   private relativeTarget(): Expr {
     const to = i64.add(this.rawNextIp(), i64.extendS(this.imm()));
-    // A 16-bit operand size truncates the target to IP (SDM vol. 2, JMP); else the mode's width does.
-    return this.osize === 16 ? i64.and(to, 0xffffn) : i64.and(to, i64.load(L.IP_MASK));
+    // The operand size truncates the target, to IP, EIP or RIP (SDM vol. 2, JMP).
+    return this.osize === 64 ? to : i64.and(to, this.osize === 16 ? 0xffffn : 0xffff_ffffn);
   }
 
   override checkTarget(target: Expr): void {
