@@ -10,6 +10,8 @@ import { packageFile } from './package.js';
 /** Boot options as expected.json has them; file names are relative to the guest's directory. */
 export interface CorpusBoot {
   memory: string;
+  /** CPU model; the baseline model when absent. */
+  cpu?: string;
   append?: string;
   modules?: { path: string; cmdline?: string }[];
   fwCfg?: { name: string; string: string }[];
@@ -27,8 +29,8 @@ export interface CorpusExpectation {
   exitCode: number;
   /** Length of the run; absent until the timing model is settled for it. */
   cycles?: number;
-  /** How the guest is run in QEMU, the reference; `why` when QEMU prints something else. */
-  qemu?: { exitCode?: number; initrd?: string; endless?: boolean; why?: string };
+  /** How the guest is run in QEMU, the reference; `cpu` is its `-cpu`, `why` tells why it prints something else. */
+  qemu?: { exitCode?: number; cpu?: string; initrd?: string; endless?: boolean; why?: string };
 }
 
 export interface CorpusGuest {

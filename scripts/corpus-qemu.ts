@@ -17,6 +17,7 @@ async function runQemu(guest: CorpusGuest): Promise<{ serial: string; exitCode: 
     ...['-M', 'pc', '-nodefaults', '-display', 'none', '-accel', 'tcg', '-no-reboot', '-m', boot.memory],
     ...['-device', 'isa-debug-exit,iobase=0x501,iosize=4', '-serial', 'stdio', '-kernel', guest.image],
   ];
+  if (qemu?.cpu) options.push('-cpu', qemu.cpu);
   if (boot.append) options.push('-append', boot.append);
   if (qemu?.initrd) options.push('-initrd', file(qemu.initrd));
   for (const { name, string } of boot.fwCfg ?? []) options.push('-fw_cfg', `name=${name},string=${string}`);
