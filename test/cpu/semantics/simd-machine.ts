@@ -1,38 +1,18 @@
 // A processor with the MMX and SSE instructions and nothing else: the real decoder, interpreter and slow paths, one
 // instruction at a time, in flat 32- or 64-bit code. Pages are mapped one to one by 32-bit paging in both modes.
 
-import type { Bus } from '../../../src/cpu/bus.js';
-import { CodeCache } from '../../../src/cpu/code-cache.js';
-import type { CpuCore } from '../../../src/cpu/core.js';
 import { X86_64_V2 } from '../../../src/cpu/cpuid.js';
-import { DECODE_OK, Decoder } from '../../../src/cpu/decode.js';
-import { buildInterpreter } from '../../../src/cpu/interp/build.js';
-import { EXIT_STEPPED } from '../../../src/cpu/interp/exits.js';
-import { HANDLER_STEP_END, HANDLER_UD, VariantTable } from '../../../src/cpu/interp/variants.js';
 import { mmxRows } from '../../../src/cpu/isa/mmx.js';
 import type { Row } from '../../../src/cpu/isa/row.js';
 import { sseRows } from '../../../src/cpu/isa/sse.js';
 import { sse2Rows } from '../../../src/cpu/isa/sse2.js';
 import { sse3Rows } from '../../../src/cpu/isa/sse3.js';
 import { sse4Rows } from '../../../src/cpu/isa/sse4.js';
-import { OpcodeTable } from '../../../src/cpu/isa/table.js';
 import * as L from '../../../src/cpu/layout.js';
-import { Memory } from '../../../src/cpu/linear-memory.js';
-import { Mmu } from '../../../src/cpu/mmu.js';
-import { PhysicalMemory } from '../../../src/cpu/physical.js';
-import { SlowPaths } from '../../../src/cpu/slow-paths.js';
-import {
-  CpuState,
-  MODE_64BIT,
-  MODE_CS32,
-  MODE_LONG,
-  MODE_PAGING,
-  MODE_PROTECTED,
-  MODE_SS32,
-  UD,
-} from '../../../src/cpu/state.js';
+import { MODE_64BIT, MODE_CS32, MODE_LONG, MODE_PAGING, MODE_PROTECTED, MODE_SS32 } from '../../../src/cpu/state.js';
 import { fninit } from '../../../src/cpu/system/fpu-state.js';
 import { resetState } from '../../../src/cpu/system/reset.js';
+import { BareMachine } from '../bare-machine.js';
 
 export const simdRows = [...mmxRows, ...sseRows, ...sse2Rows, ...sse3Rows, ...sse4Rows];
 
@@ -45,57 +25,11 @@ const PAGE_TABLE = 0x2000;
 /** CR0 after reset(): PG, NE, ET, MP, PE. */
 export const CR0 = 0x8000_0033;
 
-export class SimdMachine {
-  readonly state: CpuState;
-  readonly ram: Uint8Array;
-  private readonly core: CpuCore;
-  private readonly slow: SlowPaths;
-  private readonly variants = new VariantTable(simdRows);
-  private readonly decoder: Decoder;
-  private readonly run: (uop: number) => void;
+export class SimdMachine extends BareMachine {
   private bits: 32 | 64 = 64;
-  /** Calls of TypeScript operations so far. */
-  slowCalls = 0;
 
   constructor() {
-    const pages = PhysicalMemory.wasmPages(RAM, 0);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    const s = new CpuState(memory);
-    this.state = s;
-    this.ram = s.u8.subarray(L.GUEST, L.GUEST + RAM);
-    const physical = new PhysicalMemory(s, RAM);
-    const mmu = new Mmu(s, physical);
-    this.decoder = new Decoder(new OpcodeTable(simdRows, () => true), this.variants);
-    const code = new CodeCache(s, physical, mmu, this.decoder, this.variants);
-    const linear = new Memory(s, mmu, physical, { bus: {} as Bus });
-    this.slow = new SlowPaths(s, mmu, physical, linear, code);
-    mmu.flush(false);
-    this.core = { state: s, memory: linear, model: X86_64_V2 } as unknown as CpuCore;
-    const built = buildInterpreter(this.variants);
-    const system: Record<string, (...args: (number | bigint)[]) => unknown> = {};
-    for (const [name, operation] of built.operations)
-      system[name] = (...args) => {
-        this.slowCalls++;
-        try {
-          return operation(this.core, ...args);
-        } catch (fault) {
-          this.slow.setFault(fault);
-          return 0;
-        }
-      };
-    const { slow } = this;
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(built.bytes), {
-      env: { memory },
-      slow: {
-        read: (lo: number, hi: number, access: number, uop: number) => slow.read(lo, hi, access, uop),
-        write: (lo: number, hi: number, access: number, uop: number) => slow.write(lo, hi, access, uop),
-        modify: (lo: number, hi: number, access: number, uop: number) => slow.modify(lo, hi, access, uop),
-        commit: () => slow.commit(),
-        segmentFault: (uop: number, stack: number) => slow.segmentFault(uop, stack),
-      },
-      system,
-    });
-    this.run = instance.exports.run;
+    super({ rows: simdRows, model: X86_64_V2, has: () => true, ram: RAM, code: CODE });
     this.reset();
   }
 
@@ -129,43 +63,12 @@ export class SimdMachine {
 
   /** The row that the bytes decode to. */
   rowOf(code: ArrayLike<number>): Row | undefined {
-    this.ram.set(code, CODE);
-    this.decoder.decode(this.ram, CODE, RAM, { bits: this.bits, flat: 15 }, 0, false);
-    return this.decoder.out.row;
+    return this.decode(code, this.bits).row;
   }
 
   /** Execute one instruction; the vector of the exception it raised, or undefined. */
   step(code: ArrayLike<number>): number | undefined {
-    const s = this.state;
-    this.ram.set(code, CODE);
-    const o = this.decoder.out;
-    if (this.decoder.decode(this.ram, CODE, RAM, { bits: this.bits, flat: 15 }, 0, false) !== DECODE_OK)
-      throw new Error('the test gave an incomplete instruction');
-    if (o.handler === HANDLER_UD) return UD;
-    const at = L.STEP_UOPS;
-    s.u16[at >>> 1] = o.handler;
-    s.u16[(at + L.UOP_WHERE) >>> 1] = o.length << 12;
-    s.u8[at + L.UOP_REG] = o.reg;
-    s.u8[at + L.UOP_BASE] = o.base;
-    s.u8[at + L.UOP_INDEX] = o.index;
-    s.u8[at + L.UOP_ADDRESS] = o.address;
-    s.i32[(at + L.UOP_DISP) >>> 2] = o.disp;
-    s.i32[(at + L.UOP_IMM) >>> 2] = o.imm;
-    s.u16[(at + L.UOP_SIZE) >>> 1] = HANDLER_STEP_END;
-    s.u16[(at + L.UOP_SIZE + L.UOP_WHERE) >>> 1] = o.length << 12;
-    s.set64(L.PAGE_IP, BigInt(CODE));
-    s.set32(L.ABORT, 0);
-    // Instructions that end their block look the next one up: leave at once.
-    s.set32(L.EXIT_REQUEST, 1);
-    this.run(at);
-    if (s.get32(L.ABORT) !== 0) {
-      s.set32(L.ABORT, 0);
-      const vector = this.slow.fault?.vector ?? s.get32(L.FAULT_VECTOR);
-      this.slow.fault = undefined;
-      return vector;
-    }
-    if (s.get32(L.EXIT_REASON) === EXIT_STEPPED && s.rip !== BigInt(CODE + o.length)) throw new Error('wrong RIP');
-    return undefined;
+    return this.execute(code, this.bits);
   }
 
   xmm(n: number): bigint {
