@@ -37,18 +37,28 @@ export function allOnes(size: AccessSize): number {
 
 /** The register accessors of one range, in the form that both spaces dispatch to. */
 export class Range {
+  readonly width: AccessSize;
+  readonly minWidth: AccessSize;
+  readonly unaligned: boolean;
+  readonly offset: number;
+  readonly overlay: boolean;
+
+  /** @param width the space's default for `options.width` */
   constructor(
     readonly name: string,
     readonly base: number,
     readonly size: number,
-    readonly width: AccessSize,
-    readonly minWidth: AccessSize,
-    readonly unaligned: boolean,
-    readonly offset: number,
-    readonly overlay: boolean,
+    options: RangeOptions,
+    width: AccessSize,
     private readonly readRegister: (offset: number, size: AccessSize) => number,
     private readonly writeRegister: (offset: number, size: AccessSize, value: number) => void,
-  ) {}
+  ) {
+    this.width = options.width ?? width;
+    this.minWidth = options.minWidth ?? 1;
+    this.unaligned = options.unaligned ?? false;
+    this.offset = options.offset ?? 0;
+    this.overlay = options.overlay ?? false;
+  }
 
   read(address: number, size: AccessSize): number {
     const offset = address - this.base + this.offset;

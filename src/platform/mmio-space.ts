@@ -27,11 +27,8 @@ export class MmioSpace {
       name,
       base,
       size,
-      options.width ?? 4,
-      options.minWidth ?? 1,
-      options.unaligned ?? false,
-      options.offset ?? 0,
-      options.overlay ?? false,
+      options,
+      4,
       (offset, width) => handler.mmioRead(offset, width),
       (offset, width, value) => handler.mmioWrite(offset, width, value),
     );

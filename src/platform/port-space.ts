@@ -96,11 +96,8 @@ class PortRange extends Range {
       name,
       base,
       size,
-      options.width ?? 1,
-      options.minWidth ?? 1,
-      options.unaligned ?? false,
-      options.offset ?? 0,
-      options.overlay ?? false,
+      options,
+      1,
       (offset, width) => handler.portRead(offset, width),
       (offset, width, value) => handler.portWrite(offset, width, value),
     );
