@@ -1,5 +1,8 @@
 // Puts a guest together: images, memory, processor, platform. The result has run nothing yet. A recorder may be put
 // between processor and platform; the guest is the same with and without it.
+//
+// A direct boot finds what firmware would have left: tables in memory, device registers set up. Both come before cycle
+// 0 and are not recorded. Invariant: what the guest can see follows from the options and the files alone.
 
 import { detectRoutes } from '../boot/detect.js';
 import { type BootImage, GENERAL_REGISTERS, SEGMENT_REGISTERS } from '../boot/image.js';

@@ -1,4 +1,6 @@
-// Files that a boot is given: read, bounded, hashed, and named for the trace.
+// Files that a boot is given: read, bounded, hashed, and named for the trace. A name without a slash that is no file
+// here is looked up in the cache. Traces identify images by hash; the name serves people, and live replay.
+// Every failure is a UserError that names the option.
 
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';

@@ -1,4 +1,6 @@
 // The machine's state as the hash sees it, and the site of an event, both read from the processor.
+// Invariant: neither changes anything that the guest can see. Hashing clears dirty flags and takes write permissions
+// out of the TLBs, so that the next write of each page is noticed; that costs time, not cycles.
 
 import type { Cpu } from '../cpu/cpu.js';
 import * as L from '../cpu/layout.js';

@@ -1,4 +1,6 @@
-// What a boot is asked for, in the words of the command line (docs: README, "Boot options"), and what a run tells.
+// What a boot is asked for, in the words of the command line, and what a run tells. Plain data: everything here can be
+// written down and handed over. Defaults that the guest can see (RTC, seed, memory, CPU model) go into the header.
+// `exitCodeOf` is the only place where the end of a run becomes an exit status.
 
 import type { RunEnd } from '../cpu/bus.js';
 import type { Divergence } from '../replay/divergence.js';

@@ -1,4 +1,6 @@
-// Recording a boot, and running one without a trace.
+// Recording a boot, and running one without a trace. The trace is FILE.partial until it is whole.
+// Invariant: the guest of a recording is that of a plain run: console output and the text that ends a run are watched
+// where bytes leave the serial port, behind the seam.
 
 import { statSync } from 'node:fs';
 import type { RunEnd } from '../cpu/bus.js';

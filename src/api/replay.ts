@@ -1,5 +1,7 @@
 // Replaying a trace. Sealed: a processor, memory from the trace, and a player in the place of the platform. Live: the
 // whole machine again, every answer compared; it needs the images, by name and content.
+// A trace of another timing model is refused: its cycles mean something else. Console output of a sealed replay is
+// taken from the guest's own port writes, since there is no UART.
 
 import { statSync } from 'node:fs';
 import type { Bus } from '../cpu/bus.js';

@@ -1,4 +1,6 @@
-// Reading traces: comparison and inspection, for programs and for people.
+// Reading traces: comparison and inspection, for programs and for people. Files are opened for one call and closed
+// after it, also when it fails. A recording that was cut off is read as far as it goes.
+// The work is done in trace/ and replay/diff; here are the options and the texts.
 
 import { type DiffReport, diffTraces } from '../replay/diff/diff.js';
 import { diffText } from '../replay/diff/report-text.js';
