@@ -1,5 +1,6 @@
 // Which boot routes a kernel's file itself offers, the most capable first. What counts is what stands in the file
 // as it is: a bzImage that would unpack to a PVH kernel is a Linux image here, and booted so unless told otherwise.
+// Invariant: never throws. Routes that the program cannot load are named too; loader.ts refuses them by name.
 
 import { ImageError } from './boot-error.js';
 import { isLinuxImage, parseLinuxImage, XLF_KERNEL_64 } from './bzimage.js';

@@ -1,5 +1,6 @@
 // Little-endian access to an untrusted file: every read is bounded and says what was being read when the file
 // ended. Invariant: no method throws anything but ImageError, and none allocates more than it returns.
+// 64-bit offsets and sizes are refused from 2^52 on, so that they are exact numbers afterwards.
 
 import { hex, ImageError } from './boot-error.js';
 

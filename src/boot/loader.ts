@@ -1,5 +1,6 @@
 // The program as loader: one request for every direct route, one checked image as result. Pure: bytes in, bytes
 // out. Routes through firmware are not made here; there, the guest's own code does the work.
+// Every message names the file and what to do.
 
 import { ImageError } from './boot-error.js';
 import type { DirectRoute } from './detect.js';

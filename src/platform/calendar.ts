@@ -1,5 +1,6 @@
 // Days and dates of the proleptic Gregorian calendar, in integers, for the real-time clock. Host date functions are not
 // used: they carry a time zone. Days count from 1970-01-01.
+// Left out on purpose: leap seconds and time zones other than a fixed offset.
 
 /** A date and time of day, in the real-time clock's terms: month 1…12, week day 1 = Sunday. */
 export interface CivilTime {

@@ -1,5 +1,6 @@
 // What a device is: a small class with injected lines and a clock; it knows neither the bus nor other devices,
 // never sees host time, and its state is plain named data that can be saved, loaded and hashed.
+// Handlers get offsets within their range: where a device lies is the wiring's affair.
 
 import type { AccessSize } from '../cpu/bus.js';
 

@@ -1,5 +1,6 @@
 // What every machine offers to those who run it: the bus that the processor sees, the clock, the door for inputs, console
 // outputs, and its state. A machine knows its devices; nobody else needs to.
+// Invariant: save() and load() cover devices and clock by name; processor and memory are saved by their owner.
 
 import type { Bus } from '../cpu/bus.js';
 import type { VirtualClock } from './clock.js';

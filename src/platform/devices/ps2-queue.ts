@@ -1,5 +1,6 @@
 // The output queue of a PS/2 device. Replies to commands go in front of what the device sends by itself, and a new
 // command throws unread replies away; 16 bytes in all, and what does not fit is lost as a whole. As in QEMU 7.2.
+// The 8042 empties it; keyboard and mouse fill it.
 
 /** Bytes that a PS/2 device holds at most. */
 const CAPACITY = 16;
