@@ -1,5 +1,6 @@
 // The first point where a replay is not what was recorded. A divergence is a result, never an exception: the run is
 // stopped, and the report says which event was expected, what the guest did instead, and which fields differ.
+// Fields are compared in the order of how much they tell; the cycle comes late, as everything shifts once one does.
 
 import { eventText, hex } from '../trace/event-text.js';
 import type { TraceEvent } from '../trace/events.js';

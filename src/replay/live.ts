@@ -1,5 +1,6 @@
 // Live replay: the machine runs with its devices and is recorded again, but into a sink that compares instead of
 // writing. So every answer of a device, every DMA and every timer is checked against the trace.
+// A request is compared when it is made and its answer when it is known: the devices' own effects come in between.
 
 import type { RunEnd } from '../cpu/bus.js';
 import { codeToValue, EMPTY, type EventKind, KIND_BY_ID, KINDS, type TraceEvent } from '../trace/events.js';

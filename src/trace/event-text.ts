@@ -1,4 +1,6 @@
 // An event in a few words, from its fields alone; what it means to the guest is semantic/.
+// The schema decides which fields are shown, so a new kind needs nothing here unless its value has a unit of its own.
+// The form is for people: programs read the JSON of event-view.ts.
 
 import { KINDS, type TraceEvent } from './events.js';
 

@@ -1,4 +1,6 @@
 // An event as reports show it: plain JSON, 64-bit numbers as hexadecimal text, only the fields that its kind has.
+// Also here: what `--kind`, `--only` and `--ignore` may name. Data is cut at 64 bytes; `length` has the whole.
+// Scripts parse this: fields are added, never renamed.
 
 import { type EventKind, KINDS, type TraceEvent } from './events.js';
 import type { Meaning } from './semantic/semantics.js';

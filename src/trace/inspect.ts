@@ -1,4 +1,6 @@
 // What a trace says about itself: the summary of the command-line contract, and listings of its events.
+// A recording that was cut off has no summary; events are counted then, and what only the end knows is null.
+// Listings stream, and every event passes the semantic layer, shown or not, since meaning depends on what came before.
 
 import type { TimingModel } from '../cpu/bus.js';
 import { CONTAINER_MAJOR, CONTAINER_MINOR } from './chunks.js';

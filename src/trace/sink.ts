@@ -1,5 +1,6 @@
 // Where the recorder sends events: the writer puts them in a file, live replay compares them with one.
 // The calls take primitives, not objects: a boot makes hundreds of thousands of events and recording should not show.
+// A request is split in two calls, as effects of answering it may come in between.
 
 /** The instruction an event belongs to, read at the moment of the event. */
 export interface Site {

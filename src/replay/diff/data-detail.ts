@@ -1,4 +1,6 @@
-// Where the bytes of two events part, by the structure that they belong to.
+// Where the bytes of two events part, by the structure that they belong to: the byte, both values, and the field's name
+// where the layout of the item is known (trace/semantic). A value counts as bytes when the event belongs to such an
+// item, as port reads of fw_cfg do.
 
 import type { TraceEvent } from '../../trace/events.js';
 import type { Meaning } from '../../trace/semantic/semantics.js';

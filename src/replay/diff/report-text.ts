@@ -1,4 +1,6 @@
 // A diff report for people: the cause on the first screen, then the first divergence, then the summary of the rest.
+// Everything comes from the report; nothing is read here. Long lists are cut, and say so.
+// No colours: the text goes into logs and issues.
 
 import { eventLine } from '../../trace/event-view.js';
 import { number } from '../../trace/inspect.js';

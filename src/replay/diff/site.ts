@@ -1,4 +1,6 @@
 // Where in the guest's program something happened, for reports: address, instruction, symbol.
+// Instruction bytes come from the trace (EVTS `code`), symbols from the kernel's ELF file as the recording kept them;
+// what is missing is left out of the report.
 
 import type { TraceReader } from '../../trace/reader.js';
 import type { SiteCode } from '../../trace/sink.js';
