@@ -1,5 +1,6 @@
 // What TypeScript semantics may ask of the processor: the interface that system/*.ts is written against and that
 // cpu.ts implements. Kept apart so that a semantic function neither knows the interpreter nor its tiers.
+// Left out on purpose: anything about blocks, records and budgets.
 
 import type { Bus, TimingModel } from './bus.js';
 import type { CpuModel } from './cpuid.js';

@@ -1,5 +1,7 @@
 // What wasm calls when the TLB fast path misses. Each either moves the data through SCRATCH or sets ABORT: to a
 // fault, or to "do this instruction alone" when the access reaches a device or decoded code in the middle of a block.
+// Order of checks: canonical form, alignment (#AC), translation and rights. Invariant: an access that is to be done
+// alone has had no effect but accessed and dirty bits, which it sets again.
 
 import type { CodeCache } from './code-cache.js';
 import * as L from './layout.js';

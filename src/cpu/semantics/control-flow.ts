@@ -1,4 +1,6 @@
 // Near jumps, calls, returns, loops, and the far ones handed to TypeScript (SDM vol. 2: JMP, CALL, RET, Jcc, LOOP).
+// A target is checked before anything changes: outside 64-bit mode against the code segment's limit, in it for the
+// canonical form. Branches within a page are linked from block to block (`c.jumpRelative`, `c.branchIf`).
 
 import { farCall, farJump, farReturn } from '../system/far-transfers.js';
 import { iret as iretSystem } from '../system/iret.js';

@@ -1,4 +1,6 @@
 // Moves, exchanges, conversions, stack and flag transfers (SDM vol. 2: MOV…XLAT, PUSH…POPF, LAHF, SETcc, CMOVcc).
+// Stack accesses come before the stack pointer moves, so a fault leaves it alone. A CMOV reads its memory operand
+// whatever the condition, as processors do. Loading a segment register is TypeScript (system/segments.ts).
 
 import * as L from '../layout.js';
 import { DF, MODE_V86 } from '../state.js';

@@ -1,4 +1,6 @@
 // Bodies of system instructions: they fetch operands and hand the work to TypeScript (system/*.ts, msr.ts).
+// Rows end their blocks where an operation may change the mode or the flow, or reach a device. CLI and STI are done
+// here in the plain case, as kernels execute them all the time.
 
 import * as L from '../layout.js';
 import { CR0_EM, CR0_TS, IF, MODE_PROTECTED, MODE_V86 } from '../state.js';
