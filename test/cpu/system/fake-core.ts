@@ -300,3 +300,24 @@ export function faultOf(body: () => void): string {
 export function snapshot(core: FakeCore): string {
   return Buffer.from(core.state.u8.slice(L.REGS, L.SCRATCH)).toString('base64');
 }
+
+/** `count` words, doublewords, quadwords of guest memory. */
+export const words = (core: FakeCore, address: number, count: number) =>
+  Array.from({ length: count }, (_, i) => core.u16(address + i * 2));
+export const dwords = (core: FakeCore, address: number, count: number) =>
+  Array.from({ length: count }, (_, i) => core.u32(address + i * 4));
+export const qwords = (core: FakeCore, address: number, count: number) =>
+  Array.from({ length: count }, (_, i) => core.u64(address + i * 8));
+
+/** What a 32-bit return finds on protectedCore's stack, the first at the top. */
+export function stackDwords(core: FakeCore, ...values: number[]): void {
+  values.forEach((value, i) => {
+    core.set32(0x8000 + i * 4, value);
+  });
+}
+/** The same for a 64-bit return and longCore's stack. */
+export function stackQwords(core: FakeCore, ...values: bigint[]): void {
+  values.forEach((value, i) => {
+    core.view.setBigUint64(0x8008 + i * 8, value, true);
+  });
+}

@@ -14,6 +14,7 @@ import {
   DATA0,
   DATA1,
   DATA3,
+  dwords,
   encodeGate,
   FakeCore,
   faultOf,
@@ -21,27 +22,14 @@ import {
   longCore,
   protectedCore,
   snapshot,
+  stackDwords,
+  stackQwords,
   TASK_GATE,
   TSS,
   TSS_SELECTOR,
   TSS2_SELECTOR,
   v86Core,
 } from './fake-core.js';
-
-const dwords = (core: FakeCore, address: number, count: number) =>
-  Array.from({ length: count }, (_, i) => core.u32(address + i * 4));
-
-/** Put dwords on the stack, first at the top. */
-function stackDwords(core: FakeCore, ...values: number[]): void {
-  values.forEach((value, i) => {
-    core.set32(0x8000 + i * 4, value);
-  });
-}
-function stackQwords(core: FakeCore, ...values: bigint[]): void {
-  values.forEach((value, i) => {
-    core.view.setBigUint64(0x8008 + i * 8, value, true);
-  });
-}
 
 test('real mode far CALL and RET go there and back', (t) => {
   const core = new FakeCore();

@@ -12,24 +12,20 @@ import {
   CONFORMING,
   DATA0,
   DATA3,
+  dwords,
   FakeCore,
   faultOf,
   longCore,
   protectedCore,
+  qwords,
   snapshot,
   TASK_GATE,
   TSS,
   TSS2,
   TSS2_SELECTOR,
   v86Core,
+  words,
 } from './fake-core.js';
-
-const words = (core: FakeCore, address: number, count: number) =>
-  Array.from({ length: count }, (_, i) => core.u16(address + i * 2));
-const dwords = (core: FakeCore, address: number, count: number) =>
-  Array.from({ length: count }, (_, i) => core.u32(address + i * 4));
-const qwords = (core: FakeCore, address: number, count: number) =>
-  Array.from({ length: count }, (_, i) => core.u64(address + i * 8));
 
 test('real mode pushes FLAGS, CS and IP and clears IF, TF, AC', (t) => {
   const core = new FakeCore();

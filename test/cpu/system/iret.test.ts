@@ -15,23 +15,14 @@ import {
   longCore,
   protectedCore,
   snapshot,
+  stackDwords,
+  stackQwords,
   TSS,
   TSS_SELECTOR,
   TSS2,
   TSS2_SELECTOR,
   v86Core,
 } from './fake-core.js';
-
-function push32(core: FakeCore, ...values: number[]): void {
-  values.forEach((value, i) => {
-    core.set32(0x8000 + i * 4, value);
-  });
-}
-function push64(core: FakeCore, ...values: bigint[]): void {
-  values.forEach((value, i) => {
-    core.view.setBigUint64(0x8008 + i * 8, value, true);
-  });
-}
 
 test('real mode IRET restores IP, CS and FLAGS', (t) => {
   const core = new FakeCore();
@@ -59,7 +50,7 @@ test('real mode IRETD may set RF, AC and ID, never VM, VIF or VIP', (t) => {
 
 test('a return to the same ring leaves SS alone', (t) => {
   const core = protectedCore();
-  push32(core, 0x1234, CODE0, 0x246, 0xbad, 0xbad);
+  stackDwords(core, 0x1234, CODE0, 0x246, 0xbad, 0xbad);
   iret(core, 32);
   t.is(core.state.rip, 0x1234n);
   t.is(core.state.reg(4), 0x800cn);
@@ -70,7 +61,7 @@ test('a return to ring 3 takes SS:ESP and drops inner data segments', (t) => {
   const core = protectedCore();
   const s = core.state;
   s.setSegment(L.DS, DATA0, 0n, 0xffff_ffff, 0xc093);
-  push32(core, 0x1234, CODE3, 0x3202, 0x6000, DATA3);
+  stackDwords(core, 0x1234, CODE3, 0x3202, 0x6000, DATA3);
   iret(core, 32);
   t.is(s.cpl, 3);
   t.is(s.reg(4), 0x6000n);
@@ -83,7 +74,7 @@ test('IRET to a 16-bit stack keeps the upper half of ESP', (t) => {
   const core = protectedCore();
   core.put(DATA3, { access: 0xf2, limit: 0xffff, flags: 0 });
   core.state.setReg(4, 0x8000n);
-  push32(core, 0x1234, CODE3, 2, 0xaaaa_6000, DATA3);
+  stackDwords(core, 0x1234, CODE3, 2, 0xaaaa_6000, DATA3);
   iret(core, 32);
   t.is(core.state.reg(4), 0x6000n, 'ESP was 0000_8000: only SP is replaced');
 });
@@ -93,7 +84,7 @@ test('IF and IOPL change only as CPL and IOPL allow', (t) => {
     const core = protectedCore(cpl);
     core.state.eflags = (iopl << 12) | 2;
     core.modeChanged();
-    push32(core, 0, core.state.selector(L.CS), IF | 0x3002 | VIF | VIP);
+    stackDwords(core, 0, core.state.selector(L.CS), IF | 0x3002 | VIF | VIP);
     iret(core, 32);
     return core.state.eflags;
   };
@@ -116,7 +107,7 @@ test('16-bit IRET leaves the upper half of EFLAGS alone', (t) => {
 test('a return to V86 mode loads all segments and leaves ring 0', (t) => {
   const core = protectedCore();
   const s = core.state;
-  push32(core, 0x1_0123, 0x1000, VM | 0x3202, 0xfffe, 0x2000, 0x3000, 0x4000, 0x5000, 0x6000);
+  stackDwords(core, 0x1_0123, 0x1000, VM | 0x3202, 0xfffe, 0x2000, 0x3000, 0x4000, 0x5000, 0x6000);
   iret(core, 32);
   t.true(s.isV86);
   t.is(s.cpl, 3);
@@ -131,7 +122,7 @@ test('a return to V86 mode loads all segments and leaves ring 0', (t) => {
 
 test('only ring 0 may return to V86 mode', (t) => {
   const core = protectedCore(3);
-  push32(core, 0x123, CODE3, VM | 0x202);
+  stackDwords(core, 0x123, CODE3, VM | 0x202);
   iret(core, 32);
   t.false(core.state.isV86);
 });
@@ -175,7 +166,7 @@ test('IRET in V86 mode needs IOPL 3, or VME and 16 bits', (t) => {
 test('64-bit IRET always pops SS:RSP', (t) => {
   const core = longCore();
   const s = core.state;
-  push64(core, 0x1234n, BigInt(CODE64), 0x202n, 0x9990n, 0n);
+  stackQwords(core, 0x1234n, BigInt(CODE64), 0x202n, 0x9990n, 0n);
   iret(core, 64);
   t.is(s.rip, 0x1234n);
   t.is(s.reg(4), 0x9990n);
@@ -186,7 +177,7 @@ test('64-bit IRET always pops SS:RSP', (t) => {
 test('64-bit IRET to ring 3, to 64-bit and to compatibility mode', (t) => {
   for (const cs of [CODE64_3, CODE3]) {
     const core = longCore();
-    push64(core, 0x1234n, BigInt(cs), 0x202n, 0x1_0000_9990n, BigInt(DATA3));
+    stackQwords(core, 0x1234n, BigInt(cs), 0x202n, 0x1_0000_9990n, BigInt(DATA3));
     iret(core, 64);
     t.is(core.state.cpl, 3);
     t.is(core.state.is64, cs === CODE64_3);
@@ -205,7 +196,7 @@ const LONG_FAULTS: readonly (readonly [string, bigint[], string])[] = [
 for (const [name, frame, expected] of LONG_FAULTS) {
   test(`64-bit IRET with ${name}: ${expected}`, (t) => {
     const core = longCore();
-    push64(core, ...frame);
+    stackQwords(core, ...frame);
     const before = snapshot(core);
     t.is(
       faultOf(() => iret(core, 64)),
@@ -254,7 +245,7 @@ test('a link to a TSS that is not busy is #TS', (t) => {
 test('IRET unblocks NMIs even when it faults', (t) => {
   const core = protectedCore();
   core.state.set32(L.NMI_BLOCKED, 1);
-  push32(core, 0, 0, 0);
+  stackDwords(core, 0, 0, 0);
   t.is(
     faultOf(() => iret(core, 32)),
     '13(0)',
