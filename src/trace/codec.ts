@@ -6,6 +6,7 @@
 
 import { Packr } from 'msgpackr/pack';
 import type { Plain } from '../platform/device.js';
+import { checkMsgpack } from './msgpack-check.js';
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, mapsAsObjects: true, int64AsType: 'bigint' });
 
@@ -20,9 +21,10 @@ export function encodeCanonical(value: Plain): Buffer {
 
 /**
  * Decode msgpack. Integers come back as numbers up to 2^32 - 1 and as bigint past that.
- * @throws Error when the bytes are not one msgpack value.
+ * @throws Error when the bytes are not one msgpack value of the kinds that a trace has.
  */
 export function decodeCanonical(bytes: Uint8Array): unknown {
+  checkMsgpack(bytes, MAX_DEPTH);
   return packr.unpack(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 

@@ -2,7 +2,7 @@
 // that, chunks are decoded one at a time, so memory is bounded by one chunk. What cannot be used is refused with a
 // TraceError of one sentence.
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import {
   CHUNK_HEADER_SIZE,
   CHUNK_TYPES,
@@ -20,7 +20,7 @@ import {
   startLink,
   TRAILER_SIZE,
 } from './chunks.js';
-import { TraceError } from './error.js';
+import { systemReason, TraceError } from './error.js';
 import { EventBlock, siteKey } from './event-block.js';
 import type { TraceEvent } from './events.js';
 import {
@@ -267,7 +267,12 @@ export class TraceReader {
     const bytes = Buffer.allocUnsafe(length);
     let done = 0;
     while (done < length) {
-      const count = readSync(this.#file, bytes, done, length - done, offset + done);
+      let count: number;
+      try {
+        count = readSync(this.#file, bytes, done, length - done, offset + done);
+      } catch (error) {
+        return this.#refuse(`cannot be read at offset ${offset + done}: ${systemReason(error)}`, offset);
+      }
       if (count === 0) this.#refuse(`became shorter while it was read, at offset ${offset + done}: try again`, offset);
       done += count;
     }
@@ -285,13 +290,16 @@ export const isKnownChunk = (type: string): boolean => (CHUNK_TYPES as readonly 
 function openTrace(path: string): number {
   let file: number;
   try {
+    // A pipe would be waited for, so what it is comes first.
+    const stat = statSync(path);
+    if (!stat.isFile()) {
+      throw new TraceError(path, stat.isDirectory() ? 'is a directory, not a trace' : 'is not a regular file');
+    }
     file = openSync(path, 'r');
   } catch (error) {
+    if (error instanceof TraceError) throw error;
     const { code } = error as NodeJS.ErrnoException;
-    throw new TraceError(path, code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`);
+    throw new TraceError(path, code === 'ENOENT' ? 'there is no such file' : `cannot be read: ${systemReason(error)}`);
   }
-  const stat = fstatSync(file);
-  if (stat.isFile()) return file;
-  closeSync(file);
-  throw new TraceError(path, stat.isDirectory() ? 'is a directory, not a trace' : 'is not a regular file');
+  return file;
 }

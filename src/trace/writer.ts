@@ -2,7 +2,8 @@
 // becomes FILE when the recording is finished. Memory is bounded by one chunk, whatever the length of the boot; a
 // recording that is killed leaves FILE.partial, readable up to its last whole chunk.
 
-import { closeSync, openSync, renameSync, writeSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import {
   type ChunkType,
   ContentRoot,
@@ -14,7 +15,7 @@ import {
   startLink,
   TRAILER_SIZE,
 } from './chunks.js';
-import { TraceError } from './error.js';
+import { systemReason, TraceError } from './error.js';
 import { EventColumns } from './event-columns.js';
 import { codeToValue, EMPTY, type EventKind, KIND_BY_ID, KINDS } from './events.js';
 import {
@@ -70,6 +71,7 @@ export class TraceWriter implements EventSink {
    * @throws TraceError when the file cannot be created
    */
   constructor(path: string, header: TraceHeader, notes: TraceNotes, site: Site) {
+    checkTracePath(path);
     this.path = path;
     this.partialPath = `${path}.partial`;
     this.#site = site;
@@ -77,13 +79,18 @@ export class TraceWriter implements EventSink {
     try {
       this.#file = openSync(this.partialPath, 'w');
     } catch (error) {
-      throw new TraceError(this.partialPath, `cannot be written (${(error as NodeJS.ErrnoException).code})`);
+      throw new TraceError(this.partialPath, `cannot be written: ${systemReason(error)}`);
     }
-    const preamble = encodePreamble();
-    this.#write(preamble);
-    this.#link = firstLink(preamble);
-    this.#chunk('HEAD', encodeHeader(header));
-    this.#chunk('NOTE', encodeNotes(notes));
+    try {
+      const preamble = encodePreamble();
+      this.#write(preamble);
+      this.#link = firstLink(preamble);
+      this.#chunk('HEAD', encodeHeader(header));
+      this.#chunk('NOTE', encodeNotes(notes));
+    } catch (error) {
+      this.abort();
+      throw error;
+    }
   }
 
   event(
@@ -151,8 +158,8 @@ export class TraceWriter implements EventSink {
     try {
       renameSync(this.partialPath, this.path);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new TraceError(this.path, `cannot be written (${code}); the recording is in ${this.partialPath}`);
+      const what = `cannot be written: ${systemReason(error)}; the recording is in ${this.partialPath}`;
+      throw new TraceError(this.path, what);
     }
     return root;
   }
@@ -162,12 +169,21 @@ export class TraceWriter implements EventSink {
     return this.#columns.first + this.#columns.count;
   }
 
-  /** Give up: what was recorded stays in FILE.partial. */
+  /** Give up: what was recorded stays in FILE.partial, which goes away when that is nothing. Never throws. */
   abort(): void {
     if (this.#file < 0) return;
-    if (this.#columns.count > 0) this.#flush();
+    let recorded = this.#columns.first > 0;
+    try {
+      if (this.#columns.count > 0) {
+        this.#flush();
+        recorded = true;
+      }
+    } catch {
+      // What made the recorder give up, a full disk as a rule, is told already.
+    }
     closeSync(this.#file);
     this.#file = -1;
+    if (!recorded) rmSync(this.partialPath, { force: true });
   }
 
   #flush(): void {
@@ -191,8 +207,8 @@ export class TraceWriter implements EventSink {
     try {
       while (done < bytes.length) done += writeSync(this.#file, bytes, done);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new TraceError(this.partialPath, `cannot be written at offset ${this.#offset} (${code})`, this.#offset);
+      const what = `cannot be written at offset ${this.#offset}: ${systemReason(error)}`;
+      throw new TraceError(this.partialPath, what, this.#offset);
     }
     this.#offset += bytes.length;
   }
@@ -209,5 +225,35 @@ export class TraceWriter implements EventSink {
       if (count > 0) counts[KIND_BY_ID[id]!.kind as EventKind] = count;
     });
     return counts;
+  }
+}
+
+/**
+ * Check that a trace can get this name at the end: a recording may take long, and is renamed into its place.
+ * @throws TraceError when it names a directory, a device or a pipe, lies nowhere, or must not be overwritten
+ */
+export function checkTracePath(path: string): void {
+  const refuse = (what: string): never => {
+    throw new TraceError(path, what);
+  };
+  const statOf = (name: string) => {
+    try {
+      return statSync(name, { throwIfNoEntry: false });
+    } catch (error) {
+      return refuse(`cannot be written: ${systemReason(error)}; choose another place`);
+    }
+  };
+  const parent = dirname(path);
+  if (!statOf(parent)?.isDirectory()) {
+    refuse(`cannot be written: there is no directory ${parent}; make it, or choose another place`);
+  }
+  const stat = statOf(path);
+  if (stat?.isDirectory() || path.endsWith('/')) refuse('is a directory; name the file that the trace is to become');
+  if (stat === undefined) return;
+  if (!stat.isFile()) refuse('is not a regular file; name one that the trace is to become');
+  try {
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    refuse(`cannot be overwritten: ${systemReason(error)}; choose another name`);
   }
 }

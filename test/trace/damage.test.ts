@@ -1,4 +1,5 @@
-import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
@@ -189,5 +190,48 @@ test('a recording that is killed leaves a partial file that can be read', (t) =>
     aborted.close();
     truncateSync(writer.partialPath, PREAMBLE_SIZE);
     t.regex(refusalOf(writer.partialPath, { partial: true }) ?? '', /header is missing/);
+  });
+});
+
+test('a pipe is refused without waiting for a writer', (t) => {
+  withDirectory((directory) => {
+    execFileSync('mkfifo', [join(directory, 'pipe')]);
+    t.is(refusalOf(join(directory, 'pipe')), `${directory}/pipe: is not a regular file`);
+  });
+});
+
+const notWritten: [title: string, name: string, said: RegExp][] = [
+  ['a directory', '', /: is a directory; name the file that the trace is to become$/],
+  ['a directory that is not there', 'none/', /: is a directory; name/],
+  [
+    'a file in a directory that is not there',
+    'none/a.vmr',
+    /a\.vmr: cannot be written: there is no directory .*none; /,
+  ],
+  ['a file in a file', 'file/a.vmr', /a\.vmr: cannot be written: there is no directory .*file; /],
+  ['a name that is too long', 'a'.repeat(300), /: its name is too long/],
+  ['a device', 'device', /device: is not a regular file; name one/],
+];
+
+for (const [title, name, said] of notWritten) {
+  test(`a trace is not written to ${title}, and nothing is left behind`, (t) => {
+    withDirectory((directory) => {
+      writeFileSync(join(directory, 'file'), '');
+      symlinkSync('/dev/full', join(directory, 'device'));
+      const path = `${directory}/${name}`;
+      const before = readdirSync(directory);
+      const error = t.throws(() => new TraceWriter(path, sampleHeader, { tool: 't', names: [] }, new MovableSite()));
+      t.true(error instanceof TraceError);
+      t.regex(error.message, said);
+      t.deepEqual(readdirSync(directory), before);
+    });
+  });
+}
+
+test('a recording that is given up before its first event leaves no file', (t) => {
+  withDirectory((directory) => {
+    const writer = new TraceWriter(join(directory, 'a.vmr'), sampleHeader, { tool: 't', names: [] }, new MovableSite());
+    writer.abort();
+    t.deepEqual(readdirSync(directory), []);
   });
 });
