@@ -7,8 +7,8 @@ import { LAYOUTS, PAGE } from './event-layout.js';
 import type { Site } from './sink.js';
 import { VarintWriter, zigzag } from './varint.js';
 
-/** Events at which a chunk is written. */
-export const FLUSH_EVENTS = 0x1_0000;
+/** Events at which a chunk is written: few, so that a killed recording loses little. */
+export const FLUSH_EVENTS = 0x2000;
 /** Bytes of data at which a chunk is written. */
 export const FLUSH_DATA = 0x10_0000;
 /** Room for effects of a request whose answer is still open when the chunk is full. */
