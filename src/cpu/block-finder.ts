@@ -57,7 +57,8 @@ export class BlockFinder {
         offset,
         ip: is64 ? 0 : ripLo,
         limit: is64 ? Number.POSITIVE_INFINITY : s.limit(L.CS),
-        nearOk: is64 || (csBase & 0xfff) === 0,
+        // A linked jump does not look at the limit: it may not lie in the page.
+        nearOk: is64 || ((csBase & 0xfff) === 0 && (ripLo | 0xfff) >>> 0 <= s.limit(L.CS)),
         nextPage: () => {
           const [nextLo, nextHi] = this.pageAfter(lo, hi);
           return Math.floor(this.mmu.translate(nextLo, nextHi, false, s.get32(L.CPL) === 3, true) / 4096);

@@ -73,7 +73,8 @@ export function deriveMode(s: CpuState, watched: boolean): DerivedMode {
   s.set32(L.MODE, mode);
   s.set64(L.ADDRESS_MASK, is64 ? ALL : 0xffff_ffffn);
   s.set64(L.LINEAR_MASK, is64 ? ALL : 0xffff_ffffn);
-  s.set64(L.IP_MASK, is64 ? ALL : mode & MODE_CS32 ? 0xffff_ffffn : 0xffffn);
+  // EIP in 16-bit code too: what runs past 64 KiB meets the limit, it does not wrap (SDM vol. 3A, 20.1.1).
+  s.set64(L.IP_MASK, is64 ? ALL : 0xffff_ffffn);
   s.set64(L.STACK_MASK, is64 ? ALL : mode & MODE_SS32 ? 0xffff_ffffn : 0xffffn);
   s.set32(L.STACK_CHECKED, is64 || isFlat(s, L.SS) ? 0 : 1);
   s.set32(L.DATA_TLB, dataTlb(s, watched));

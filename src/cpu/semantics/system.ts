@@ -193,7 +193,8 @@ export const movFromDr = fromRegister(control.movFromDr);
 export const movToDr = toRegister(control.movToDr);
 export const invlpg: Body = (c) => {
   c.requireCpl0();
-  c.js(control.invlpg, [c.address(1, 0)]);
+  const segment = i32.and(i32.shrU(i32.load8U(c.uop(), L.UOP_ADDRESS), 2), 7);
+  c.js(control.invlpg, [segment, c.effectiveOffset()]);
 };
 
 export const xgetbv: Body = (c) => {
@@ -223,7 +224,9 @@ const stateImage =
   (op: SystemOperation, masked: boolean): Body =>
   (c) => {
     if (!masked) c.raiseIf(i32.and(i32.load(L.CR0), CR0_EM | CR0_TS), 7);
-    const linear = c.address(1, masked || op === fpu.fxsave ? ACCESS_WRITE : ACCESS_READ);
+    const access = op === fpu.fxsave || op === fpu.xsave ? ACCESS_WRITE : ACCESS_READ;
+    const linear = c.address(1, access);
+    c.addressPlus(i64.const((masked ? 576 : 512) - 1), 1, access);
     const wide = i32.const(c.osize === 64 ? 1 : 0);
     c.js(op, masked ? [linear, edxEax(c), wide] : [linear, wide]);
   };

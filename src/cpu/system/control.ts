@@ -36,7 +36,7 @@ import {
   gp,
   ud,
 } from '../state.js';
-import { ATTR_L, isCanonical, wrapLinear } from './descriptors.js';
+import { ATTR_L, isCanonical } from './descriptors.js';
 import { DebugFault, DR6_BD } from './faults.js';
 import { checkUmip } from './segments.js';
 
@@ -255,10 +255,13 @@ export function movToDr(cpu: CpuCore, n: number, value: bigint): void {
   }
 }
 
-/** INVLPG of a linear address; a non-canonical one is a no-operation. */
-export function invlpg(cpu: CpuCore, linear: bigint): void {
+/** INVLPG of an offset in a segment, whose limit and rights do not matter; a non-canonical address does nothing. */
+export function invlpg(cpu: CpuCore, segment: number, offset: bigint): void {
   requireCpl0(cpu);
-  if (!cpu.state.is64 || isCanonical(linear)) cpu.flushPage(wrapLinear(cpu.state, linear));
+  const s = cpu.state;
+  const base = s.is64 && segment < L.FS ? 0n : s.base(segment);
+  const linear = BigInt.asUintN(s.is64 ? 64 : 32, base + BigInt.asUintN(64, offset));
+  if (isCanonical(linear)) cpu.flushPage(linear);
 }
 
 /** INVD, WBINVD: no caches are modelled, only the privilege. */

@@ -139,7 +139,7 @@ test('values that wasm passes as signed 64-bit integers are taken as unsigned', 
     faultOf(() => control.movToDr(core, 7, -1n)),
     '13(0)',
   );
-  control.invlpg(core, -0x1000n);
+  control.invlpg(core, L.DS, -0x1000n);
   t.true(core.log.includes('flush fffffffffffff000'));
 });
 
@@ -194,7 +194,7 @@ test('control registers are for ring 0; CR1 and CR5 do not exist', (t) => {
     () => control.lmsw(user, 0),
     () => control.hlt(user),
     () => control.wbinvd(user),
-    () => control.invlpg(user, 0n),
+    () => control.invlpg(user, L.DS, 0n),
     () => control.movFromDr(user, 0),
   ]) {
     t.is(faultOf(access), '13(0)');
@@ -277,8 +277,8 @@ test('XSETBV needs OSXSAVE, ring 0, x87 and known components', (t) => {
 
 test('INVLPG drops one page; HLT halts', (t) => {
   const core = longCore();
-  control.invlpg(core, 0x1234n);
-  control.invlpg(core, 1n << 47n);
+  control.invlpg(core, L.DS, 0x1234n);
+  control.invlpg(core, L.DS, 1n << 47n);
   control.hlt(core);
   t.deepEqual(core.log, ['flush 1234', 'halt']);
 });
