@@ -97,6 +97,14 @@ export function parseLinuxImage(name: string, bytes: Uint8Array): LinuxImage {
       `the payload claims ${payloadLength} bytes at ${hex(payloadOffset)} (offset 0x248), past the file's end`,
     );
   }
+  // A setup size that lies moves all that lies behind the setup code, which is jumped into: its landmark must be there.
+  const payload = kernel.subarray(payloadOffset, payloadOffset + payloadLength);
+  if (payloadLength > 0 && compressionOf(payload) === undefined) {
+    throw reader.error(
+      `there is no compressed kernel at offset ${hex(setupSize + payloadOffset)}, where the setup size (offset 0x1f1) ` +
+        'and the payload offset (offset 0x248) put it',
+    );
+  }
   const kernelAlignment = since(0x205, 0x230) ? reader.u32(0x230, what) : 0;
   if (kernelAlignment !== 0 && (kernelAlignment & (kernelAlignment - 1)) !== 0) {
     throw reader.error(`the kernel's alignment at offset 0x230 is ${hex(kernelAlignment)}, no power of two`);
