@@ -4,6 +4,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { RecordOptions } from '../../src/index.js';
 import {
+  collectFiles,
   collectFwCfg,
   collectModule,
   collectTyping,
@@ -14,11 +15,15 @@ import {
   parseTime,
 } from './values.js';
 
-const ROUTES = ['pvh', 'linux64', 'linux32'];
+const ROUTES = ['pvh', 'linux64', 'linux32', 'firmware'];
 
 /** What commander makes of the boot options. */
-type BootValues = Omit<RecordOptions, 'modules' | 'noReboot' | 'output' | 'onConsole' | 'onProgress' | 'signal'> & {
+type BootValues = Omit<
+  RecordOptions,
+  'modules' | 'optionRoms' | 'noReboot' | 'output' | 'onConsole' | 'onProgress' | 'signal'
+> & {
   module?: RecordOptions['modules'];
+  optionRom?: RecordOptions['optionRoms'];
   /** Commander's reading of `--no-reboot`: true unless it is given. */
   reboot: boolean;
 };
@@ -33,12 +38,20 @@ export function addBootOptions(command: Command): Command {
         .default(128 * 1024 ** 2, '128M'),
     )
     .option('--cpu <name>', 'CPU model (default: the baseline model)', parseText)
-    .addOption(new Option('--boot <route>', 'how the guest is loaded (default: what the file offers)').choices(ROUTES))
+    .addOption(
+      new Option(
+        '--boot <route>',
+        'how the guest is loaded (default: firmware with --bios or without --kernel, else what the file offers)',
+      ).choices(ROUTES),
+    )
+    .option('--bios <file>', "the firmware (default: QEMU's bios-256k.bin)", parseText)
+    .option('--option-rom <file>', 'an option ROM for the firmware to run; repeatable', collectFiles)
     .option('--kernel <file>', 'ELF or bzImage; a name without a slash is also looked up in the cache', parseText)
     .option('--initrd <file>', 'initial RAM disk', parseText)
     .option('--module <file[,cmdline]>', 'a module for the guest; repeatable', collectModule)
     .option('--append <text>', 'kernel command line')
     .option('--fw-cfg <item>', 'name=opt/x,file=F or name=opt/x,string=S; repeatable', collectFwCfg)
+    .option('--no-fw-cfg-dma', 'fw_cfg has no DMA interface')
     .option('--serial-in <file>', 'input for the serial console, part of the trace', parseText)
     .option('--type <text@cycle>', 'console input from a cycle on, part of the trace; repeatable', collectTyping)
     .addOption(
@@ -48,6 +61,7 @@ export function addBootOptions(command: Command): Command {
     )
     .addOption(new Option('--seed <n>', 'entropy').argParser(parseCount).default(0))
     .option('--until-serial <text>', 'end with success when this has been printed', parseText)
+    .option('--until-debugcon <text>', 'the same for the debug console at port 0x402', parseText)
     .option('--until-cycle <n>', 'end with success at this cycle', parsePositive)
     .option('--max-cycles <n>', 'end with failure at this cycle', parsePositive)
     .option('--no-reboot', 'a reset of the machine ends the run')
@@ -61,9 +75,10 @@ export function addBootOptions(command: Command): Command {
 
 /** The library's options for what was given on the command line. */
 export function bootOptions(values: BootValues): RecordOptions {
-  const { module, reboot, ...same } = values;
+  const { module, optionRom, reboot, ...same } = values;
   const known: RecordOptions = { ...same, noReboot: !reboot };
   if (module) known.modules = module;
+  if (optionRom) known.optionRoms = optionRom;
   return known;
 }
 

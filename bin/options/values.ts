@@ -61,6 +61,11 @@ export function collectModule(text: string, before: { path: string; cmdline?: st
   return [...before, comma < 0 ? { path } : { path, cmdline: text.slice(comma + 1) }];
 }
 
+/** File names, repeatable. */
+export function collectFiles(text: string, before: string[] = []): string[] {
+  return [...before, parseText(text)];
+}
+
 /** An fw_cfg item of the user's, by QEMU's `-fw_cfg`: `name=opt/x,file=F` or `name=opt/x,string=S`, repeatable. */
 export function collectFwCfg(text: string, before: { name: string; file?: string; string?: string }[] = []) {
   const match = /^(?:name=)?([^,]*),(file|string)=(.*)$/s.exec(text);

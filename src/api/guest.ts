@@ -5,12 +5,20 @@
 // 0 and are not recorded. Invariant: what the guest can see follows from the options and the files alone.
 
 import { detectRoutes } from '../boot/detect.js';
-import { type BootImage, GENERAL_REGISTERS, SEGMENT_REGISTERS } from '../boot/image.js';
+import {
+  type BootImage,
+  type EntryState,
+  GENERAL_REGISTERS,
+  registers,
+  SEGMENT_REGISTERS,
+  type SegmentState,
+} from '../boot/image.js';
 import { buildBoot } from '../boot/loader.js';
-import type { GuestMemory, ProcessorLines, RunEnd, TimingModel } from '../cpu/bus.js';
+import type { GuestMemory, ProcessorLines, RunEnd, ShadowLines, TimingModel } from '../cpu/bus.js';
 import { Cpu } from '../cpu/cpu.js';
 import { CPU_MODELS, findCpuModel, QEMU64_V1 } from '../cpu/cpuid.js';
 import * as L from '../cpu/layout.js';
+import { ShadowMemory } from '../cpu/shadow.js';
 import { saveProcessor } from '../cpu/snapshot.js';
 import { buildAcpiTables } from '../platform/acpi/tables.js';
 import type { Plain } from '../platform/device.js';
@@ -19,9 +27,11 @@ import { setUpAsFirmware } from '../platform/firmware-setup.js';
 import { placeFirmwareTables } from '../platform/firmware-tables.js';
 import { Pc } from '../platform/pc.js';
 import { addPcItems } from '../platform/pc-fw-cfg.js';
+import { PcShadow } from '../platform/pc-shadow.js';
 import { buildSmbios } from '../platform/smbios.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { MemoryRegion } from '../trace/memory.js';
+import { prepareFirmware, romRanges, romSizeOf } from './firmware-guest.js';
 import { type ImageFile, imageRecord, readImage } from './images.js';
 import type { BootOptions, Route } from './options.js';
 import { UserError } from './user-error.js';
@@ -36,12 +46,15 @@ const MIN_RAM = 2 * MIB;
 export interface Hardware {
   readonly cpu: Cpu;
   readonly memory: GuestMemory;
+  /** The chipset's say in the memory map, on machines with ROM. */
+  readonly shadow: ShadowMemory | undefined;
 }
 
 /** How a recorder gets between processor and platform; the identity for a plain run. */
 export interface Seams {
   lines(inner: ProcessorLines): ProcessorLines;
   memory(inner: GuestMemory): GuestMemory;
+  shadow?(inner: ShadowLines): ShadowLines;
 }
 const NO_SEAMS: Seams = { lines: (inner) => inner, memory: (inner) => inner };
 
@@ -52,12 +65,22 @@ export interface Guest extends Hardware {
   readonly imageNames: readonly string[];
   /** End the run from outside the guest, as the platform would. */
   stop(end: RunEnd): void;
+  /** Start anew, as a reset does; undefined on machines that have no firmware to start. */
+  readonly reset: (() => void) | undefined;
   /** Memory at cycle 0. */
   readonly initialMemory: readonly MemoryRegion[];
 }
 
-/** A processor with RAM, as a trace header or options describe it. @throws UserError */
-export function makeHardware(memory: number, cpuName: string | undefined): Hardware {
+/**
+ * A processor with RAM and empty ROM, as a trace header or options describe them.
+ * @param rom ranges of the header, none without firmware
+ * @throws UserError
+ */
+export function makeHardware(
+  memory: number,
+  cpuName: string | undefined,
+  rom: readonly (readonly [number, number])[] = [],
+): Hardware {
   if (!Number.isInteger(memory) || memory < MIN_RAM || memory > MAX_RAM || memory % 4096 !== 0)
     throw new UserError(`--memory ${memory}: guest RAM is 2M to 3G in whole pages; choose a size in between`);
   const model = cpuName === undefined ? QEMU64_V1 : findCpuModel(cpuName);
@@ -65,12 +88,18 @@ export function makeHardware(memory: number, cpuName: string | undefined): Hardw
     const names = CPU_MODELS.map((m) => m.name).join(', ');
     throw new UserError(`--cpu ${cpuName}: there is no such CPU model; choose one of ${names}`);
   }
-  const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: 0 });
-  return { cpu, memory: cpu.physical };
+  const romSize = romSizeOf(rom);
+  const romRoom = romSize === 0 ? 0 : romSize + 4096 * ShadowMemory.extraRomPages;
+  const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: romRoom });
+  if (romSize === 0) return { cpu, memory: cpu.physical, shadow: undefined };
+  cpu.physical.mapRom(0x1_0000_0000 - romSize, romSize);
+  const shadow = new ShadowMemory(cpu.physical, cpu.code, cpu.mmu);
+  shadow.install(romSize);
+  return { cpu, memory: cpu.physical, shadow };
 }
 
 interface BootFiles {
-  readonly kernel: ImageFile;
+  readonly kernel: ImageFile | undefined;
   readonly initrd: ImageFile | undefined;
   readonly modules: readonly (ImageFile & { cmdline: string })[];
   readonly fwCfg: readonly { name: string; data: Uint8Array; image: ImageFile | undefined }[];
@@ -78,10 +107,8 @@ interface BootFiles {
 }
 
 function readFiles(options: BootOptions): BootFiles {
-  if (options.kernel === undefined)
-    throw new UserError('a boot needs --kernel (firmware boots are not available yet); give an ELF or bzImage');
   return {
-    kernel: readImage('kernel', options.kernel),
+    kernel: options.kernel === undefined ? undefined : readImage('kernel', options.kernel),
     initrd: options.initrd === undefined ? undefined : readImage('initrd', options.initrd),
     modules: (options.modules ?? []).map((m) => ({ ...readImage('module', m.path), cmdline: m.cmdline ?? '' })),
     fwCfg: (options.fwCfg ?? []).map((item) => {
@@ -94,10 +121,18 @@ function readFiles(options: BootOptions): BootFiles {
   };
 }
 
-function chooseRoute(options: BootOptions, kernel: ImageFile): Route {
-  if (options.boot !== undefined) return options.boot;
+function chooseRoute(options: BootOptions, kernel: ImageFile | undefined): Route {
+  const route = options.boot ?? (options.bios !== undefined || kernel === undefined ? 'firmware' : undefined);
+  if (route === 'firmware') return route;
+  if (options.bios !== undefined || (options.optionRoms ?? []).length > 0)
+    throw new UserError(`--bios and --option-rom are for --boot firmware; leave them out, or --boot ${route ?? ''}`);
+  if (kernel === undefined) throw new UserError(`--boot ${route} needs a kernel; give an ELF or bzImage with --kernel`);
+  return route ?? offeredRoute(kernel);
+}
+
+function offeredRoute(kernel: ImageFile): Route {
   const offered = detectRoutes(kernel.bytes);
-  const route = offered.find((r): r is Route => r === 'pvh' || r === 'linux64' || r === 'linux32');
+  const route = offered.find((r) => r === 'pvh' || r === 'linux64' || r === 'linux32');
   if (route !== undefined) return route;
   const what = offered.length > 0 ? `offers only ${offered.join(', ')}` : 'has no PVH note, multiboot or Linux header';
   throw new UserError(`${kernel.name}: the file ${what}; give a kernel for pvh, linux64 or linux32`);
@@ -110,17 +145,20 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
   const ram = options.memory ?? 128 * MIB;
   const files = readFiles(options);
   const route = chooseRoute(options, files.kernel);
-  const hardware = makeHardware(ram, options.cpu);
-  const { cpu } = hardware;
+  const firmware = route === 'firmware' ? prepareFirmware(options, files, ram) : undefined;
+  const rom = firmware ? romRanges(firmware.bios.bytes.length) : [];
+  const hardware = makeHardware(ram, options.cpu, rom);
+  const { cpu, shadow } = hardware;
   const amd = { amd: cpu.model.vendor === 'AuthenticAMD' };
+  // There is no SMM. Firmware is told so, as by QEMU's smm=off; a direct boot finds ACPI as QEMU's default gives it.
+  const smm = firmware === undefined;
 
   const { below } = splitRam(ram);
-  const map = firmwareE820(ram, amd);
-  const acpi = buildAcpiTables({ lowMemoryEnd: below, smm: true });
+  const fwCfgDma = options.fwCfgDma !== false;
+  const acpi = buildAcpiTables({ lowMemoryEnd: below, smm, fwCfgDma });
   const { model } = cpu;
   const features = model.cpuid(1, 0, { osxsave: false, apicEnabled: true, xcr0: 1 })[3];
   const smbios = buildSmbios({ ramSize: ram, cpuSignature: model.signature, cpuFeatures: features >>> 0 });
-  // A direct boot finds what firmware would have left: tables in memory, and devices set up (below).
   const initialMemory: MemoryRegion[] = [];
   const placing: GuestMemory = {
     ramSize: ram,
@@ -130,44 +168,63 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       cpu.physical.write(address, data);
     },
   };
-  const rsdp = placeFirmwareTables(placing, { ramSize: ram, acpi, smbios });
-
-  const boot = buildBoot({
-    route,
-    kernel: files.kernel,
-    ...(files.initrd && { initrd: files.initrd }),
-    ...(options.append !== undefined && { append: options.append }),
-    modules: files.modules,
-    memoryMap: map,
-    rsdp,
-  });
-  for (const { address, data } of boot.segments) if (data.length > 0) placing.write(address, data);
-  for (const { address, data } of initialMemory) cpu.physical.track(address, data.length);
-  enter(cpu, boot);
+  let boot: BootImage;
+  if (firmware) {
+    const { bytes } = firmware.bios;
+    const address = 0x1_0000_0000 - bytes.length;
+    cpu.physical.fillRom(address, bytes);
+    for (const segment of firmware.load?.segments ?? []) placing.write(segment.address, segment.data);
+    for (const { address: at, data } of initialMemory) cpu.physical.track(at, data.length);
+    initialMemory.push({ address, data: bytes });
+    const { segments = [], symbols = [] } = firmware.load ?? {};
+    boot = { route, segments: [...segments], entry: resetEntry(cpu), structures: [], symbols: [...symbols] };
+  } else {
+    // A direct boot finds what firmware would have left: tables in memory, and devices set up (below).
+    const rsdp = placeFirmwareTables(placing, { ramSize: ram, acpi, smbios });
+    boot = buildBoot({
+      route: route as Exclude<Route, 'firmware'>,
+      kernel: files.kernel!,
+      ...(files.initrd && { initrd: files.initrd }),
+      ...(options.append !== undefined && { append: options.append }),
+      modules: files.modules,
+      memoryMap: firmwareE820(ram, amd),
+      rsdp,
+    });
+    for (const { address, data } of boot.segments) if (data.length > 0) placing.write(address, data);
+    for (const { address, data } of initialMemory) cpu.physical.track(address, data.length);
+    enter(cpu, boot);
+  }
+  const loaded = initialMemory.filter(({ address }) => address < ram);
 
   const lines = seams.lines(cpu);
+  const memory = seams.memory(cpu.physical);
+  const pcShadow = shadow && new PcShadow(seams.shadow?.(shadow) ?? shadow);
   const pc = new Pc({
     lines,
-    memory: seams.memory(cpu.physical),
+    memory,
     timing: TIMING,
     ramSize: ram,
-    smm: true,
+    smm,
+    fwCfgDma,
     rtc: options.rtc ?? '2020-01-01T00:00:00Z',
     seed: options.seed ?? 0,
+    ...(pcShadow && { memoryChanged: (bridge) => pcShadow.update(bridge) }),
     fwCfg: (fwCfg) => {
       addPcItems(fwCfg, { ramSize: ram, e820: fwCfgE820(ram, amd), acpi, smbios });
+      firmware?.fill(fwCfg);
       for (const item of files.fwCfg) fwCfg.addFile(item.name, item.data);
     },
   });
   cpu.bus = pc;
-  setUpAsFirmware(pc);
+  if (!firmware) setUpAsFirmware(pc);
   scheduleInputs(pc, options, files);
 
   const images = [
-    files.kernel,
+    ...(files.kernel ? [files.kernel] : []),
     ...(files.initrd ? [files.initrd] : []),
     ...files.modules,
     ...files.fwCfg.flatMap((f) => (f.image ? [f.image] : [])),
+    ...(firmware?.images ?? []),
   ];
   const fwCfgStrings = files.fwCfg.filter((f) => f.image === undefined);
   const header: TraceHeader = {
@@ -178,10 +235,11 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     route,
     commandLine: options.append ?? '',
     images: images.map((image) => image.record),
-    rom: [],
+    rom,
     options: {
       rtc: options.rtc ?? '2020-01-01T00:00:00Z',
       seed: options.seed ?? 0,
+      ...(!fwCfgDma && { fwCfgDma }),
       ...(files.modules.length > 0 && { modules: files.modules.map((m) => m.cmdline) }),
       ...(files.fwCfg.length > 0 && {
         fwCfg: files.fwCfg.map((f): Plain => [f.name, imageRecord('fw-cfg', f.data).sha256]),
@@ -190,13 +248,20 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       ...(files.serialIn && { serialIn: imageRecord('serial-in', files.serialIn).sha256 }),
       ...(options.type && { type: options.type.map((t): Plain => [t.cycle, t.text]) }),
     },
-    entry: { processor: saveProcessor(cpu), loaded: initialMemory.map(({ address, data }) => [address, data.length]) },
+    entry: { processor: saveProcessor(cpu), loaded: loaded.map(({ address, data }) => [address, data.length]) },
   };
   return {
     ...hardware,
     stop: (end) => lines.stop(end),
     pc,
     boot,
+    reset:
+      firmware &&
+      (() => {
+        pc.reset();
+        cpu.reset();
+        for (const { address, data } of firmware.load?.segments ?? []) memory.write(address, data);
+      }),
     header,
     imageNames: images.map((i) => i.name),
     initialMemory,
@@ -208,6 +273,28 @@ function scheduleInputs(pc: Pc, options: BootOptions, files: BootFiles): void {
   if (files.serialIn && files.serialIn.length > 0) pc.inputs.schedule(0, { kind: 'serial', data: files.serialIn });
   for (const { text, cycle } of options.type ?? [])
     pc.inputs.schedule(cycle, { kind: 'serial', data: new TextEncoder().encode(text) });
+}
+
+/** The entry of a boot through firmware: the processor as a reset leaves it. */
+function resetEntry({ state }: Cpu): EntryState {
+  const segment = (n: number): SegmentState => ({
+    selector: state.selector(n),
+    base: Number(state.base(n)),
+    limit: state.limit(n),
+    attributes: state.attributes(n),
+  });
+  return {
+    registers: registers(Object.fromEntries(GENERAL_REGISTERS.map((name, n) => [name, state.reg(n)]))),
+    rip: state.rip,
+    rflags: state.eflags,
+    cr0: state.cr0,
+    cr3: 0,
+    cr4: 0,
+    efer: 0,
+    segments: Object.fromEntries(SEGMENT_REGISTERS.map((name, n) => [name, segment(n)])) as EntryState['segments'],
+    gdtr: { base: 0, limit: state.get32(L.GDTR_LIMIT) },
+    idtr: { base: 0, limit: state.get32(L.IDTR_LIMIT) },
+  };
 }
 
 /** Put the processor into the entry state of a direct boot. */

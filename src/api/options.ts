@@ -5,7 +5,7 @@
 import type { RunEnd } from '../cpu/bus.js';
 import type { Divergence } from '../replay/divergence.js';
 
-export type Route = 'pvh' | 'linux64' | 'linux32';
+export type Route = 'pvh' | 'linux64' | 'linux32' | 'firmware';
 
 /** A boot. File names without a slash are also looked up in the cache that `fetch` fills. */
 export interface BootOptions {
@@ -14,8 +14,14 @@ export interface BootOptions {
   memory?: number;
   /** CPU model; the baseline model when absent. */
   cpu?: string;
-  /** How the guest is loaded; what the file offers first when absent. */
+  /** How the guest is loaded. Default: by firmware with `bios` or without `kernel`, else what the file offers first. */
   boot?: Route;
+  /** BIOS image; QEMU's for the machine when absent and the boot goes through firmware. */
+  bios?: string;
+  /** Option ROMs for the firmware to run. */
+  optionRoms?: readonly string[];
+  /** fw_cfg has its DMA interface. Default true. */
+  fwCfgDma?: boolean;
   kernel?: string;
   initrd?: string;
   modules?: readonly { path: string; cmdline?: string }[];
@@ -31,6 +37,8 @@ export interface BootOptions {
   /** Entropy. Default 0. */
   seed?: number;
   untilSerial?: string;
+  /** The same for the debug console, where firmware writes its log. */
+  untilDebugcon?: string;
   untilCycle?: number;
   maxCycles?: number;
   /** A reset of the machine ends the run (a machine without firmware ends there in any case). */
@@ -41,6 +49,8 @@ export interface BootOptions {
   engine?: 'auto' | 'interp' | 'jit';
   /** Bytes that the guest writes to its first serial port. */
   onConsole?: (data: Uint8Array) => void;
+  /** Bytes that the guest writes to the debug console at port 0x402. */
+  onDebugcon?: (data: Uint8Array) => void;
   onProgress?: (cycle: number) => void;
   /** Ends the run as if interrupted. */
   signal?: AbortSignal;
@@ -86,6 +96,7 @@ export function exitCodeOf(end: RunEnd, successCode?: number): number {
     case 'poweroff':
     case 'reset':
     case 'until-serial':
+    case 'until-debugcon':
     case 'until-cycle':
       return 0;
     case 'debug-exit':

@@ -12,29 +12,55 @@ import { TraceWriter } from '../trace/writer.js';
 import { type Guest, makeGuest, type Seams } from './guest.js';
 import { CpuSite, HASH_INTERVAL, MachineHash } from './machine-state.js';
 import { type BootOptions, exitCodeOf, type RecordOptions, type RunResult } from './options.js';
-import { ConsoleBuffer, runGuest, SerialWatch } from './run.js';
+import { ConsoleBuffer, type RunControl, runGuest, TextWatch } from './run.js';
 import { UserError } from './user-error.js';
 import { VERSION } from './version.js';
 
-/** Console output, and the text that ends the run. */
-function watchSerial(guest: Guest, options: BootOptions): ConsoleBuffer {
-  const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
-  const watch =
-    options.untilSerial === undefined
-      ? undefined
-      : new SerialWatch(options.untilSerial, () => guest.stop({ reason: 'until-serial' }));
-  guest.pc.onSerial = (byte) => {
-    console.byte(byte);
-    watch?.byte(byte);
+/** Console output, and the texts that end the run. */
+function watchConsoles(guest: Guest, options: BootOptions): { flush(): void } {
+  const watch = (
+    text: string | undefined,
+    reason: 'until-serial' | 'until-debugcon',
+    sink: ((data: Uint8Array) => void) | undefined,
+  ) => {
+    const console = new ConsoleBuffer(sink ?? (() => {}));
+    const watch = text === undefined ? undefined : new TextWatch(text, () => guest.stop({ reason }));
+    const byte = (value: number): void => {
+      console.byte(value);
+      watch?.byte(value);
+    };
+    return { byte, flush: () => console.flush() };
   };
-  return console;
+  const serial = watch(options.untilSerial, 'until-serial', options.onConsole);
+  const debugcon = watch(options.untilDebugcon, 'until-debugcon', options.onDebugcon);
+  guest.pc.onSerial = serial.byte;
+  guest.pc.onDebugcon = debugcon.byte;
+  return {
+    flush: () => {
+      serial.flush();
+      debugcon.flush();
+    },
+  };
+}
+
+/** How long the guest runs, and what a reset of it is. */
+function controlOf(guest: Guest, options: BootOptions): RunControl {
+  const { reset } = guest;
+  if (!reset || options.noReboot) return options;
+  return {
+    ...options,
+    reset: () => {
+      reset();
+      return true;
+    },
+  };
 }
 
 /** Run a boot without a trace. @throws UserError, ImageError */
 export async function run(options: BootOptions): Promise<RunResult> {
   const guest = makeGuest(options);
-  const console = watchSerial(guest, options);
-  const end = await runGuest(guest.cpu, options);
+  const console = watchConsoles(guest, options);
+  const end = await runGuest(guest.cpu, controlOf(guest, options));
   console.flush();
   const state = Buffer.from(new MachineHash(guest.cpu).hash()).toString('hex');
   return {
@@ -98,6 +124,7 @@ export class LateSink implements EventSink {
 export const recorderSeams = (recorder: Recorder): Seams => ({
   lines: (inner) => recorder.lines(inner),
   memory: (inner) => recorder.memory(inner),
+  shadow: (inner) => recorder.shadow(inner),
 });
 
 /** Record a boot. The trace appears under its name when it is whole. @throws UserError, ImageError, TraceError */
@@ -116,8 +143,8 @@ export async function record(options: RecordOptions): Promise<RunResult> {
   try {
     late.target = writer;
     attachRecorder(guest, recorder);
-    const console = watchSerial(guest, options);
-    end = await runGuest(cpu, options);
+    const console = watchConsoles(guest, options);
+    end = await runGuest(cpu, controlOf(guest, options));
     console.flush();
     state = new MachineHash(cpu).hash();
     root = writer.finish({

@@ -4,13 +4,16 @@
 // taken from the guest's own port writes, since there is no UART.
 
 import { statSync } from 'node:fs';
-import type { Bus } from '../cpu/bus.js';
+import type { Bus, RunEnd, ShadowLines } from '../cpu/bus.js';
 import { loadProcessor } from '../cpu/snapshot.js';
 import type { Divergence } from '../replay/divergence.js';
 import { ComparingSink } from '../replay/live.js';
 import { Recorder } from '../replay/record.js';
 import { PlayerBus } from '../replay/replay.js';
+import { TraceError } from '../trace/error.js';
+import type { TraceHeader } from '../trace/header.js';
 import { TraceReader } from '../trace/reader.js';
+import { romSizeOf } from './firmware-guest.js';
 import { makeGuest, makeHardware, TIMING } from './guest.js';
 import { CpuSite, MachineHash } from './machine-state.js';
 import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.js';
@@ -41,19 +44,34 @@ type Outcome = Omit<ReplayResult, 'bytes' | 'root'>;
 
 async function replaySealed(reader: TraceReader, options: ReplayOptions): Promise<Outcome> {
   const { header } = reader;
-  const { cpu, memory } = makeHardware(header.memory, header.cpu);
-  for (const piece of reader.memory()) memory.write(piece.address, piece.data);
+  const { cpu, memory, shadow } = makeHardware(header.memory, header.cpu, romOf(reader));
+  for (const { address, data } of reader.memory()) {
+    memory.write(address, data);
+    cpu.physical.fillRom(address, data);
+  }
   const { processor, loaded } = entryOf(reader);
   for (const [address, length] of loaded) cpu.physical.track(address, length);
   loadProcessor(cpu, processor);
   const site = new CpuSite(cpu);
   const hash = new MachineHash(cpu);
-  const player = new PlayerBus(reader, { lines: cpu, memory, site, stateHash: () => hash.hash() });
+  const player = new PlayerBus(reader, {
+    lines: cpu,
+    memory,
+    site,
+    stateHash: () => hash.hash(),
+    ...(shadow && { line: (name, level, address) => applyLine(reader, shadow, name, level, address) }),
+  });
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
   cpu.bus = options.onConsole ? new ConsoleTap(player, console) : player;
   cpu.listener = { milestone: (name) => player.milestone(name) };
   player.milestone('entry');
-  const end = await runGuest(cpu, options);
+  // A reset that is not the end of the trace was one that the machine went on from.
+  const reset = (): boolean => {
+    if (!shadow || player.atEnd || player.divergence) return false;
+    cpu.reset();
+    return true;
+  };
+  const end = await runGuest(cpu, { ...options, reset });
   console.flush();
   const interrupted = options.signal?.aborted === true;
   const divergence = interrupted ? undefined : player.finish(end);
@@ -66,6 +84,26 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
     exitCode: divergence ? 1 : interrupted ? 130 : 0,
     ...(divergence && { divergence }),
   };
+}
+
+/** ROM of the recorded machine. @throws UserError when no machine here has such ranges */
+function romOf({ header, path }: TraceReader): TraceHeader['rom'] {
+  try {
+    romSizeOf(header.rom);
+  } catch {
+    throw new UserError(`${path}: the header has ROM where no machine has it; record the boot again`);
+  }
+  return header.rom;
+}
+
+/** A recorded line of the memory map. @throws TraceError when there is no such range */
+function applyLine(reader: TraceReader, shadow: ShadowLines, name: string, level: number, address: number): void {
+  try {
+    if (name === 'pam') shadow.pam(address, level);
+    else if (name === 'smram') shadow.smram(level !== 0);
+  } catch (error) {
+    throw new TraceError(reader.path, `has a line event that no machine makes: ${(error as Error).message}`);
+  }
 }
 
 /** Processor state and loaded ranges at cycle 0, bounded by the guest's RAM. */
@@ -159,7 +197,15 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
   pc.onSerial = (byte) => console.byte(byte);
   const summary = reader.summary;
-  const control = { ...options, ...(summary && endsAtCycle(summary.end.reason) && { untilCycle: summary.cycles }) };
+  const control = {
+    ...options,
+    ...(summary && endsAtCycle(summary.end.reason) && { untilCycle: summary.cycles }),
+    reset: (end: RunEnd): boolean => {
+      if (!guest.reset || found || (end.reason === summary?.end.reason && cpu.now === summary.cycles)) return false;
+      guest.reset();
+      return true;
+    },
+  };
   let end = await runGuest(cpu, control);
   if (end.reason === 'until-cycle' && summary) end = { reason: summary.end.reason as typeof end.reason };
   console.flush();
@@ -178,7 +224,7 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
 
 /** Ends that the outside world decided. */
 const endsAtCycle = (reason: string): boolean =>
-  ['until-cycle', 'max-cycles', 'interrupted', 'until-serial'].includes(reason);
+  ['until-cycle', 'max-cycles', 'interrupted', 'until-serial', 'until-debugcon'].includes(reason);
 
 /** The options that make the recorded machine again. */
 function bootOptionsOf(reader: TraceReader): BootOptions {
@@ -188,6 +234,7 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
     rtc: string;
     seed: number;
     modules?: string[];
+    fwCfgDma?: boolean;
     fwCfg?: [string, string][];
     fwCfgStrings?: string[];
   };
@@ -196,14 +243,19 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
   const hashes = new Set(header.images.filter((i) => i.role === 'fw-cfg').map((i) => i.sha256));
   const kernel = names('kernel')[0];
   const initrd = names('initrd')[0];
+  const bios = names('bios')[0];
   return {
     machine: 'pc',
     memory: header.memory,
     cpu: header.cpu,
     boot: header.route as Route,
-    append: header.commandLine,
+    // Of a boot without a kernel the empty command line says nothing.
+    ...((kernel !== undefined || header.commandLine !== '') && { append: header.commandLine }),
     ...(kernel !== undefined && { kernel }),
     ...(initrd !== undefined && { initrd }),
+    ...(bios !== undefined && { bios }),
+    optionRoms: names('option-rom'),
+    ...(o.fwCfgDma === false && { fwCfgDma: false }),
     modules: names('module').map((path, i) => ({ path, cmdline: o.modules?.[i] ?? '' })),
     fwCfg: (o.fwCfg ?? []).map(([name, hash]) =>
       hashes.has(hash) ? { name, file: files.shift()! } : { name, string: strings.shift() ?? '' },

@@ -10,6 +10,8 @@ const SLICE = 20_000_000;
 export interface RunControl {
   untilCycle?: number | undefined;
   maxCycles?: number | undefined;
+  /** Starts the machine anew where a reset or triple fault would end the run; says false when it is to end all the same. */
+  reset?: ((end: RunEnd) => boolean) | undefined;
   onProgress?: ((cycle: number) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -20,6 +22,7 @@ export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
   const limit = Math.min(until, most);
   for (;;) {
     const end = cpu.runUntil(Math.min(limit, cpu.now + SLICE));
+    if ((end.reason === 'reset' || end.reason === 'triple-fault') && control.reset?.(end)) continue;
     if (end.reason !== 'until-cycle') return end;
     if (cpu.now >= limit) return { reason: until <= most ? 'until-cycle' : 'max-cycles' };
     await new Promise((resolve) => setImmediate(resolve));
@@ -28,8 +31,8 @@ export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
   }
 }
 
-/** Watches serial output for a text. */
-export class SerialWatch {
+/** Watches output for a text. */
+export class TextWatch {
   private readonly wanted: Uint8Array;
   private readonly seen: number[] = [];
 

@@ -47,7 +47,7 @@ export function buildPvh(request: PvhRequest): BootImage {
   const packed = isLinuxImage(kernel.bytes);
   const bytes = packed ? unpackKernel(parseLinuxImage(kernel.name, kernel.bytes)) : kernel.bytes;
   const elf = parseElf(packed ? `${kernel.name} (unpacked)` : kernel.name, bytes);
-  const entry = entryPoint(elf);
+  const entry = pvhEntry(elf);
   const image = packed ? 'kernel.unpacked' : 'kernel';
   const segments: Segment[] = loadSegments(elf).map((program) => ({
     address: program.physicalAddress,
@@ -103,7 +103,8 @@ export function buildPvh(request: PvhRequest): BootImage {
   };
 }
 
-function entryPoint(elf: ElfFile): number {
+/** The entry that the note names. @throws ImageError when there is none, or it lies outside the kernel */
+export function pvhEntry(elf: ElfFile): number {
   const { reader } = elf;
   const note = pvhNote(elf);
   if (!note) {

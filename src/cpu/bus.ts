@@ -46,6 +46,20 @@ export interface ProcessorLines {
   setA20(enabled: boolean): void;
 }
 
+/**
+ * What the chipset may do to the memory map: say who answers where RAM and something else have the same address. The
+ * change holds from the next instruction on.
+ */
+export interface ShadowLines {
+  /**
+   * The attribute of the PAM range that starts at `start`: bit 0, RAM answers reads; bit 1, RAM takes writes. Else ROM
+   * answers, and writes are lost.
+   */
+  pam(start: number, attribute: number): void;
+  /** RAM answers in the VGA window at 0xa0000, else the bus. */
+  smram(open: boolean): void;
+}
+
 /** How a run ended. `code` belongs to debug-exit. */
 export interface RunEnd {
   reason:
@@ -55,6 +69,7 @@ export interface RunEnd {
     | 'triple-fault'
     | 'halted'
     | 'until-serial'
+    | 'until-debugcon'
     | 'until-cycle'
     | 'max-cycles'
     | 'interrupted'

@@ -8,8 +8,8 @@ import type { Bus } from './bus.js';
 import type { LinearMemory, Privilege } from './core.js';
 import * as L from './layout.js';
 import type { Mmu } from './mmu.js';
-import { PAGE_CODE, PAGE_DIRTY, PAGE_PARTIAL, PAGE_ROM, type PhysicalMemory } from './physical.js';
-import { type CpuState, Fault, GP, MODE_LONG } from './state.js';
+import { PAGE_CODE, PAGE_DIRTY, PAGE_PARTIAL, PAGE_ROM, PAGE_SPLIT, type PhysicalMemory } from './physical.js';
+import { AC, ACV, type CpuState, CR0_AM, Fault, GP, MODE_LONG } from './state.js';
 
 /** Extra cycles of an MMIO access. */
 export const MMIO_COST = 50;
@@ -106,7 +106,10 @@ export class Memory implements LinearMemory {
     if (host !== 0) {
       const page = address >>> 12;
       const flags = this.physical.flags[page]!;
-      if (flags & PAGE_ROM) return;
+      if (flags & PAGE_ROM) {
+        if (flags & PAGE_SPLIT) this.physical.writeBehind(address, data);
+        return;
+      }
       if (flags & PAGE_CODE) this.physical.onCodeWrite(page, address & 0xfff, data.length);
       if (flags & PAGE_PARTIAL) this.physical.observed.write(page, address & 0xfff, data.length);
       this.physical.flags[page] = this.physical.flags[page]! | PAGE_DIRTY;
@@ -130,13 +133,23 @@ export class Memory implements LinearMemory {
 
   // --- LinearMemory -----------------------------------------------------------------------------------------
 
+  /** #AC(0) when CR0.AM, EFLAGS.AC and CPL 3 ask for it (SDM vol. 3A, 6.15, interrupt 17). */
+  private checkAlignment(lo: number, alignment: number, privilege: Privilege): void {
+    if ((lo & (alignment - 1)) === 0 || privilege !== 'current') return;
+    const s = this.state;
+    if (s.get32(L.CPL) === 3 && (s.get32(L.EFLAGS) & AC) !== 0 && (s.get32(L.CR0) & CR0_AM) !== 0)
+      throw new Fault(ACV, 0);
+  }
+
   private get(linear: bigint, length: number, privilege: Privilege): DataView {
     const [lo, hi] = this.split(linear);
+    this.checkAlignment(lo, length, privilege);
     this.readLinear(lo, hi, length, this.isUser(privilege), privilege === 'current', this.scratch);
     return this.scratchView;
   }
   private put(linear: bigint, length: number, privilege: Privilege): void {
     const [lo, hi] = this.split(linear);
+    this.checkAlignment(lo, length, privilege);
     this.writeLinear(lo, hi, this.scratch, length, this.isUser(privilege), privilege === 'current');
   }
 
@@ -168,7 +181,8 @@ export class Memory implements LinearMemory {
     this.scratchView.setBigUint64(0, BigInt.asUintN(64, value), true);
     this.put(linear, 8, privilege);
   }
-  readBytes(linear: bigint, length: number, privilege: Privilege = 'current'): Uint8Array {
+  readBytes(linear: bigint, length: number, privilege: Privilege = 'current', alignment = 1): Uint8Array {
+    this.checkAlignment(Number(linear & 15n), alignment, privilege);
     const out = new Uint8Array(length);
     for (let done = 0; done < length; ) {
       const n = Math.min(length - done, 4096);
@@ -185,13 +199,15 @@ export class Memory implements LinearMemory {
     }
     return out;
   }
-  writeBytes(linear: bigint, data: Uint8Array, privilege: Privilege = 'current'): void {
+  writeBytes(linear: bigint, data: Uint8Array, privilege: Privilege = 'current', alignment = 1): void {
     const [lo, hi] = this.split(linear);
+    this.checkAlignment(lo, alignment, privilege);
     if (data.length > 4096) throw new Error('writeBytes takes at most one page');
     this.writeLinear(lo, hi, data, data.length, this.isUser(privilege), privilege === 'current');
   }
-  probe(linear: bigint, length: number, write: boolean, privilege: Privilege = 'current'): void {
+  probe(linear: bigint, length: number, write: boolean, privilege: Privilege = 'current', alignment = 1): void {
     const [lo, hi] = this.split(linear);
+    this.checkAlignment(lo, alignment, privilege);
     const user = this.isUser(privilege);
     const explicit = privilege === 'current';
     if (write) this.prepareWrite(lo, hi, length, user, explicit);

@@ -14,6 +14,8 @@ export const PAGE_CODE = 2;
 export const PAGE_ROM = 4;
 /** Initial content not wholly observed yet (observed.ts): no TLB entry. */
 export const PAGE_PARTIAL = 8;
+/** Read from ROM, written to the RAM behind it; always together with PAGE_ROM (shadow.ts). */
+export const PAGE_SPLIT = 16;
 
 export class PhysicalMemory implements GuestMemory {
   /** Address in linear memory of each 4 KiB page below 4 GiB; 0 = not memory. */
@@ -46,17 +48,34 @@ export class PhysicalMemory implements GuestMemory {
     return Math.ceil((L.GUEST + ramSize + romSize + 0x2_0000) / 65536);
   }
 
-  /** Map a read-only image at `address` (page-aligned; its size is rounded up to pages). */
-  mapRom(address: number, image: Uint8Array): void {
-    const pages = Math.ceil(image.length / 4096);
+  /** Take zeroed pages behind RAM for a ROM. Returns their address in linear memory. */
+  takeRomPages(pages: number): number {
     if (this.next + pages * 4096 > this.end) throw new Error('no room left for ROM images');
-    this.state.u8.set(image, this.next);
+    const host = this.next;
+    this.next += pages * 4096;
+    return host;
+  }
+
+  /** Map a read-only range of `length` zero bytes at `address` (page-aligned; its size is rounded up to pages). */
+  mapRom(address: number, length: number): void {
+    const pages = Math.ceil(length / 4096);
+    const host = this.takeRomPages(pages);
     for (let i = 0; i < pages; i++) {
-      this.host[(address >>> 12) + i] = this.next + i * 4096;
+      this.host[(address >>> 12) + i] = host + i * 4096;
       this.flags[(address >>> 12) + i] = PAGE_ROM;
     }
-    this.next += pages * 4096;
     this.onRemap();
+  }
+
+  /** Fill ROM before the machine runs: what write() leaves alone. Bytes that are not in ROM are dropped. */
+  fillRom(address: number, data: Uint8Array): void {
+    for (let done = 0; done < data.length; ) {
+      const at = address + done;
+      const n = Math.min(4096 - (at % 4096), data.length - done);
+      const h = this.hostOf(at);
+      if (h !== 0 && (this.flags[at >>> 12]! & PAGE_ROM) !== 0) this.state.u8.set(data.subarray(done, done + n), h);
+      done += n;
+    }
   }
 
   /** From now on, note what the guest sees of these bytes, which a loader put there. */
@@ -105,9 +124,17 @@ export class PhysicalMemory implements GuestMemory {
         if (this.flags[page]! & PAGE_PARTIAL) this.observed.write(page, at & 0xfff, n);
         this.flags[page]! |= PAGE_DIRTY;
         this.state.u8.set(data.subarray(done, done + n), h);
-      }
+      } else if (h !== 0 && this.flags[page]! & PAGE_SPLIT) this.writeBehind(at, data.subarray(done, done + n));
       done += n;
     }
+  }
+
+  /** Write RAM that ROM hides (PAGE_SPLIT); the bytes lie in one page. */
+  writeBehind(address: number, data: Uint8Array): void {
+    const page = address >>> 12;
+    this.observed.write(page, address & 0xfff, data.length);
+    this.flags[page]! |= PAGE_DIRTY;
+    this.state.u8.set(data, L.GUEST + address);
   }
 
   /** u32 at a physical address that need not be aligned with a page; all ones outside memory. */
@@ -124,10 +151,16 @@ export class PhysicalMemory implements GuestMemory {
     if (h === 0) return;
     const page = address >>> 12;
     const flags = this.flags[page]!;
-    if (flags & PAGE_ROM) return;
+    if (flags & PAGE_ROM) {
+      if (flags & PAGE_SPLIT) this.writeBehind(address, littleEndian32(value));
+      return;
+    }
     if (flags & PAGE_CODE) this.onCodeWrite(page, address & 0xfff, 4);
     if (flags & PAGE_PARTIAL) this.observed.write(page, address & 0xfff, 4);
     this.flags[page] = this.flags[page]! | PAGE_DIRTY;
     this.state.u32[h >>> 2] = value;
   }
 }
+
+const littleEndian32 = (value: number): Uint8Array =>
+  Uint8Array.of(value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24);

@@ -51,6 +51,8 @@ export interface PcOptions extends InputOptions {
   memoryChanged?: (bridge: I440fx) => void;
   /** ACPI mode is switched through the SMI command port, as with QEMU's default; else it is always on (smm=off). */
   smm?: boolean;
+  /** fw_cfg has its DMA interface. Default true. */
+  fwCfgDma?: boolean;
   /** fw_cfg items and files. */
   fwCfg?: (fwCfg: FwCfg) => void;
 }
@@ -130,7 +132,7 @@ export class Pc implements Machine {
         requestReset: () => this.#requestReset(),
       }),
     );
-    this.fwCfg = this.addDevice(new FwCfg(options.memory));
+    this.fwCfg = this.addDevice(new FwCfg(options.memory, options.fwCfgDma));
     options.fwCfg?.(this.fwCfg);
 
     this.addDevice(this.pci);
@@ -151,7 +153,7 @@ export class Pc implements Machine {
     this.addPciFunction(0, 0, new I440fx(options.ramSize, options.memoryChanged));
     this.addPciFunction(1, 0, isa);
     this.addPciFunction(1, 3, this.acpiPm);
-    this.#mapPorts(isa);
+    this.#mapPorts(isa, options.fwCfgDma !== false);
     this.#mapMmio();
   }
 
@@ -265,7 +267,7 @@ export class Pc implements Machine {
   }
 
   /** The port map of QEMU's pc. */
-  #mapPorts(isa: Piix3Isa): void {
+  #mapPorts(isa: Piix3Isa, fwCfgDma: boolean): void {
     const { ports } = this;
     const dma = this.addDevice(new Dma8237());
     const speaker = this.addDevice(new PcSpeaker(this.pit));
@@ -308,7 +310,7 @@ export class Pc implements Machine {
     ports.map('debugcon', DEBUGCON_PORT, 1, new Debugcon((byte) => this.onDebugcon(byte)), { width: 4 });
     ports.map('debug-exit', DEBUG_EXIT_PORT, 4, new DebugExit(this.#lines), { width: 4 });
     ports.map('fw-cfg', FW_CFG_PORT, FW_CFG_PORTS, this.fwCfg.control, { width: 4 });
-    ports.map('fw-cfg-dma', FW_CFG_DMA_PORT, FW_CFG_DMA_PORTS, this.fwCfg.dma, { width: 4 });
+    if (fwCfgDma) ports.map('fw-cfg-dma', FW_CFG_DMA_PORT, FW_CFG_DMA_PORTS, this.fwCfg.dma, { width: 4 });
     // The reset control register sits in the middle of the PCI address register.
     ports.map('pci-address', PCI_ADDRESS_PORT, 1, this.pci.address, { width: 4 });
     ports.map('pci-address', PCI_ADDRESS_PORT + 2, 2, this.pci.address, { width: 4, offset: 2 });

@@ -9,7 +9,7 @@
 // A request stands before the effects it has, whether it reads or writes.
 
 import { createHash } from 'node:crypto';
-import type { AccessSize, Bus, GuestMemory, ProcessorLines, RunEnd } from '../cpu/bus.js';
+import type { AccessSize, Bus, GuestMemory, ProcessorLines, RunEnd, ShadowLines } from '../cpu/bus.js';
 import { codeToValue, EMPTY, KINDS, MAX_CHECK_DATA, MAX_EVENT_DATA, TIMER_CANCELLED } from '../trace/events.js';
 import type { EventSink } from '../trace/sink.js';
 
@@ -64,6 +64,20 @@ export class Recorder {
   /** The platform's side of the processor, recorded. */
   lines(inner: ProcessorLines): ProcessorLines {
     return new RecordingLines(inner, this);
+  }
+
+  /** The chipset's say in the memory map, recorded as lines `pam` and `smram`. */
+  shadow(inner: ShadowLines): ShadowLines {
+    return {
+      pam: (start, attribute) => {
+        this.line('pam', attribute, start);
+        inner.pam(start, attribute);
+      },
+      smram: (open) => {
+        this.line('smram', open ? 1 : 0);
+        inner.smram(open);
+      },
+    };
   }
 
   /** Guest memory as devices see it, recorded. Loaders use the inner one: what they place is the initial memory. */

@@ -64,6 +64,11 @@ export class PlayerBus implements Bus {
     return this.#divergence;
   }
 
+  /** True when only the end of the run is left in the trace. */
+  get atEnd(): boolean {
+    return this.#head === undefined || this.#head.kind === 'end';
+  }
+
   /** Events that agreed so far, notes included. */
   get position(): number {
     return this.#index;

@@ -14,6 +14,8 @@ export interface DsdtOptions {
   serial?: boolean;
   /** The HPET exists. Default true. */
   hpet?: boolean;
+  /** fw_cfg has its DMA interface. Default true. */
+  fwCfgDma?: boolean;
 }
 
 const PCI_SLOTS = 32;
@@ -30,7 +32,7 @@ export function dsdtBody(options: DsdtOptions): aml.Aml {
     aml.scope('_SB', ...interruptLinks()),
     ...hpet,
     // After the links: old interpreters resolve names in packages at once.
-    aml.scope('\\_SB.PCI0', aml.defineName('_PRT', routingTable()), gpeResources(), fwCfgDevice()),
+    aml.scope('\\_SB.PCI0', aml.defineName('_PRT', routingTable()), gpeResources(), fwCfgDevice(options)),
     aml.scope('\\', aml.defineName('_S5', aml.packageOf(aml.nothing, aml.nothing, aml.nothing, aml.nothing))),
   );
 }
@@ -202,6 +204,6 @@ function gpeResources(): aml.Aml {
   );
 }
 
-function fwCfgDevice(): aml.Aml {
-  return isaDevice('FWCF', aml.string('QEMU0002'), 0x0b, aml.ioPorts(0x510, 12));
+function fwCfgDevice(options: DsdtOptions): aml.Aml {
+  return isaDevice('FWCF', aml.string('QEMU0002'), 0x0b, aml.ioPorts(0x510, options.fwCfgDma === false ? 2 : 12));
 }

@@ -16,6 +16,7 @@ export interface AcpiOptions {
   smm?: boolean;
   serial?: boolean;
   hpet?: boolean;
+  fwCfgDma?: boolean;
   /** 2 gives an XSDT beside the RSDT and the longer RSDP. Default 0, QEMU's for the pc machine. */
   rsdpRevision?: 0 | 2;
 }

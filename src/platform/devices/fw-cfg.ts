@@ -110,10 +110,11 @@ export class FwCfg implements Device {
   private dmaHigh = 0;
   observer: FwCfgObserver | undefined;
 
-  constructor(memory: GuestMemory) {
+  /** @param dma the DMA interface exists; its ports are mapped by the machine */
+  constructor(memory: GuestMemory, dma = true) {
     this.memory = memory;
     this.addItem(FW_CFG.SIGNATURE, latin1('QEMU'));
-    this.addInt32(FW_CFG.ID, 3); // traditional interface and DMA
+    this.addInt32(FW_CFG.ID, dma ? 3 : 1); // bit 0: traditional interface, bit 1: DMA
     this.items.set(FW_CFG.FILE_DIR, { data: this.directory() });
   }
 
