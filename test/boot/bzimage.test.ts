@@ -54,7 +54,11 @@ const lies: [string, Uint8Array, RegExp][] = [
   ['a setup part longer than the file', changed(0x1f1, 255, 1), /setup code claims 131072 bytes \(offset 0x1f1\)/],
   ['a kernel longer than the file', changed(0x1f4, 0x100_0000), /kernel claims 268435456 bytes \(offset 0x1f4\)/],
   ['a kernel of no bytes', changed(0x1f4, 0), /kernel claims 0 bytes/],
-  ['a setup size that is too small', changed(0x1f1, 3, 1), /no compressed kernel at offset 0xc00, where the setup size/],
+  [
+    'a setup size that is too small',
+    changed(0x1f1, 3, 1),
+    /no compressed kernel at offset 0xc00, where the setup size/,
+  ],
   ['a payload past the end', changed(0x24c, 0xffff_ffff), /payload claims 4294967295 bytes at 0x400 \(offset 0x248\)/],
   ['a header that ends too early', changed(0x201, 0x10, 1), /setup header ends at 0x212/],
   ['an alignment that is no power of two', changed(0x230, 0x30_0000), /alignment at offset 0x230 is 0x300000/],
