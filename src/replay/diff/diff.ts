@@ -47,6 +47,8 @@ export interface DiffReport {
   /** Events that were compared before the first difference. */
   readonly agreed: number;
   readonly rest: Remainder | null;
+  /** The recording that was cut off and so ended the comparison: no difference was found, and none can be ruled out. */
+  readonly cut: 'a' | 'b' | 'both' | null;
   /** One sentence for each recording that was cut off. */
   readonly notes: readonly string[];
 }
@@ -67,6 +69,8 @@ export function diffTraces(a: TraceReader, b: TraceReader, options: DiffOptions 
     const x = left.peek();
     const y = right.peek();
     if (!x && !y) break;
+    // That a recording was cut off says nothing about the boot.
+    if ((!x && !a.complete) || (!y && !b.complete)) break;
     const fields = x && y ? differingFields(x.event, y.event) : [];
     if (
       x &&
@@ -85,15 +89,29 @@ export function diffTraces(a: TraceReader, b: TraceReader, options: DiffOptions 
     left.pass();
     right.pass();
   }
+  const cut = first ? null : cutOff(a, b, left, right);
   const rest = first ? alignRest(left, right) : null;
-  const memory = header.length > 0 || first || state ? (diffMemory(a, b) ?? null) : null;
+  const memory = diffMemory(a, b) ?? null;
   const notes = [a, b].filter(({ damage }) => damage !== undefined).map(({ path, damage }) => `${path}: ${damage}`);
-  const same = header.length === 0 && !first && !state && finalStatesAgree(a, b);
-  return { same, header, memory, state, first, agreed, rest, notes };
+  const same =
+    header.length === 0 && !first && !state && !cut && (!comparesState(options) || statesAgree(a, b, memory));
+  return { same, header, memory, state, first, agreed, rest, cut, notes };
 }
 
-function finalStatesAgree(a: TraceReader, b: TraceReader): boolean {
-  return a.summary?.state === b.summary?.state && a.complete === b.complete;
+/** Whether the machine's state counts: who names what to compare, or leaves state hashes out, does not mean it. */
+function comparesState({ only = [], ignore = [] }: DiffOptions): boolean {
+  return only.length > 0 ? only.includes('state-hash') : !ignore.includes('state-hash');
+}
+
+function statesAgree(a: TraceReader, b: TraceReader, memory: MemoryDifference | null): boolean {
+  return memory === null && a.summary?.state === b.summary?.state;
+}
+
+/** Which of two recordings ended before the comparison could. */
+function cutOff(a: TraceReader, b: TraceReader, left: EventStream, right: EventStream): DiffReport['cut'] {
+  const x = !a.complete && !left.peek();
+  const y = !b.complete && !right.peek();
+  return x && y ? 'both' : x ? 'a' : y ? 'b' : null;
 }
 
 function firstDifference(

@@ -133,11 +133,17 @@ function plainText(value: Plain | undefined): string {
 type Fields = Readonly<Record<string, Plain>>;
 
 function firstPlainDifference(a: Plain, b: Plain, path: string): [Plain, Plain, string] {
-  if (isMap(a) && isMap(b)) {
-    for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {
-      const [x, y] = [a[name] ?? null, b[name] ?? null];
+  if ((isMap(a) && isMap(b)) || (Array.isArray(a) && Array.isArray(b))) {
+    const [left, right] = [a as Fields, b as Fields];
+    for (const name of new Set([...Object.keys(left), ...Object.keys(right)])) {
+      const [x, y] = [left[name] ?? null, right[name] ?? null];
       if (!encodeCanonical(x).equals(encodeCanonical(y))) return firstPlainDifference(x, y, `${path} ${name}`);
     }
+  }
+  if (a instanceof Uint8Array && b instanceof Uint8Array) {
+    let at = 0;
+    while (at < a.length && a[at] === b[at]) at++;
+    if (at < Math.min(a.length, b.length)) return [a[at]!, b[at]!, `${path} byte ${at}`];
   }
   return [a, b, path];
 }

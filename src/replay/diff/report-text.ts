@@ -32,10 +32,17 @@ export function diffText(report: DiffReport, names: readonly [string, string]): 
     lines.push(`The machine states part ${span} (event ${index}), before the devices show it.`, '');
   }
   if (report.first) lines.push(...firstLines(report.first, report.agreed));
-  else if (!report.state && report.header.length === 0) lines.push('All events agree, but the final states differ.');
-  else lines.push(`All ${number(report.agreed)} events agree.`);
+  else if (report.cut) lines.push(cutText(report.cut, report.agreed));
+  else if (!report.state && !report.memory && report.header.length === 0) {
+    lines.push('All events agree, but the final states differ.');
+  } else lines.push(`All ${number(report.agreed)} events agree.`);
   if (report.rest) lines.push('', ...restLines(report.rest));
   return `${lines.join('\n')}\n`;
+}
+
+function cutText(cut: 'a' | 'b' | 'both', agreed: number): string {
+  const who = cut === 'both' ? 'both recordings were' : `${cut.toUpperCase()} was`;
+  return `The ${number(agreed)} events up to there agree, but ${who} cut off: what came then is not known.`;
 }
 
 function headerLines({ field, a, b, detail }: HeaderDifference): string[] {

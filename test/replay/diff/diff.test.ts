@@ -206,8 +206,10 @@ test('a recording that was cut off is compared as far as it goes', (t) => {
     const report = diffTraces(reader, partial);
     t.is(report.agreed, 6);
     t.is(report.first, null);
+    t.is(report.cut, 'b');
     t.false(report.same);
     t.is(report.notes.length, 1);
+    t.regex(diffText(report, ['a', 'b']), /The 6 events up to there agree, but B was cut off/);
     partial.close();
     reader.close();
   });
@@ -236,4 +238,54 @@ test('every event of both traces is counted once, whatever differs', (t) => {
       t.is(same, JSON.stringify(eventsOf(a)) === JSON.stringify(eventsOf(b)));
     }),
   );
+});
+
+test('that a recording was cut off is no divergence, and does not make two boots the same', (t) => {
+  withDirectory((directory) => {
+    const [whole, cut] = [join(directory, 'whole'), join(directory, 'cut')];
+    write(whole, { events: serial('hello'.repeat(4000)) });
+    const reader = TraceReader.open(whole);
+    const second = reader.chunks.filter(({ type }) => type === 'EVTS')[1]!;
+    writeFileSync(cut, readFileSync(whole).subarray(0, second.offset + 100));
+    const partial = TraceReader.open(cut, { partial: true });
+    const report = diffTraces(reader, partial);
+    t.like(report, { same: false, first: null, rest: null, cut: 'b', agreed: 8192 });
+    t.like(diffTraces(partial, reader), { same: false, first: null, cut: 'a', agreed: 8192 });
+    t.like(diffTraces(partial, partial), { same: false, first: null, cut: 'both', agreed: 8192 });
+    partial.close();
+    reader.close();
+  });
+});
+
+test('initial memory that nobody noticed is a difference', (t) => {
+  const memory = (byte: number): Boot => ({ end: { memory: [{ address: 0x1000, data: Uint8Array.of(1, byte, 3) }] } });
+  const report = diff(memory(2), memory(7));
+  t.false(report.same);
+  t.deepEqual(report.memory, { address: '0x1001', a: 2, b: 7 });
+  t.regex(report.text, /guest 0x1001, 0x02 in A, 0x07 in B/);
+});
+
+test('the state does not count for who compares something else', (t) => {
+  const boot = (state: number): Boot => ({ events: serial('x'), end: { state: new Uint8Array(32).fill(state) } });
+  t.false(diff(boot(1), boot(2)).same);
+  t.true(diff(boot(1), boot(2), { ignore: ['state-hash'] }).same);
+  t.true(diff(boot(1), boot(2), { only: ['uart0'] }).same);
+});
+
+test('another entry state is named down to the field and the byte', (t) => {
+  const entry = (byte: number, address: number) => ({
+    header: {
+      entry: {
+        processor: Uint8Array.of(0, 0, byte),
+        loaded: [
+          [0, 5],
+          [address, 7],
+        ],
+      },
+    },
+  });
+  const [loaded] = diff(entry(1, 64), entry(1, 128)).header;
+  t.deepEqual(loaded, { field: 'entry state loaded 1 0', a: '64', b: '128' });
+  const [processor] = diff(entry(1, 64), entry(9, 64)).header;
+  t.deepEqual(processor, { field: 'entry state processor byte 2', a: '1', b: '9' });
 });
