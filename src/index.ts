@@ -17,7 +17,9 @@ export {
   type InspectResult,
   inspect,
   inspectEvents,
+  type RenderOptions,
   renderDiff,
+  renderDivergence,
   renderInspection,
 } from './api/traces.js';
 export { UserError } from './api/user-error.js';

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { collectNames, parseCount } from '../options/values.js';
-import { json, type OutputOptions, print } from '../print/output.js';
+import { hasColor, json, type OutputOptions, print } from '../print/output.js';
 
 type Values = OutputOptions & { json?: boolean; only?: string[]; ignore?: string[]; context: number };
 
@@ -20,7 +20,7 @@ export function addDiff(program: Command): void {
       const { only, ignore, context, quiet, json: asJson } = command.optsWithGlobals<Values>();
       const { diff, renderDiff } = await import('../../src/index.js');
       const result = await diff(a, b, { context, ...(only && { only }), ...(ignore && { ignore }) });
-      const text = asJson ? json(result, 2) : renderDiff(result);
+      const text = asJson ? json(result, 2) : renderDiff(result, { color: hasColor(process.stdout) });
       print({ quiet: quiet === true }, text.trimEnd());
       process.exitCode = result.same ? 0 : 1;
     });

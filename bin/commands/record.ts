@@ -28,7 +28,9 @@ export function addRecord(program: Command): void {
         }),
       );
       progress.clear();
-      print({ quiet: quiet === true }, traceText(output, result));
+      // The console has stdout for itself.
+      const stream = console ? process.stderr : process.stdout;
+      print({ quiet: quiet === true, stream }, traceText(output, result, stream));
       process.exitCode = result.exitCode;
     });
 }

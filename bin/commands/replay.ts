@@ -1,8 +1,8 @@
 // vmreplay replay: run a trace again, every event compared. Sealed by default: nothing but the trace is needed.
 
 import type { Command } from 'commander';
-import { type OutputOptions, Progress, print } from '../print/output.js';
-import { divergenceText, runText } from '../print/run.js';
+import { hasColor, type OutputOptions, Progress, print } from '../print/output.js';
+import { runText } from '../print/run.js';
 import { consoleTo, interruptible } from '../terminal.js';
 
 type Values = OutputOptions & { live?: boolean; console?: boolean };
@@ -16,16 +16,20 @@ export function addReplay(program: Command): void {
     .option('--console', 'serial output to stdout as it comes')
     .action(async (file: string, _options, command: Command) => {
       const { live, console, quiet } = command.optsWithGlobals<Values>();
-      const { replay } = await import('../../src/index.js');
-      const output = { quiet: quiet === true };
+      const { renderDivergence, replay } = await import('../../src/index.js');
+      // The console has stdout for itself.
+      const output = { quiet: quiet === true, stream: console ? process.stderr : process.stdout };
       const progress = new Progress({ quiet: quiet === true || console === true });
       progress.show(`replaying ${file}`);
       const result = await interruptible((signal) =>
         replay(file, { live: live === true, signal, ...(console && { onConsole: consoleTo(process.stdout) }) }),
       );
       progress.clear();
-      if (result.divergence) print(output, divergenceText(result.divergence));
-      else if (result.exitCode === 0) print(output, `${runText(result)}\nno difference, root ${result.root}`);
+      if (result.divergence) {
+        print(output, await renderDivergence(file, result.divergence, { color: hasColor(output.stream) }));
+      } else if (result.exitCode === 0) {
+        print(output, `${runText(result, output.stream)}\nno difference, root ${result.root}`);
+      }
       process.exitCode = result.exitCode;
     });
 }

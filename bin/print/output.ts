@@ -6,6 +6,8 @@ import { styleText } from 'node:util';
 /** Options every verb has. */
 export interface OutputOptions {
   quiet?: boolean;
+  /** Where results go; stdout when absent. */
+  stream?: NodeJS.WriteStream;
 }
 
 type Style = Parameters<typeof styleText>[0];
@@ -15,14 +17,14 @@ export function hasColor(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR && stream.hasColors();
 }
 
-/** Text in a colour, or as it is when stdout shows none. */
-export function colored(style: Style, text: string): string {
-  return hasColor(process.stdout) ? styleText(style, text) : text;
+/** Text in a colour, or as it is when the stream, stdout as a rule, shows none. */
+export function colored(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+  return hasColor(stream) ? styleText(style, text) : text;
 }
 
 /** A result, one line or several; nothing with --quiet. */
-export function print(options: OutputOptions, text: string): void {
-  if (!options.quiet) process.stdout.write(`${text}\n`);
+export function print({ quiet, stream = process.stdout }: OutputOptions, text: string): void {
+  if (!quiet) stream.write(`${text.trimEnd()}\n`);
 }
 
 /** A sentence on stderr; --quiet does not silence what went wrong. */

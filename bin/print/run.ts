@@ -1,6 +1,5 @@
 // What people read about a run that has ended: how, after how many cycles, how big the trace is.
 
-import type { Divergence } from '../../src/replay/divergence.js';
 import { colored, grouped, sizeText } from './output.js';
 
 /** The part of a run's result that is shown. */
@@ -18,20 +17,17 @@ export function endText(end: { reason: string; code?: number | null | undefined 
 }
 
 /** `poweroff after 1,234 cycles, 1,000 instructions, 55 events`. */
-export function runText(result: RunFigures): string {
-  const end = colored(result.exitCode === 0 ? 'green' : 'red', endText(result.end));
+export function runText(result: RunFigures, stream: NodeJS.WriteStream = process.stdout): string {
+  const end = colored(result.exitCode === 0 ? 'green' : 'red', endText(result.end), stream);
   const counts = `${grouped(result.cycles)} cycles, ${grouped(result.instructions)} instructions`;
   return `${end} after ${counts}, ${grouped(result.events)} events`;
 }
 
 /** Two lines about a written trace. */
-export function traceText(file: string, result: RunFigures & { bytes: number; root: string }): string {
-  return `${runText(result)}\n${file}: ${sizeText(result.bytes)}, root ${result.root}`;
-}
-
-/** Where a replay left the recorded boot. */
-export function divergenceText(divergence: Divergence): string {
-  const { index, cycle, cs, rip, summary } = divergence;
-  const where = `${cs.toString(16).padStart(4, '0')}:${rip.toString(16).padStart(8, '0')}`;
-  return `${colored('red', 'divergence')} at event ${grouped(index)}, cycle ${grouped(cycle)}, ${where}\n  ${summary}`;
+export function traceText(
+  file: string,
+  result: RunFigures & { bytes: number; root: string },
+  stream: NodeJS.WriteStream = process.stdout,
+): string {
+  return `${runText(result, stream)}\n${file}: ${sizeText(result.bytes)}, root ${result.root}`;
 }

@@ -2,8 +2,11 @@
 // after it, also when it fails. A recording that was cut off is read as far as it goes.
 // The work is done in trace/ and replay/diff; here are the options and the texts.
 
+import { colorReport } from '../replay/diff/color.js';
 import { type DiffReport, diffTraces } from '../replay/diff/diff.js';
+import { divergenceText, explainDivergence } from '../replay/diff/explain.js';
 import { diffText } from '../replay/diff/report-text.js';
+import type { Divergence } from '../replay/divergence.js';
 import type { EventView } from '../trace/event-view.js';
 import {
   type Inspection,
@@ -42,9 +45,31 @@ export async function diff(a: string, b: string, options: DiffOptions = {}): Pro
   );
 }
 
+/** How a report is written. */
+export interface RenderOptions {
+  /** Terminal colours. Default false. */
+  color?: boolean;
+  /** Events shown before and after, where the report looks them up itself. Default 5. */
+  context?: number;
+}
+
 /** A comparison as text. */
-export function renderDiff(result: DiffResult): string {
-  return diffText(result, result.names);
+export function renderDiff(result: DiffResult, { color = false }: RenderOptions = {}): string {
+  const text = diffText(result, result.names);
+  return color ? colorReport(text) : text;
+}
+
+/**
+ * Where a replay left the recorded boot, as text: what both did and what it means, the instruction, the events around.
+ * @throws TraceError when the trace cannot be read
+ */
+export async function renderDivergence(
+  file: string,
+  divergence: Divergence,
+  { color = false, context = 5 }: RenderOptions = {},
+): Promise<string> {
+  const text = withTrace(file, true, (reader) => divergenceText(explainDivergence(reader, divergence, context)));
+  return color ? colorReport(text) : text;
 }
 
 /** What a trace says about itself. A recording that was cut off is read as far as it goes. */
