@@ -7,6 +7,7 @@
 
 import { createHash, type Hash } from 'node:crypto';
 import { brotliCompressSync, brotliDecompressSync, constants, inflateRawSync } from 'node:zlib';
+import type { ChunkHeader } from './chunk-place.js';
 
 /** "\x89VMR\r\n\x1a\n": not text, and damaged visibly by a transfer in text mode. */
 export const MAGIC = Buffer.from('89564d520d0a1a0a', 'hex');
@@ -34,20 +35,6 @@ export const CODEC_BROTLI = 2;
 
 /** Bit 0 of a chunk's flags: the chunk is not part of the content root. */
 export const FLAG_ANCILLARY = 1;
-
-export interface ChunkHeader {
-  /** Four ASCII characters. */
-  readonly type: string;
-  readonly codec: number;
-  readonly flags: number;
-  readonly storedLength: number;
-  readonly rawLength: number;
-}
-
-/** A chunk and where it lies in the file. */
-export interface ChunkPlace extends ChunkHeader {
-  readonly offset: number;
-}
 
 export function encodePreamble(): Buffer {
   const bytes = Buffer.alloc(PREAMBLE_SIZE);

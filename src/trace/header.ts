@@ -74,7 +74,7 @@ export interface IndexEntry {
   readonly cycle: number;
 }
 
-export function encodeHeader(header: TraceHeader): Buffer {
+export function encodeHeader(header: TraceHeader): Uint8Array {
   return encodeCanonical({
     commandLine: header.commandLine,
     cpu: header.cpu,
@@ -126,7 +126,7 @@ export function decodeHeader(bytes: Uint8Array): TraceHeader {
   };
 }
 
-export function encodeNotes(notes: TraceNotes): Buffer {
+export function encodeNotes(notes: TraceNotes): Uint8Array {
   return encodeCanonical({ names: notes.names, tool: notes.tool });
 }
 
@@ -135,7 +135,7 @@ export function decodeNotes(bytes: Uint8Array): TraceNotes {
   return { tool: text(map.tool, 'tool'), names: list(map.names, 'names').map((name) => text(name, 'a name')) };
 }
 
-export function encodeSummary(summary: TraceSummary): Buffer {
+export function encodeSummary(summary: TraceSummary): Uint8Array {
   return encodeCanonical({
     byKind: summary.byKind as Record<string, number>,
     cycles: summary.cycles,
@@ -176,7 +176,7 @@ export function decodeSummary(bytes: Uint8Array): TraceSummary {
   };
 }
 
-export function encodeIndex(chunks: readonly IndexEntry[], root: string): Buffer {
+export function encodeIndex(chunks: readonly IndexEntry[], root: string): Uint8Array {
   return encodeCanonical({ chunks: chunks.map((c) => [c.type, c.offset, c.event, c.cycle]), root });
 }
 

@@ -28,7 +28,7 @@ export interface MemoryRegion {
 export const ALL_OBSERVED: ObservedMemory = { lineSize: LINE_SIZE, isObserved: () => true };
 
 /** Payloads of the MEMO chunks of a region, each of at most 32 MiB. */
-export function* encodeMemory(region: MemoryRegion, observed: ObservedMemory): Generator<Buffer> {
+export function* encodeMemory(region: MemoryRegion, observed: ObservedMemory): Generator<Uint8Array> {
   const end = region.address + region.data.length;
   let from = region.address;
   while (from < end) {
@@ -39,7 +39,7 @@ export function* encodeMemory(region: MemoryRegion, observed: ObservedMemory): G
   }
 }
 
-function encodeSpan(address: number, bytes: Uint8Array, observed: ObservedMemory): Buffer | undefined {
+function encodeSpan(address: number, bytes: Uint8Array, observed: ObservedMemory): Uint8Array | undefined {
   const runs = new VarintWriter();
   const data = new Uint8Array(bytes.length);
   let used = 0;

@@ -3,10 +3,10 @@
 // TraceError of one sentence.
 
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import type { ChunkPlace } from './chunk-place.js';
 import {
   CHUNK_HEADER_SIZE,
   CHUNK_TYPES,
-  type ChunkPlace,
   CONTAINER_MAJOR,
   ContentRoot,
   decodeChunkHeader,

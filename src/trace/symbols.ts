@@ -62,7 +62,7 @@ export class SymbolTable {
   }
 
   /** Payload of a SYMS chunk. */
-  encode(): Buffer {
+  encode(): Uint8Array {
     const bytes = Buffer.alloc(this.#addresses.length * 8);
     this.#addresses.forEach((address, i) => {
       bytes.writeBigUInt64LE(address, i * 8);

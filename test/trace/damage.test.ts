@@ -3,7 +3,8 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, trunca
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { CHUNK_HEADER_SIZE, type ChunkPlace, LINK_SIZE, PREAMBLE_SIZE } from '../../src/trace/chunks.js';
+import type { ChunkPlace } from '../../src/trace/chunk-place.js';
+import { CHUNK_HEADER_SIZE, LINK_SIZE, PREAMBLE_SIZE } from '../../src/trace/chunks.js';
 import { TraceError } from '../../src/trace/error.js';
 import { TraceReader } from '../../src/trace/reader.js';
 import { TraceWriter } from '../../src/trace/writer.js';
