@@ -342,9 +342,6 @@ code16:
     try16 'offset beyond the limit'
     mov al, [dword cs:0x10000]
     endtry16
-    try16 'jump beyond the limit'
-    jmp dword $ + 0x10000
-    endtry16
     ret
 
 user:
