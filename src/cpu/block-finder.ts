@@ -47,7 +47,7 @@ export class BlockFinder {
     const csBase = s.u32[(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE) >>> 2]!;
     const lo = is64 ? ripLo : (ripLo + csBase) >>> 0;
     const hi = is64 ? s.u32[(L.RIP >>> 2) + 1]! : 0;
-    if (is64 && !isCanonical(hi | 0)) throw gp(0);
+    if (is64 ? !isCanonical(hi | 0) : ripLo > s.limit(L.CS)) throw gp(0);
     const { page, map } = this.fetchPage(lo, hi);
     const offset = lo & 0xfff;
     let header = s.u32[(map >>> 2) + offset]!;

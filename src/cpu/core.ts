@@ -23,10 +23,11 @@ export interface LinearMemory {
   write16(linear: bigint, value: number, privilege?: Privilege): void;
   write32(linear: bigint, value: number, privilege?: Privilege): void;
   write64(linear: bigint, value: bigint, privilege?: Privilege): void;
-  readBytes(linear: bigint, length: number, privilege?: Privilege): Uint8Array;
-  writeBytes(linear: bigint, data: Uint8Array, privilege?: Privilege): void;
+  /** `alignment` (a power of two, default 1): #AC(0) when alignment checking is on and the address is not a multiple of it. */
+  readBytes(linear: bigint, length: number, privilege?: Privilege, alignment?: number): Uint8Array;
+  writeBytes(linear: bigint, data: Uint8Array, privilege?: Privilege, alignment?: number): void;
   /** Check that `length` bytes (< 4 KiB) can be written (or read) without doing it; throws the fault that the access would raise. */
-  probe(linear: bigint, length: number, write: boolean, privilege?: Privilege): void;
+  probe(linear: bigint, length: number, write: boolean, privilege?: Privilege, alignment?: number): void;
 }
 
 export interface CpuCore {

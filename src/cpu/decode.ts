@@ -196,8 +196,6 @@ export class Decoder {
         }
       }
     }
-    if (lock && !(options.lock && mem)) return this.undefinedInstruction(start);
-
     rm |= (rex & 1) << 3;
     let immediates = 0;
     for (const operand of row.operands) {
@@ -292,6 +290,8 @@ export class Decoder {
           break;
       }
     }
+    // Only now: an instruction that cannot be fetched whole faults for that.
+    if (lock && !(options.lock && mem)) return this.undefinedInstruction(start);
     if (map === 0 && (opcode & 0xf8) === 0xd8) o.imm = ((opcode & 7) << 8) | modrm; // x87: the 11-bit FOP
     const length = this.at - start;
     if (ripRelative) {

@@ -56,7 +56,7 @@ export class SlowPaths {
     }
     if (s.get32(L.CPL) === 3 && (s.get32(L.EFLAGS) & AC) !== 0 && (s.get32(L.CR0) & CR0_AM) !== 0) {
       const bytes = access & 0xff;
-      if ((lo & (bytes - 1)) !== 0 && bytes <= 8) {
+      if ((lo & (bytes - 1)) !== 0) {
         this.setFault(new Fault(ACV, 0));
         return false;
       }

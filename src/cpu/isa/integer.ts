@@ -125,8 +125,10 @@ const plain: Row[] = [
 
 // biome-ignore format: table
 const rest: Row[] = [
-  row('0F38 F0', 'MOVBE', 'Gv,Mv', m.movbe, { cpuid: 'movbe' }),
-  row('0F38 F1', 'MOVBE', 'Mv,Gv', m.movbe, { cpuid: 'movbe' }),
+  ...['NP', '66'].flatMap((p) => [
+    row(`${p} 0F38 F0`, 'MOVBE', 'Gv,Mv', m.movbe, { cpuid: 'movbe' }),
+    row(`${p} 0F38 F1`, 'MOVBE', 'Mv,Gv', m.movbe, { cpuid: 'movbe' }),
+  ]),
   row('84', 'TEST', 'Eb,Gb', a.test, { undefined: 'A', ...HOT }),
   row('85', 'TEST', 'Ev,Gv', a.test, { undefined: 'A', ...HOT }),
   row('A8', 'TEST', 'AL,Ib', a.test, { undefined: 'A', ...HOT }),

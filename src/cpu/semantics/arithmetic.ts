@@ -126,21 +126,16 @@ export const cmpxchgPair: Body = (c) => {
   const w = width(half * 8);
   const linear = c.address(half * 2, 0x300);
   if (wide) c.raiseIf(i32.and(i32.wrap(linear), 15), 13);
-  // Both halves are checked for writing before either is changed.
-  const upperAt = c.let(i64.add(linear, BigInt(half)));
-  const high = c.modifyAt(upperAt, half);
-  const low = c.load(linear, half, 0);
+  const [low, high] = c.modifyPair(linear, half);
   const same = i32.and(w.eq(low, c.gpr(0, w.bits)), w.eq(high, c.gpr(2, w.bits)));
   const matched = c.let(same);
   c.if(
     matched,
     () => {
-      c.store(linear, half, c.let(c.gpr(3, w.bits)));
-      c.writeBack(c.let(c.gpr(1, w.bits)));
+      c.writeBackPair(c.gpr(3, w.bits), c.gpr(1, w.bits));
     },
     () => {
-      c.store(linear, half, low);
-      c.writeBack(high);
+      c.writeBackPair(low, high);
       c.setGpr(0, w.bits, low);
       c.setGpr(2, w.bits, high);
     },

@@ -345,6 +345,22 @@ export abstract class BodyContext {
     return this.let(value);
   }
 
+  /** Read-modify-write of two values of `half` bytes (4 or 8) side by side; `writeBackPair` stores them. */
+  modifyPair(linear: Expr, half: 4 | 8): [Expr, Expr] {
+    const host = this.let(this.hostForWrite(linear, half * 2));
+    this.modified = { host, bytes: half * 2 };
+    const at = (offset: number) => this.let(half === 8 ? i64.load(host, offset) : i32.load(host, offset));
+    return [at(0), at(half)];
+  }
+  writeBackPair(low: Expr, high: Expr): void {
+    const { host, bytes } = this.modified!;
+    for (const [value, offset] of [[low, 0] as const, [high, bytes / 2] as const]) {
+      if (bytes === 16) this.f.store64(host, value, offset);
+      else this.f.store32(host, value, offset);
+    }
+    this.commitModified(host);
+  }
+
   /** Store the result of `modifyAt`. */
   writeBack(value: Expr): void {
     const m = this.modified!;

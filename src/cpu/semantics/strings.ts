@@ -146,7 +146,9 @@ export const scas =
   };
 
 /** One iteration of INS or OUTS; with REP, RIP stays on the instruction until rCX is used up. */
-function portString(c: BodyContext, iteration: () => void): void {
+function portString(c: BodyContext, bytes: number, iteration: () => void): void {
+  // All checks come before the port is reached, for a device read cannot be taken back; the permission even at count 0.
+  c.js(checkPort, [c.gpr(2, 16), i32.const(bytes)]);
   const w = width(c.variant.asize);
   const once = () => {
     iteration();
@@ -164,10 +166,8 @@ export const ins =
   (bits: number): Body =>
   (c) => {
     const bytes = (bits || Math.min(c.osize, 32)) / 8;
-    portString(c, () => {
+    portString(c, bytes, () => {
       const step = stepOf(c, bytes);
-      // All checks come before the port is read: a device read cannot be taken back.
-      c.js(checkPort, [c.gpr(2, 16), i32.const(bytes)]);
       const linear = destinationAt(c, bytes, ACCESS_READ | ACCESS_WRITE);
       c.modifyAt(linear, bytes);
       const v = c.jsResult(portRead, I32, [c.gpr(2, 16), i32.const(bytes)]);
@@ -179,9 +179,8 @@ export const outs =
   (bits: number): Body =>
   (c) => {
     const bytes = (bits || Math.min(c.osize, 32)) / 8;
-    portString(c, () => {
+    portString(c, bytes, () => {
       const step = stepOf(c, bytes);
-      c.js(checkPort, [c.gpr(2, 16), i32.const(bytes)]);
       const v = source(c, bytes);
       c.js(portWrite, [c.gpr(2, 16), i32.const(bytes), v]);
       advance(c, RSI, step);

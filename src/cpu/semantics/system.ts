@@ -158,15 +158,10 @@ export const loadPointer =
 export const arpl: Body = (c) => {
   requireProtected(c);
   const source = c.read(1);
-  const a = c.modify(0);
+  // The destination is read first and written only when it changes.
+  const a = c.read(0);
   const lower = c.let(i32.ltU(i32.and(a, 3), i32.and(source, 3)));
-  c.if(
-    lower,
-    () => c.write(0, i32.or(i32.and(a, 0xfffc), i32.and(source, 3))),
-    () => {
-      if (c.inMemory(0)) c.writeBack(a);
-    },
-  );
+  c.if(lower, () => c.write(0, i32.or(i32.and(a, 0xfffc), i32.and(source, 3))));
   c.flags.load(c.let(i32.or(i32.and(c.flags.all(), ~0x40), i32.shl(lower, 6))));
 };
 

@@ -105,7 +105,7 @@ function storing(prepare: SystemOperation, bytes: number, pops: boolean): Body {
 }
 
 const probeStore: SystemOperation = (cpu, linear: bigint, bytes: number) =>
-  cpu.memory.probe(linear64(linear), bytes, true);
+  cpu.memory.probe(linear64(linear), bytes, true, 'current', Math.min(bytes, 8));
 
 /** Both parts lie in one page, where the second store cannot fault when the first did not, or TypeScript checks both pages. */
 function storeExtended(c: BodyContext, linear: Expr, low: Expr, high: Expr): void {
@@ -124,7 +124,7 @@ const writeExtended: SystemOperation = (cpu, linear: bigint, low: bigint, high: 
   const view = new DataView(bytes.buffer);
   view.setBigInt64(0, low, true);
   view.setUint16(8, high, true);
-  cpu.memory.writeBytes(linear64(linear), bytes);
+  cpu.memory.writeBytes(linear64(linear), bytes, 'current', 8);
 };
 
 export const store = (prepare: SystemOperation, bytes: number): Body => storing(prepare, bytes, false);

@@ -139,7 +139,7 @@ function decodeEnvironment(s: CpuState, operandSize: number, bytes: Uint8Array):
 export function fnstenv(cpu: CpuCore, operandSize: number, linear: bigint): void {
   checkAvailable(cpu);
   const s = cpu.state;
-  cpu.memory.writeBytes(linear, encodeEnvironment(s, operandSize));
+  cpu.memory.writeBytes(linear, encodeEnvironment(s, operandSize), 'current', operandSize / 8);
   const status = statusWord(s);
   setControlWord(s, s.get32(L.FPU_CONTROL) | 0x3f);
   setStatusWord(s, status);
@@ -148,7 +148,8 @@ export function fnstenv(cpu: CpuCore, operandSize: number, linear: bigint): void
 /** FLDENV. */
 export function fldenv(cpu: CpuCore, operandSize: number, linear: bigint): void {
   checkAvailable(cpu);
-  decodeEnvironment(cpu.state, operandSize, cpu.memory.readBytes(linear, environmentSize(operandSize)));
+  const bytes = cpu.memory.readBytes(linear, environmentSize(operandSize), 'current', operandSize / 8);
+  decodeEnvironment(cpu.state, operandSize, bytes);
 }
 
 /** Byte offset in the state block of ST(i). */
@@ -167,7 +168,7 @@ export function fnsave(cpu: CpuCore, operandSize: number, linear: bigint): void 
     const at = stAddress(s, i);
     bytes.set(s.u8.subarray(at, at + 10), head + i * 10);
   }
-  cpu.memory.writeBytes(linear, bytes);
+  cpu.memory.writeBytes(linear, bytes, 'current', operandSize / 8);
   fninit(cpu);
 }
 
@@ -176,7 +177,7 @@ export function frstor(cpu: CpuCore, operandSize: number, linear: bigint): void 
   checkAvailable(cpu);
   const s = cpu.state;
   const head = environmentSize(operandSize);
-  const bytes = cpu.memory.readBytes(linear, head + 80);
+  const bytes = cpu.memory.readBytes(linear, head + 80, 'current', operandSize / 8);
   decodeEnvironment(s, operandSize, bytes.subarray(0, head));
   for (let i = 0; i < 8; i++) s.u8.set(bytes.subarray(head + i * 10, head + i * 10 + 10), stAddress(s, i));
 }

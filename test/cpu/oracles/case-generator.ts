@@ -7,7 +7,7 @@ import type { Row } from '../../../src/cpu/isa/row.js';
 import { allRows } from '../../../src/cpu/isa/rows.js';
 import { bytesOf, Choices, fxImage, integer, operandBytes } from './choices.js';
 import { CODE, DATA, PAGE, segmentOf } from './descriptor-tables.js';
-import { type Draft, encode, type Instruction, selector, target } from './instruction.js';
+import { type Draft, encode, type Instruction, START, selector, target } from './instruction.js';
 import type { HostCase, Patch } from './native-step.js';
 import { type RowFinder, rowName, undefinedFlags } from './rows.js';
 import type { Bits, Selectors } from './single-step.js';
@@ -49,6 +49,7 @@ export interface GeneratedCase {
   /** Linear address of the memory operand. */
   readonly operandAt?: number;
   readonly osize: number;
+  readonly rex: number;
 }
 
 /** Words of a case; more would not be looked at. */
@@ -58,6 +59,7 @@ const STACK_ROWS = new Set(['RET', 'RETF', 'IRET', 'POP', 'POPF', 'LEAVE', 'POPA
 const SELECTOR_ROWS = new Set(['LAR', 'LSL', 'VERR', 'VERW', 'LLDT', 'LTR', 'ARPL']);
 const POINTER_ROWS = new Set(['LDS', 'LES', 'LSS', 'LFS', 'LGS', 'JMPF', 'CALLF']);
 const NOT_IN_64 = new Set([0x62, 0xc4, 0xc5, 0x63]); // EVEX, VEX, MOVSXD there
+const FAR_TRANSFERS = new Set(['JMPF', 'CALLF', 'RETF', 'IRET']);
 const REPEAT = /^(MOVS|CMPS|STOS|LODS|SCAS|INS|OUTS)B?$/;
 const CODE_SEGMENTS: Record<Bits, readonly number[]> = { 64: [0x33], 32: [0x23, 0x23, 0x23, 0x2f], 16: [0x07] };
 const STACK_SEGMENTS = [0x2b, 0x2b, 0x2b, 0x0f, 0x0f, 0x17, 0x27, 0x47];
@@ -94,6 +96,8 @@ export class CaseGenerator {
     const wrongMode = bits === 64 ? row.options.mode === 'no64' : row.options.mode === 'only64';
     const meantToFail = instruction.locked || wrongMode || instruction.code.length > 14;
     if (found !== row && !(found === undefined && meantToFail)) return undefined;
+    // How much of an undefined instruction is fetched is nobody's business.
+    if (found === undefined && !instruction.locked && instruction.offset !== START) return undefined;
     const patches = makePatches(c, row, draft, instruction);
     const base = (draft.selectors[1] & 4) !== 0 ? 0 : CODE;
     const usesFx =
@@ -102,6 +106,7 @@ export class CaseGenerator {
       row,
       undefinedFlags: undefinedFlags(row),
       osize: instruction.osize,
+      rex: instruction.rex,
       ...(instruction.operandAt === undefined ? {} : { operandAt: instruction.operandAt }),
       given: {
         bits,
@@ -138,7 +143,8 @@ function makeDraft(c: Choices, row: Row, bits: Bits): Draft {
   const selectors: Selectors = [
     data(),
     c.pick(CODE_SEGMENTS[bits]),
-    bits === 64 || c.chance(40) ? 0x2b : c.pick(STACK_SEGMENTS),
+    // Linux leaks upper halves of RSP into code with a 16-bit stack (espfix): far transfers to 64-bit code would use them.
+    bits === 64 || FAR_TRANSFERS.has(row.mnemonic) || c.chance(40) ? 0x2b : c.pick(STACK_SEGMENTS),
     data(),
     bits === 64 ? 0 : data(),
     bits === 64 ? 0 : data(),

@@ -12,7 +12,7 @@ const SEGMENT_PREFIXES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 const BASE16 = [3, 3, 5, 5, 6, 7, 5, 3];
 const INDEX16 = [6, 7, 6, 7, -1, -1, -1, -1];
 /** Offset in the code page where instructions lie, unless they are to run over its end. */
-const START = 0x200;
+export const START = 0x200;
 const MAX_LENGTH = 15;
 
 /** Where the parts of a case's state that an instruction's encoding settles are collected. */
@@ -31,6 +31,7 @@ export interface Instruction {
   readonly osize: 16 | 32 | 64;
   readonly asize: 16 | 32 | 64;
   readonly locked: boolean;
+  readonly rex: number;
   /** Linear address of the memory operand. */
   readonly operandAt?: number;
   /** Number of the register in r/m, when it is one. */
@@ -125,6 +126,7 @@ export function encode(c: Choices, row: Row, draft: Draft): Instruction {
     osize,
     asize,
     locked,
+    rex,
     ...(operandAt === undefined ? {} : { operandAt }),
     ...(register === undefined ? {} : { register }),
   };

@@ -181,6 +181,7 @@ static void set_up(void) {
   if (call6(SYS_mmap, CODE, PAGE, 7, fixed, -1, 0) != (long)CODE) fail("no code page\n", 13);
   if (call6(SYS_mmap, DATA, PAGE, 3, fixed, -1, 0) != (long)DATA) fail("no data page\n", 13);
   if (call6(SYS_mmap, READ_ONLY, PAGE, 1, fixed, -1, 0) != (long)READ_ONLY) fail("no third page\n", 14);
+  (void)*(volatile uint8_t *)READ_ONLY;  // present, so that a write is a protection violation
   memset((void *)CODE, 0xf4, PAGE);
   uint32_t x = 1;
   for (unsigned long i = 0; i < PAGE; i++) {

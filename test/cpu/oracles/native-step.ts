@@ -91,7 +91,7 @@ export class HostProcessor {
       const { stdout } = spawnSync(this.program, {
         input,
         maxBuffer: rest.length * (FOUND + PAGE) + 1,
-        timeout: 60_000,
+        timeout: 20_000,
       });
       let at = 0;
       let done = 0;
