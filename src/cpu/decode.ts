@@ -116,6 +116,8 @@ export class Decoder {
       modrm = bytes[this.at]!;
       const entry = found.entries[(modrm >= 0xc0 ? 8 : 0) + ((modrm >> 3) & 7)];
       found = Array.isArray(entry) ? entry[modrm & 7] : entry;
+      // The ModRM byte told that there is no such instruction: it counts as read.
+      if (found === undefined) this.at++;
     }
     const row = found;
     const o = this.out;
