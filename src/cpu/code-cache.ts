@@ -14,6 +14,8 @@ import { PAGE_CODE, type PhysicalMemory } from './physical.js';
 import { type CpuState, gp } from './state.js';
 
 const MAX_BLOCK = 64;
+/** Longest instruction in bytes (SDM vol. 2, 2.3.11). */
+const MAX_INSTRUCTION = 15;
 
 interface PageCode {
   /** Addresses of the offset maps, by code key. */
@@ -171,7 +173,10 @@ export class CodeCache {
           break;
         }
         // The instruction runs into the next page; it is not fetched when the segment ends before it.
-        if (ip + (4096 - offset) > place.limit) throw gp(0);
+        if (ip + (4096 - offset) > place.limit) {
+          this.observe(place.page, offset);
+          throw gp(0);
+        }
         const second = place.nextPage();
         const secondHost = this.physical.host[second]!;
         const head = 4096 - offset;
@@ -179,8 +184,11 @@ export class CodeCache {
         if (secondHost === 0) this.window.fill(0xff, head);
         else this.window.set(u8.subarray(secondHost, secondHost + 16), head);
         status = this.decoder.decode(this.window, 0, head + 16, mode, offset, false);
-        if (status !== DECODE_OK) throw gp(0);
-        if (ip + d.length - 1 > place.limit) throw gp(0);
+        if (status !== DECODE_OK || ip + d.length - 1 > place.limit) {
+          this.observe(place.page, offset);
+          this.physical.noteRead(second, 0, MAX_INSTRUCTION - head);
+          throw gp(0);
+        }
         u16[at >>> 1] = HANDLER_CROSS;
         u16[(at + L.UOP_WHERE) >>> 1] = offset;
         u32[(at + L.UOP_IMM) >>> 2] = second;
@@ -191,7 +199,10 @@ export class CodeCache {
         this.physical.noteRead(second, 0, d.length - head);
         other.crossers.add(place.page);
       } else if (status !== DECODE_OK || ip + d.length - 1 > place.limit) {
-        if (count === 0) throw gp(0);
+        if (count === 0) {
+          this.observe(place.page, offset);
+          throw gp(0);
+        }
         at = this.next(at, offset, 0, true);
         break;
       }
@@ -228,6 +239,11 @@ export class CodeCache {
     this.nextUop = at;
     this.blocks++;
     return header;
+  }
+
+  /** Bytes that told the decoder that nothing can be executed here have been seen, too. */
+  private observe(page: number, offset: number): void {
+    this.physical.noteRead(page, offset, Math.min(MAX_INSTRUCTION, 4096 - offset));
   }
 
   /** A record that goes on at `offset`: linked to a block when it is known, else linkable when in this page. */
