@@ -8,7 +8,7 @@ import type { FirmwareLoad, FirmwareRequest } from './firmware.js';
 import { commandLine, initrdItems, item32 } from './firmware-items.js';
 import { pvhEntry } from './pvh.js';
 
-/** The first bytes of the file stand in for the setup code. */
+/** The first bytes of the file stand in for the setup code; QEMU gives out a dangling pointer to them. */
 const HEADER_SIZE = 8192;
 
 /** @throws ImageError */
