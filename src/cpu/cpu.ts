@@ -80,6 +80,7 @@ export class Cpu implements CpuCore, ProcessorLines {
   private readonly stopsBefore = new Set<bigint>();
   private readonly codeKeys = new Map<string, number>();
   private userReached = false;
+  private readonly reached = new Set<string>();
 
   constructor(options: CpuOptions) {
     this.model = options.model;
@@ -239,7 +240,7 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.mmu.flush(keepGlobal);
   }
   flushPage(linear: bigint): void {
-    this.mmu.flushPage(Number(BigInt.asUintN(32, linear)));
+    this.mmu.flushPage(Number(BigInt.asUintN(32, linear)), Number(BigInt.asUintN(64, linear) >> 32n));
   }
   /** True in HLT and in shutdown. */
   get isHalted(): boolean {
@@ -262,6 +263,9 @@ export class Cpu implements CpuCore, ProcessorLines {
     if (this.state.get32(L.INTR) !== 0) this.requestExit();
   }
   milestone(name: string): void {
+    // Firmware goes to protected mode and back for every service: only the first time is a milestone.
+    if (this.reached.has(name)) return;
+    this.reached.add(name);
     this.listener.milestone?.(name);
   }
 

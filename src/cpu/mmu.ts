@@ -30,6 +30,8 @@ export class Translation {
   noExecute = false;
   global = false;
   dirty = false;
+  /** Size of the page that the entry maps, as a power of two: 12, 21 or 22. */
+  shift = 12;
 }
 
 const P = 1,
@@ -43,10 +45,19 @@ const P = 1,
 const HIGH_BITS = 0xff;
 const HIGH_RESERVED = 0x000f_ff00;
 
+/** Large regions kept apart before every INVLPG drops everything. */
+const MAX_LARGE = 4096;
+/** The other 2 MiB of a 4-MiB page. */
+const otherHalf = (region: number): number => (region % 2 === 0 ? region + 1 : region - 1);
+
 export class Mmu {
   readonly walk = new Translation();
   /** Which of the three data TLBs may hold entries. */
   private readonly filled = [true, true, true];
+  /** 2-MiB regions that large pages translated, by linear address / 2 MiB, with their page's shift; none forgotten. */
+  private readonly large = new Map<number, number>();
+  /** Too many to keep apart. */
+  private largeAnywhere = false;
 
   constructor(
     private readonly state: CpuState,
@@ -70,6 +81,7 @@ export class Mmu {
   translate(lo: number, hi: number, write: boolean, user: boolean, fetch: boolean, explicit = true): number {
     const s = this.state;
     const w = this.walk;
+    w.shift = 12;
     const cr0 = s.get32(L.CR0);
     if ((cr0 & CR0_PG) === 0) {
       w.writable = true;
@@ -91,7 +103,6 @@ export class Mmu {
     let entryAt: number;
     let e: number;
     let eh = 0;
-    let pageLow: number; // low bits of the linear address inside the page's frame
     let frame: number;
     const p = this.physical;
     if (cr4 & CR4_PAE) {
@@ -101,39 +112,17 @@ export class Mmu {
         const cr3lo = s.get32(L.CR3);
         const cr3hi = s.get32(L.CR3 + 4);
         table = (cr3hi & HIGH_BITS) * 0x1_0000_0000 + ((cr3lo & ~0xfff) >>> 0);
-        // PML4 and PDPT.
+        // PML4 and PDPT; PS is reserved in both, no model has 1-GiB pages.
         for (let level = 4; level >= 3; level--) {
           const index = level === 4 ? (hi >>> 7) & 511 : ((hi << 2) | (lo >>> 30)) & 511;
           entryAt = table + index * 8;
           e = p.read32(entryAt);
           eh = p.read32(entryAt + 4);
           if ((e & P) === 0) this.fault(lo, hi, code);
-          if ((eh & HIGH_RESERVED) !== 0 || (!nxe && eh >>> 31 !== 0) || (level === 4 && e & PS))
-            this.fault(lo, hi, code | 9);
+          if ((eh & HIGH_RESERVED) !== 0 || (!nxe && eh >>> 31 !== 0) || e & PS) this.fault(lo, hi, code | 9);
           writable &&= (e & RW) !== 0;
           userOk &&= (e & US) !== 0;
           nx ||= eh >>> 31 !== 0;
-          if (level === 3 && e & PS) {
-            // 1 GiB page: bits 29:13 reserved.
-            if ((e & 0x3fff_e000) !== 0) this.fault(lo, hi, code | 9);
-            pageLow = lo & 0x3fff_f000;
-            frame = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & 0xc000_0000) >>> 0);
-            return this.finish(
-              lo,
-              hi,
-              entryAt,
-              e,
-              frame + pageLow,
-              writable,
-              userOk,
-              nx,
-              code,
-              write,
-              user,
-              fetch,
-              explicit,
-            );
-          }
           if ((e & A) === 0) p.write32(entryAt, e | A);
           table = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & ~0xfff) >>> 0);
         }
@@ -157,6 +146,7 @@ export class Mmu {
       if (e & PS) {
         if ((e & 0x001f_e000) !== 0) this.fault(lo, hi, code | 9);
         frame = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & 0xffe0_0000) >>> 0) + (lo & 0x1f_f000);
+        w.shift = 21;
         return this.finish(lo, hi, entryAt, e, frame, writable, userOk, nx, code, write, user, fetch, explicit);
       }
       if ((e & A) === 0) p.write32(entryAt, e | A);
@@ -179,6 +169,7 @@ export class Mmu {
         // PSE-36: bits 20:13 are address bits 39:32, bit 21 is reserved.
         if (e & 0x0020_0000) this.fault(lo, hi, code | 9);
         frame = ((e >>> 13) & HIGH_BITS) * 0x1_0000_0000 + ((e & 0xffc0_0000) >>> 0) + (lo & 0x3f_f000);
+        w.shift = 22;
         return this.finish(lo, hi, entryAt, e, frame, writable, userOk, false, code, write, user, fetch, explicit);
       }
       if ((e & A) === 0) p.write32(entryAt, e | A);
@@ -228,6 +219,7 @@ export class Mmu {
     w.noExecute = nx;
     w.global = (e & G) !== 0 && (cr4 & CR4_PGE) !== 0;
     w.dirty = ((e | set) & D) !== 0;
+    if (w.shift !== 12) this.noteLarge(lo, hi, w.shift);
     // A20 masks bit 20 of what leaves the processor.
     if (this.physical.a20Mask !== 0xffff_ffff && frame < 0x1_0000_0000) frame = (frame & this.physical.a20Mask) >>> 0;
     w.page = frame;
@@ -280,6 +272,10 @@ export class Mmu {
       }
       if (!keepGlobal) this.filled[table] = false;
     }
+    if (!keepGlobal) {
+      this.large.clear();
+      this.largeAnywhere = false;
+    }
     this.flushCode(keepGlobal);
   }
 
@@ -293,8 +289,34 @@ export class Mmu {
     }
   }
 
-  /** Drop the translations of one linear page (INVLPG: global or not). */
-  flushPage(lo: number): void {
+  private noteLarge(lo: number, hi: number, shift: number): void {
+    const region = hi * 2048 + (lo >>> 21);
+    if (this.large.has(region)) return;
+    if (this.large.size >= MAX_LARGE) {
+      this.large.clear();
+      this.largeAnywhere = true;
+    }
+    this.large.set(region, shift);
+    if (shift === 22) this.large.set(otherHalf(region), shift);
+  }
+
+  /**
+   * Drop the translations of one linear page (INVLPG: global or not). The TLBs hold large pages in pieces of 4 KiB;
+   * all pieces of one go together (SDM vol. 3A, 4.10.4.1).
+   */
+  flushPage(lo: number, hi: number): void {
+    this.flushSmall(lo);
+    if (this.largeAnywhere) this.flush(false);
+    const region = hi * 2048 + (lo >>> 21);
+    const shift = this.large.get(region);
+    if (shift === undefined) return;
+    const first = shift === 22 ? (lo & ~0x3f_ffff) >>> 0 : (lo & ~0x1f_ffff) >>> 0;
+    for (let page = 0; page < 1 << (shift - 12); page++) this.flushSmall(first + page * 4096);
+    this.large.delete(region);
+    if (shift === 22) this.large.delete(otherHalf(region));
+  }
+
+  private flushSmall(lo: number): void {
     const u32 = this.state.u32;
     for (const table of [L.DATA_TLB_USER, L.DATA_TLB_SUPERVISOR, L.DATA_TLB_OPEN]) {
       const at = (table + ((lo >>> 12) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE) >>> 2;

@@ -104,7 +104,7 @@ test('reserved bits are a fault with RSVD', (t) => {
   t.is(new Rig({ efer: 0x500 }).fourLevels(0x9000n | P | NX).access(0), '#14(9) 0', 'NX without EFER.NXE');
 });
 
-test('large pages of 2 MiB, 4 MiB and 1 GiB', (t) => {
+test('large pages of 2 MiB and 4 MiB; one of 1 GiB is a reserved bit', (t) => {
   const two = new Rig().fourLevels(0n);
   two.put64(0x3000, 0x20_0000n | P | RW | PS);
   t.is(two.access(0x1_2345), 0x21_2345);
@@ -112,7 +112,7 @@ test('large pages of 2 MiB, 4 MiB and 1 GiB', (t) => {
   t.is(two.access(0), '#14(9) 0', 'bits below the frame are reserved');
   const one = new Rig().fourLevels(0n);
   one.put64(0x2000, 0x4000_0000n | P | RW | PS);
-  t.is(one.access(0x1234_5678), 0x5234_5678);
+  t.is(one.access(0x1234_5678), '#14(9) 12345678', 'no model has CPUID.PDPE1GB');
   const four = new Rig({ cr4: 0x10, efer: 0 });
   four.put32(0x1000 + 4, 0x0080_0083);
   t.is(four.access(0x0041_2345), 0x0081_2345);
@@ -129,6 +129,22 @@ test('32-bit paging in two levels, and PAE from the loaded pointers', (t) => {
   pae.put64(0x4000, 0x8007n);
   t.is(pae.access(0x4000_0abc, { user: true }), 0x8abc);
   t.is(pae.access(0x8000_0000), '#14(0) 80000000');
+});
+
+test('one INVLPG drops every piece of a large page, and no other page', (t) => {
+  const rig = new Rig({ cr4: 0x10, efer: 0 });
+  rig.put32(0x1000, 0x0000_0083);
+  rig.put32(0x1000 + 4, 0x0000_0083);
+  const tag = (linear: number) =>
+    rig.state.get32(L.DATA_TLB_OPEN + ((linear >>> 12) % L.TLB_ENTRIES) * L.TLB_ENTRY_SIZE + L.TLB_READ) >>> 0;
+  const pages = [0x0003_0000, 0x0040_1000, 0x0048_2000];
+  for (const page of pages) {
+    rig.access(page);
+    rig.mmu.install(page, 0, L.DATA_TLB_OPEN);
+  }
+  t.deepEqual(pages.map(tag), pages);
+  rig.mmu.flushPage(0x007f_f000, 0);
+  t.deepEqual(pages.map(tag), [0x0003_0000, 1, 1]);
 });
 
 test('global pages survive a flush that keeps them', (t) => {
