@@ -63,7 +63,7 @@ export interface Guest extends Hardware {
   readonly boot: BootImage;
   readonly header: TraceHeader;
   readonly imageNames: readonly string[];
-  /** End the run from outside the guest, as the platform would. */
+  /** End the run from outside the guest: no event of the machine's, only the end of the trace. */
   stop(end: RunEnd): void;
   /** Start anew, as a reset does; undefined on machines that have no firmware to start. */
   readonly reset: (() => void) | undefined;
@@ -252,7 +252,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
   };
   return {
     ...hardware,
-    stop: (end) => lines.stop(end),
+    stop: (end) => cpu.stop(end),
     pc,
     boot,
     reset:
