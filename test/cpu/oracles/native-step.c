@@ -182,7 +182,6 @@ static void set_up(void) {
   if (call6(SYS_mmap, DATA, PAGE, 3, fixed, -1, 0) != (long)DATA) fail("no data page\n", 13);
   if (call6(SYS_mmap, READ_ONLY, PAGE, 1, fixed, -1, 0) != (long)READ_ONLY) fail("no third page\n", 14);
   (void)*(volatile uint8_t *)READ_ONLY;  // present, so that a write is a protection violation
-  memset((void *)CODE, 0xf4, PAGE);
   uint32_t x = 1;
   for (unsigned long i = 0; i < PAGE; i++) {
     x = x * 1664525u + 1013904223u;
@@ -215,11 +214,9 @@ static void set_up(void) {
 
 __attribute__((used)) void main_loop(void) {
   set_up();
-  unsigned long code_at = 0;
   while (transfer(0, &in, sizeof in)) {
-    memset((void *)(CODE + code_at), 0xf4, PAGE - code_at < 16 ? PAGE - code_at : 16);
-    code_at = in.offset;
-    memcpy((void *)(CODE + code_at), in.code, in.length < PAGE - code_at ? in.length : PAGE - code_at);
+    memset((void *)CODE, 0xf4, PAGE);  // a case may write there
+    memcpy((void *)(CODE + in.offset), in.code, in.length < PAGE - in.offset ? in.length : PAGE - in.offset);
     uint8_t *data = (uint8_t *)DATA;
     memcpy(data, base_page, PAGE);
     for (int i = 0; i < PATCHES; i++) memcpy(data + in.patches[i].offset, in.patches[i].data, in.patches[i].length);

@@ -127,7 +127,6 @@ const unused = (): never => {
 export class SingleStep {
   readonly cpu: Cpu;
   private real: boolean | undefined;
-  private codeOffset = 0;
   /** What IN gives in real mode. */
   portValue = 0xffff_ffff;
 
@@ -190,7 +189,6 @@ export class SingleStep {
     }
     for (const segment of GDT_SEGMENTS) this.put(at(GDT) + (segment.selector & ~7), descriptorBytes(segment));
     for (const segment of LDT_SEGMENTS) this.put(at(LDT) + (segment.selector & ~7), descriptorBytes(segment));
-    this.cpu.physical.write(CODE_AT, new Uint8Array(PAGE).fill(HLT));
     // RSP0; the I/O map lies past the limit.
     this.put(at(TSS) + 4, STACK_TOP);
     this.put(at(TSS) + 0x60, 0xffffn << 48n);
@@ -249,9 +247,9 @@ export class SingleStep {
     s.set32(L.HALTED, 0);
     this.loadFx(registers.fx);
     const offset = Number(registers.rip) & (PAGE - 1);
-    cpu.physical.write(CODE_AT + this.codeOffset, new Uint8Array(Math.min(16, PAGE - this.codeOffset)).fill(HLT));
-    cpu.physical.write(CODE_AT + offset, given.code.subarray(0, PAGE - offset));
-    this.codeOffset = offset;
+    const page = new Uint8Array(PAGE).fill(HLT);
+    page.set(given.code.subarray(0, PAGE - offset), offset);
+    cpu.physical.write(CODE_AT, page);
     cpu.physical.write(DATA_AT, given.memory);
     cpu.modeChanged();
 

@@ -1,0 +1,72 @@
+// Long runs of the hardware oracle: `oracle --cases 5000000 --seed 1 [--row TEXT]`, with a report for each row.
+//
+// Prints how often each row was compared and how often it differed, what named differences between processors
+// explain, and for each way in which a row differs one shrunk test vector. Exit code 1 when anything differs.
+
+import { parseArgs } from 'node:util';
+import fc from 'fast-check';
+import { caseWords, hostOracle, type Mismatch, vectorLine } from '../test/cpu/oracles/host-oracle.js';
+import { rowName } from '../test/cpu/oracles/rows.js';
+
+const BATCH = 1000;
+const { values } = parseArgs({
+  options: {
+    cases: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: '1' },
+    row: { type: 'string', default: '' },
+    quiet: { type: 'boolean', default: false },
+  },
+});
+const total = Number(values.cases);
+const seed = Number(values.seed);
+if (!Number.isInteger(total) || total < 1 || !Number.isInteger(seed)) {
+  console.error('--cases and --seed take whole numbers');
+  process.exit(2);
+}
+const oracle = hostOracle();
+if (oracle === undefined) {
+  console.error('the host is no x86-64 Linux with a C compiler');
+  process.exit(2);
+}
+
+const compared = new Map<string, number>();
+const differing = new Map<string, number>();
+const explained = new Map<string, number>();
+const examples = new Map<string, Mismatch>();
+const add = (to: Map<string, number>, name: string, n = 1) => to.set(name, (to.get(name) ?? 0) + n);
+/** What kind of difference it is: the values are left out. */
+const kind = (found: readonly string[]) => found.map((f) => f.replace(/ [0-9a-f]+ for.*| at .*/, '')).join(', ');
+
+for (let batch = 0; batch * BATCH < total; batch++) {
+  const numRuns = Math.min(BATCH, total - batch * BATCH);
+  const result = oracle.run(fc.sample(caseWords, { seed: (seed * 1_000_003 + batch) | 0, numRuns }));
+  for (const [name, n] of result.compared) add(compared, name, n);
+  for (const [name, n] of result.excused) add(explained, name, n);
+  for (const mismatch of result.mismatches) {
+    const name = rowName(mismatch.generated.row);
+    if (!name.includes(values.row)) continue;
+    add(differing, name);
+    const key = `${name}: ${kind(mismatch.found)}`;
+    if (!examples.has(key)) examples.set(key, mismatch);
+  }
+  if (process.stderr.isTTY && batch % 20 === 0) {
+    process.stderr.write(`\r${(batch + 1) * BATCH} of ${total}, ${examples.size} kinds of difference `);
+  }
+}
+
+for (const row of oracle.generator.rows) {
+  const name = rowName(row);
+  const wrong = differing.get(name) ?? 0;
+  if (name.includes(values.row) && (!values.quiet || wrong > 0)) {
+    console.log(`${String(compared.get(name) ?? 0).padStart(9)} ${String(wrong).padStart(6)}  ${name}`);
+  }
+}
+for (const name of oracle.generator.absent) console.log(`not on this host: ${name}`);
+for (const [name, n] of explained) console.log(`${String(n).padStart(9)} explained: ${name}`);
+for (const [key, mismatch] of examples) {
+  const plain = oracle.shrink(mismatch.words);
+  console.log(`\n${key}\n${plain.found.join(', ')}\n${vectorLine(plain)}`);
+}
+const sum = (of: Map<string, number>) => [...of.values()].reduce((a, b) => a + b, 0);
+console.log(`\nseed ${seed}: ${sum(compared)} cases compared, ${sum(differing)} differ`);
+process.exitCode = differing.size > 0 ? 1 : 0;
