@@ -40,9 +40,9 @@ export function parseText(text: string): string {
   return text;
 }
 
-/** Wall clock at cycle 0: an ISO 8601 date and time, UTC when no zone is given. */
+/** Wall clock at cycle 0: an ISO 8601 date and time in whole seconds, UTC when no zone is given. */
 export function parseTime(text: string): string {
-  const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:?\d\d)?)?$/.exec(text);
+  const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:?\d\d)?)?$/.exec(text);
   const iso = match && `${match[1]}T${match[2] ?? '00:00:00'}${match[3] ?? 'Z'}`;
   const time = iso ? Date.parse(iso) : Number.NaN;
   // Date.parse rolls the 30th of February over to March; a date that does not come back the same is refused.
@@ -50,7 +50,8 @@ export function parseTime(text: string): string {
   if (Number.isNaN(time) || Number.isNaN(day) || new Date(day).toISOString().slice(0, 10) !== match?.[1]) {
     throw new InvalidArgumentError('a date and time in ISO 8601 is needed, such as 2020-01-01T00:00:00Z');
   }
-  return new Date(time).toISOString();
+  // The machine's clock counts whole seconds, and its form has no fraction.
+  return new Date(time).toISOString().replace('.000', '');
 }
 
 /** `FILE[,cmdline]`, repeatable. */

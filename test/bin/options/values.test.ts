@@ -65,10 +65,10 @@ test('counts are exact whole numbers', (t) => {
 });
 
 test('times are ISO 8601, UTC unless they name a zone', (t) => {
-  t.is(parseTime('2020-01-01T00:00:00Z'), '2020-01-01T00:00:00.000Z');
-  t.is(parseTime('2020-01-01'), '2020-01-01T00:00:00.000Z');
-  t.is(parseTime('2020-02-29T12:30'), '2020-02-29T12:30:00.000Z');
-  t.is(parseTime('2020-01-01T01:00:00+01:00'), '2020-01-01T00:00:00.000Z');
+  t.is(parseTime('2020-01-01T00:00:00Z'), '2020-01-01T00:00:00Z');
+  t.is(parseTime('2020-01-01'), '2020-01-01T00:00:00Z');
+  t.is(parseTime('2020-02-29T12:30'), '2020-02-29T12:30:00Z');
+  t.is(parseTime('2020-01-01T01:00:00+01:00'), '2020-01-01T00:00:00Z');
   for (const text of ['', 'now', '2020-13-01', '2021-02-29', '2020-01-01T25:00', '1577836800', '01/02/2020']) {
     t.throws(() => parseTime(text), refused, text);
   }
