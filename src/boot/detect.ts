@@ -6,7 +6,7 @@ import { ImageError } from './boot-error.js';
 import { isLinuxImage, parseLinuxImage, XLF_KERNEL_64 } from './bzimage.js';
 import { isElf, parseElf } from './elf.js';
 import { findMultiboot2Header, findMultibootHeader } from './multiboot-header.js';
-import { pvhNote } from './pvh.js';
+import { pvhEntry, pvhNote } from './pvh.js';
 
 export type DirectRoute = 'pvh' | 'multiboot' | 'multiboot2' | 'linux64' | 'linux32' | 'linux16';
 
@@ -21,6 +21,26 @@ export function detectRoutes(bytes: Uint8Array): DirectRoute[] {
   if (findMultiboot2Header(bytes) !== undefined) routes.push('multiboot2');
   if (isLinuxImage(bytes)) routes.push(...linuxRoutes(bytes));
   return routes;
+}
+
+/**
+ * What keeps a file that offers no route from being a kernel.
+ * @param name what messages call the file
+ * @returns the error that the file's own format gives, or one that says what it is not
+ */
+export function whyNoKernel(name: string, bytes: Uint8Array): ImageError {
+  try {
+    if (isElf(bytes)) pvhEntry(parseElf(name, bytes));
+    else if (isLinuxImage(bytes)) parseLinuxImage(name, bytes);
+  } catch (error) {
+    if (error instanceof ImageError) return error;
+    throw error;
+  }
+  if (bytes.length === 0) return new ImageError(`${name}: the file is empty; fetch or build it again`);
+  return new ImageError(
+    `${name}: there is no ELF magic at offset 0, no Linux header at offset 0x202 and no multiboot header; ` +
+      'give an ELF kernel or a bzImage',
+  );
 }
 
 function offersPvh(bytes: Uint8Array): boolean {
