@@ -22,6 +22,9 @@ const RANGES: readonly (readonly [from: number, to: number])[] = [
 const FROM = L.REGS;
 const TO = L.SCRATCH;
 
+/** Bytes that saveProcessor gives. */
+export const PROCESSOR_STATE_SIZE = TO - FROM;
+
 /** Architectural state, 2304 bytes. */
 export function saveProcessor(cpu: Cpu): Uint8Array {
   const { state } = cpu;

@@ -7,7 +7,7 @@
 
 import type { AccessSize, Bus, GuestMemory, ProcessorLines, RunEnd } from '../cpu/bus.js';
 import { TraceError } from '../trace/error.js';
-import { codeToValue, EMPTY, KINDS, type TraceEvent, valueToCode } from '../trace/events.js';
+import { codeToValue, EMPTY, KINDS, MAX_EVENT_DATA, type TraceEvent, valueToCode } from '../trace/events.js';
 import type { TraceReader } from '../trace/reader.js';
 import type { Site } from '../trace/sink.js';
 import { type ActualEvent, actualEvent, type Divergence, differingFields, divergence } from './divergence.js';
@@ -102,7 +102,7 @@ export class PlayerBus implements Bus {
 
   msrRead(index: number): bigint {
     const event = this.#request('msr-read', index, 0);
-    return event ? (BigInt(event.valueHigh) << 32n) | BigInt(event.value) : 0n;
+    return event ? BigInt.asUintN(64, (BigInt(event.valueHigh) << 32n) | BigInt(event.value)) : 0n;
   }
 
   msrWrite(index: number, value: bigint): void {
@@ -111,7 +111,7 @@ export class PlayerBus implements Bus {
 
   acknowledge(): number {
     const expected = this.#head;
-    const vector = expected?.kind === 'interrupt' ? expected.address : 0;
+    const vector = expected?.kind === 'interrupt' ? expected.address & 0xff : 0;
     this.#compare(actualEvent(this.#world.site, 'interrupt', vector, 0, 0, 0, '', EMPTY));
     this.#interruptUp = false;
     this.#world.lines.setIntr(false);
@@ -235,6 +235,9 @@ export class PlayerBus implements Bus {
         memory.write(event.address, event.data);
         break;
       case 'dma-read': {
+        if (event.value > MAX_EVENT_DATA) {
+          this.#refuse(`has event ${event.index} read more memory than one event may`);
+        }
         const data = checkOf(memory.read(event.address, event.value));
         return this.#compare({ ...event, data });
       }
@@ -270,13 +273,21 @@ export class PlayerBus implements Bus {
   }
 
   #next(): void {
-    if (this.#head) this.#index = this.#head.index + 1;
+    const last = this.#head;
+    if (last) this.#index = last.index + 1;
     for (;;) {
       const { value, done } = this.#events.next();
       this.#head = done ? undefined : value;
+      // Without an end there would be nothing to stop the guest.
+      if (!this.#head && last?.kind !== 'end') this.#refuse(`ends after ${this.#index} events without an end event`);
+      if (last?.kind === 'end' && this.#head) this.#refuse(`goes on after its end, with event ${this.#head.index}`);
       if (!this.#head || KINDS[this.#head.kind].role !== 'note') return;
       this.#index = this.#head.index + 1;
     }
+  }
+
+  #refuse(what: string): never {
+    throw new TraceError(this.#reader.path, `${what}: record the boot again`);
   }
 }
 
