@@ -7,6 +7,7 @@ export type {
   ReplayResult,
   Route,
   RunResult,
+  StopSignal,
 } from './api/options.js';
 export { record, run } from './api/record.js';
 export { replay } from './api/replay.js';

@@ -4,7 +4,7 @@
 // A direct boot finds what firmware would have left: tables in memory, device registers set up. Both come before cycle
 // 0 and are not recorded. Invariant: what the guest can see follows from the options and the files alone.
 
-import { detectRoutes } from '../boot/detect.js';
+import { detectRoutes, whyNoKernel } from '../boot/detect.js';
 import {
   type BootImage,
   type EntryState,
@@ -22,6 +22,7 @@ import { ShadowMemory } from '../cpu/shadow.js';
 import { saveProcessor } from '../cpu/snapshot.js';
 import { buildAcpiTables } from '../platform/acpi/tables.js';
 import type { Plain } from '../platform/device.js';
+import type { FwCfg } from '../platform/devices/fw-cfg.js';
 import { firmwareE820, fwCfgE820, MIB, splitRam } from '../platform/e820.js';
 import { setUpAsFirmware } from '../platform/firmware-setup.js';
 import { placeFirmwareTables } from '../platform/firmware-tables.js';
@@ -31,6 +32,7 @@ import { PcShadow } from '../platform/pc-shadow.js';
 import { buildSmbios } from '../platform/smbios.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { MemoryRegion } from '../trace/memory.js';
+import { checkOptions } from './check-options.js';
 import { prepareFirmware, romRanges, romSizeOf } from './firmware-guest.js';
 import { type ImageFile, imageRecord, readImage } from './images.js';
 import type { BootOptions, Route } from './options.js';
@@ -82,7 +84,7 @@ export function makeHardware(
   rom: readonly (readonly [number, number])[] = [],
 ): Hardware {
   if (!Number.isInteger(memory) || memory < MIN_RAM || memory > MAX_RAM || memory % 4096 !== 0)
-    throw new UserError(`--memory ${memory}: guest RAM is 2M to 3G in whole pages; choose a size in between`);
+    throw new UserError(`--memory ${sizeText(memory)}: guest RAM is 2M to 3G in whole pages; choose a size in between`);
   const model = cpuName === undefined ? QEMU64_V1 : findCpuModel(cpuName);
   if (model === undefined) {
     const names = CPU_MODELS.map((m) => m.name).join(', ');
@@ -97,6 +99,9 @@ export function makeHardware(
   shadow.install(romSize);
   return { cpu, memory: cpu.physical, shadow };
 }
+
+/** A size as --memory takes it. */
+const sizeText = (bytes: number): string => (bytes % MIB === 0 ? `${bytes / MIB}M` : `${bytes}B`);
 
 interface BootFiles {
   readonly kernel: ImageFile | undefined;
@@ -134,14 +139,17 @@ function offeredRoute(kernel: ImageFile): Route {
   const offered = detectRoutes(kernel.bytes);
   const route = offered.find((r) => r === 'pvh' || r === 'linux64' || r === 'linux32');
   if (route !== undefined) return route;
-  const what = offered.length > 0 ? `offers only ${offered.join(', ')}` : 'has no PVH note, multiboot or Linux header';
-  throw new UserError(`${kernel.name}: the file ${what}; give a kernel for pvh, linux64 or linux32`);
+  if (offered.length === 0) throw whyNoKernel(kernel.name, kernel.bytes);
+  throw new UserError(
+    `${kernel.name}: the file offers only ${offered.join(', ')}; give a kernel for pvh, linux64 or linux32`,
+  );
 }
 
 /** Build the guest that the options ask for. @throws UserError, ImageError */
 export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest {
   if (options.machine === 'microvm') throw new UserError('--machine microvm is not available yet; use --machine pc');
   if (options.engine === 'jit') throw new UserError('--engine jit is not available yet; use auto or interp');
+  checkOptions(options);
   const ram = options.memory ?? 128 * MIB;
   const files = readFiles(options);
   const route = chooseRoute(options, files.kernel);
@@ -164,7 +172,8 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     ramSize: ram,
     read: (address, length) => cpu.physical.read(address, length),
     write: (address, data) => {
-      initialMemory.push({ address, data: data.slice() });
+      // Not copied: a kernel is tens of megabytes, and nobody changes what a loader made.
+      initialMemory.push({ address, data });
       cpu.physical.write(address, data);
     },
   };
@@ -212,14 +221,14 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     fwCfg: (fwCfg) => {
       addPcItems(fwCfg, { ramSize: ram, e820: fwCfgE820(ram, amd), acpi, smbios });
       firmware?.fill(fwCfg);
-      for (const item of files.fwCfg) fwCfg.addFile(item.name, item.data);
+      for (const item of files.fwCfg) addUserItem(fwCfg, item.name, item.data);
     },
   });
   cpu.bus = pc;
   if (!firmware) setUpAsFirmware(pc);
   scheduleInputs(pc, options, files);
 
-  const images = [
+  const images: readonly ImageFile[] = [
     ...(files.kernel ? [files.kernel] : []),
     ...(files.initrd ? [files.initrd] : []),
     ...files.modules,
@@ -234,7 +243,11 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     timing: TIMING,
     route,
     commandLine: options.append ?? '',
-    images: images.map((image) => image.record),
+    images: images.map(({ bytes, record }) => {
+      // A file that lies in memory as it is (initrd, module): every byte there has a place in the file.
+      const whole = boot.segments.find(({ data }) => data === bytes);
+      return whole === undefined ? record : { ...record, address: whole.address };
+    }),
     rom,
     options: {
       rtc: options.rtc ?? '2020-01-01T00:00:00Z',
@@ -266,6 +279,16 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     imageNames: images.map((i) => i.name),
     initialMemory,
   };
+}
+
+/** An fw_cfg item of the user's. @throws UserError when there is one of that name already, or no room */
+function addUserItem(fwCfg: FwCfg, name: string, data: Uint8Array): void {
+  try {
+    fwCfg.addFile(name, data);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UserError(`--fw-cfg name=${name}: ${error.message}; choose another name, such as opt/NAME`);
+  }
 }
 
 /** Bytes of serial input arrive as fast as the line would carry them: the device's FIFO is small. */

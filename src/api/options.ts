@@ -52,8 +52,13 @@ export interface BootOptions {
   /** Bytes that the guest writes to the debug console at port 0x402. */
   onDebugcon?: (data: Uint8Array) => void;
   onProgress?: (cycle: number) => void;
-  /** Ends the run as if interrupted. */
-  signal?: AbortSignal;
+  /** Ends the run as if interrupted, once it is aborted; an AbortSignal as a rule. */
+  signal?: StopSignal;
+}
+
+/** What of an AbortSignal is looked at: named here, so that the types need neither the DOM's nor Node's. */
+export interface StopSignal {
+  readonly aborted: boolean;
 }
 
 export interface RecordOptions extends BootOptions {
@@ -83,7 +88,7 @@ export interface ReplayOptions {
   live?: boolean;
   onConsole?: (data: Uint8Array) => void;
   onProgress?: (cycle: number) => void;
-  signal?: AbortSignal;
+  signal?: StopSignal;
 }
 
 export interface ReplayResult extends RunResult {

@@ -3,18 +3,17 @@
 // A trace of another timing model is refused: its cycles mean something else. Console output of a sealed replay is
 // taken from the guest's own port writes, since there is no UART.
 
-import { statSync } from 'node:fs';
 import type { Bus, RunEnd, ShadowLines } from '../cpu/bus.js';
-import { loadProcessor } from '../cpu/snapshot.js';
+import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
 import type { Divergence } from '../replay/divergence.js';
 import { ComparingSink } from '../replay/live.js';
 import { Recorder } from '../replay/record.js';
 import { PlayerBus } from '../replay/replay.js';
 import { TraceError } from '../trace/error.js';
-import type { TraceHeader } from '../trace/header.js';
+import { binary, integer, list, record, text } from '../trace/fields.js';
 import { TraceReader } from '../trace/reader.js';
 import { romSizeOf } from './firmware-guest.js';
-import { makeGuest, makeHardware, TIMING } from './guest.js';
+import { type Hardware, makeGuest, makeHardware, TIMING } from './guest.js';
 import { CpuSite, MachineHash } from './machine-state.js';
 import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.js';
 import { attachRecorder, LateSink, recorderSeams } from './record.js';
@@ -28,13 +27,15 @@ const COM1_LCR = 0x3fb;
 export async function replay(file: string, options: ReplayOptions = {}): Promise<ReplayResult> {
   const reader = TraceReader.open(file);
   try {
+    if (reader.header.machine !== 'pc')
+      throw new TraceError(file, `recorded on the machine ${reader.header.machine}, and this program has only pc`);
     if (reader.header.timing.name !== TIMING.name || reader.header.timing.nsPerCycle !== TIMING.nsPerCycle)
       throw new UserError(
         `${file}: recorded with timing model ${reader.header.timing.name}, this program has ${TIMING.name}; record the boot again`,
       );
     const root = reader.root() ?? '';
     const outcome = options.live ? await replayLive(reader, options) : await replaySealed(reader, options);
-    return { ...outcome, bytes: statSync(file).size, root };
+    return { ...outcome, bytes: reader.size, root };
   } finally {
     reader.close();
   }
@@ -43,8 +44,7 @@ export async function replay(file: string, options: ReplayOptions = {}): Promise
 type Outcome = Omit<ReplayResult, 'bytes' | 'root'>;
 
 async function replaySealed(reader: TraceReader, options: ReplayOptions): Promise<Outcome> {
-  const { header } = reader;
-  const { cpu, memory, shadow } = makeHardware(header.memory, header.cpu, romOf(reader));
+  const { cpu, memory, shadow } = hardwareOf(reader);
   for (const { address, data } of reader.memory()) {
     memory.write(address, data);
     cpu.physical.fillRom(address, data);
@@ -86,14 +86,19 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
   };
 }
 
-/** ROM of the recorded machine. @throws UserError when no machine here has such ranges */
-function romOf({ header, path }: TraceReader): TraceHeader['rom'] {
+/** Processor and memory of the recorded machine. @throws TraceError when there is no such machine here */
+function hardwareOf({ header, path }: TraceReader): Hardware {
   try {
     romSizeOf(header.rom);
   } catch {
-    throw new UserError(`${path}: the header has ROM where no machine has it; record the boot again`);
+    throw new TraceError(path, 'the header has ROM where no machine has it: record the boot again');
   }
-  return header.rom;
+  try {
+    return makeHardware(header.memory, header.cpu, header.rom);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new TraceError(path, `the header asks for a machine that there is not here (${error.message})`);
+  }
 }
 
 /** A recorded line of the memory map. @throws TraceError when there is no such range */
@@ -106,18 +111,30 @@ function applyLine(reader: TraceReader, shadow: ShadowLines, name: string, level
   }
 }
 
-/** Processor state and loaded ranges at cycle 0, bounded by the guest's RAM. */
-function entryOf(reader: TraceReader): { processor: Uint8Array; loaded: readonly (readonly [number, number])[] } {
-  const { entry, memory } = reader.header as {
-    entry: { processor?: unknown; loaded?: unknown } | null;
-    memory: number;
-  };
-  const loaded = entry?.loaded;
-  const isRange = (r: unknown): r is [number, number] =>
-    Array.isArray(r) && r.every((n) => Number.isSafeInteger(n) && n >= 0) && r[0] + r[1] <= memory;
-  if (!(entry?.processor instanceof Uint8Array) || !Array.isArray(loaded) || !loaded.every(isRange))
-    throw new UserError(`${reader.path}: the header has no usable processor state; record the boot again`);
-  return { processor: entry.processor, loaded };
+/** Processor state and loaded ranges at cycle 0, bounded by the guest's RAM. @throws TraceError */
+function entryOf({ header, path }: TraceReader): {
+  processor: Uint8Array;
+  loaded: readonly (readonly [number, number])[];
+} {
+  try {
+    const entry = record(header.entry, 'entry');
+    let total = 0;
+    const loaded = list(entry.loaded, 'loaded').map((item) => {
+      const [start, size] = list(item, 'loaded');
+      const address = integer(start, header.memory, 'loaded address');
+      const length = integer(size, header.memory - address, 'loaded size');
+      total += length;
+      return [address, length] as const;
+    });
+    // Loaders fill memory once; what is more would only cost time.
+    if (total > 2 * header.memory) throw new Error('loaded ranges are more than the memory');
+    const processor = binary(entry.processor, 'processor');
+    if (processor.length !== PROCESSOR_STATE_SIZE) throw new Error(`processor has ${processor.length} bytes`);
+    return { processor, loaded };
+  } catch (error) {
+    const { message } = error as Error;
+    throw new TraceError(path, `the header has no usable state at entry (${message}): record the boot again`);
+  }
 }
 
 /** The guest's serial output, taken from its own port writes: a sealed replay has no UART. */
@@ -230,16 +247,9 @@ const endsAtCycle = (reason: string): boolean =>
 function bootOptionsOf(reader: TraceReader): BootOptions {
   const { header, notes } = reader;
   const names = (role: string) => header.images.flatMap((image, i) => (image.role === role ? [notes.names[i]!] : []));
-  const o = header.options as {
-    rtc: string;
-    seed: number;
-    modules?: string[];
-    fwCfgDma?: boolean;
-    fwCfg?: [string, string][];
-    fwCfgStrings?: string[];
-  };
+  const o = recordedOptions(reader);
   const files = names('fw-cfg');
-  const strings = [...(o.fwCfgStrings ?? [])];
+  const strings = [...o.fwCfgStrings];
   const hashes = new Set(header.images.filter((i) => i.role === 'fw-cfg').map((i) => i.sha256));
   const kernel = names('kernel')[0];
   const initrd = names('initrd')[0];
@@ -255,12 +265,35 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
     ...(initrd !== undefined && { initrd }),
     ...(bios !== undefined && { bios }),
     optionRoms: names('option-rom'),
-    ...(o.fwCfgDma === false && { fwCfgDma: false }),
-    modules: names('module').map((path, i) => ({ path, cmdline: o.modules?.[i] ?? '' })),
-    fwCfg: (o.fwCfg ?? []).map(([name, hash]) =>
-      hashes.has(hash) ? { name, file: files.shift()! } : { name, string: strings.shift() ?? '' },
-    ),
+    ...(!o.fwCfgDma && { fwCfgDma: false }),
+    modules: names('module').map((path, i) => ({ path, cmdline: o.modules[i] ?? '' })),
+    fwCfg: o.fwCfg.map(([name, hash]) => {
+      const file = hashes.has(hash) ? files.shift() : undefined;
+      return file === undefined ? { name, string: strings.shift() ?? '' } : { name, file };
+    }),
     rtc: o.rtc,
     seed: o.seed,
   };
+}
+
+/** The header's options by type. @throws TraceError when they are not, or images have no names */
+function recordedOptions({ header, notes, path }: TraceReader) {
+  try {
+    if (notes.names.length < header.images.length) throw new Error('images without names');
+    const { rtc, seed, fwCfgDma, modules = [], fwCfg = [], fwCfgStrings = [] } = header.options;
+    return {
+      rtc: text(rtc, 'rtc'),
+      seed: integer(seed, Number.MAX_SAFE_INTEGER, 'seed'),
+      fwCfgDma: fwCfgDma !== false,
+      modules: list(modules, 'modules').map((item) => text(item, 'a module')),
+      fwCfg: list(fwCfg, 'fwCfg').map((item) => {
+        const [name, hash] = list(item, 'fwCfg');
+        return [text(name, 'fwCfg'), text(hash, 'fwCfg')] as const;
+      }),
+      fwCfgStrings: list(fwCfgStrings, 'fwCfgStrings').map((item) => text(item, 'fwCfgStrings')),
+    };
+  } catch (error) {
+    const { message } = error as Error;
+    throw new TraceError(path, `the header does not tell how to boot again (${message}): replay without --live`);
+  }
 }

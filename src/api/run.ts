@@ -3,6 +3,7 @@
 
 import type { RunEnd } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
+import type { StopSignal } from './options.js';
 
 /** Cycles between two looks at the outside world. */
 const SLICE = 20_000_000;
@@ -13,7 +14,7 @@ export interface RunControl {
   /** Starts the machine anew where a reset or triple fault would end the run; says false when it is to end all the same. */
   reset?: ((end: RunEnd) => boolean) | undefined;
   onProgress?: ((cycle: number) => void) | undefined;
-  signal?: AbortSignal | undefined;
+  signal?: StopSignal | undefined;
 }
 
 export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {

@@ -1,0 +1,24 @@
+// Options are numbers and texts that anybody may give: what the machine cannot be made of is refused by name, before a
+// file is read. The command line checks the form of what is typed; this is for both, and for programs.
+
+import { parseIsoTime } from '../platform/calendar.js';
+import type { BootOptions } from './options.js';
+import { UserError } from './user-error.js';
+
+/** @throws UserError */
+export function checkOptions(options: BootOptions): void {
+  const counts = { seed: options.seed, 'until-cycle': options.untilCycle, 'max-cycles': options.maxCycles };
+  for (const [name, value] of Object.entries(counts)) checkCount(`--${name}`, value);
+  for (const { cycle } of options.type ?? []) checkCount('--type', cycle);
+  if (options.rtc === undefined) return;
+  try {
+    parseIsoTime(options.rtc);
+  } catch {
+    throw new UserError(`--rtc ${options.rtc}: that is no time in ISO 8601; give one such as 2020-01-01T00:00:00Z`);
+  }
+}
+
+function checkCount(option: string, value: number | undefined): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) return;
+  throw new UserError(`${option} ${value}: a whole number from 0 to 2^53 - 1 is needed`);
+}
