@@ -33,7 +33,7 @@ const bad: [title: string, args: string[], said: RegExp][] = [
   ['an unknown option', ['record', '--kernal', kernel, '-o', 'x'], /unknown option '--kernal'/],
   ['no output file', ['record', '--kernel', kernel], /--output/],
   ['an empty output file', ['record', '--kernel', kernel, '-o', ''], /must not be empty/],
-  ['no kernel', ['run'], /--kernel/],
+  ['no kernel for a direct boot', ['run', '--boot', 'pvh'], /--boot pvh needs a kernel; .*--kernel/],
   ['a size that is none', ['run', '--kernel', kernel, '--memory', 'lots'], /--memory 'lots': a size/],
   ['an absurd amount of memory', ['run', '--kernel', kernel, '--memory', '900G'], /memory/],
   ['too little memory', ['run', '--kernel', kernel, '--memory', '1K'], /memory/],
