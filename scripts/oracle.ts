@@ -5,8 +5,9 @@
 
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
-import { caseWords, hostOracle, type Mismatch, vectorLine } from '../test/cpu/oracles/host-oracle.js';
+import { caseWords, hostOracle, type Mismatch } from '../test/cpu/oracles/host-oracle.js';
 import { rowName } from '../test/cpu/oracles/rows.js';
+import { vectorLine } from '../test/cpu/oracles/vector-line.js';
 
 const BATCH = 1000;
 const { values } = parseArgs({
@@ -65,7 +66,9 @@ for (const name of oracle.generator.absent) console.log(`not on this host: ${nam
 for (const [name, n] of explained) console.log(`${String(n).padStart(9)} explained: ${name}`);
 for (const [key, mismatch] of examples) {
   const plain = oracle.shrink(mismatch.words);
-  console.log(`\n${key}\n${plain.found.join(', ')}\n${vectorLine(plain)}`);
+  console.log(
+    `\n${key}\n${plain.found.join(', ')}\n${vectorLine(rowName(plain.generated.row), plain.generated.given, plain.wanted)}`,
+  );
 }
 const sum = (of: Map<string, number>) => [...of.values()].reduce((a, b) => a + b, 0);
 console.log(`\nseed ${seed}: ${sum(compared)} cases compared, ${sum(differing)} differ`);

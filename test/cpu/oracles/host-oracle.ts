@@ -147,30 +147,3 @@ function pointerFields(generated: GeneratedCase): [number, number][] {
       return [];
   }
 }
-
-/** One line that says everything about a case and what the host made of it: a test vector. */
-export function vectorLine({ generated, wanted }: Mismatch): string {
-  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-  const big = (value: bigint) => value.toString(16);
-  const { given } = generated;
-  const state = (registers: Outcome['registers']) => ({
-    gpr: registers.gpr.map(big),
-    rip: big(registers.rip),
-    eflags: registers.eflags.toString(16),
-    fx: hex(registers.fx.subarray(0, 416)).replace(/0+$/, ''),
-  });
-  return JSON.stringify({
-    row: rowName(generated.row),
-    bits: given.bits,
-    code: hex(given.code),
-    before: state(given.registers),
-    selectors: given.selectors,
-    bases: [big(given.fsBase), big(given.gsBase)],
-    patches: given.patches.map((patch) => [patch.offset, hex(patch.bytes)]),
-    vector: wanted.vector,
-    error: wanted.error,
-    cr2: big(wanted.cr2),
-    after: state(wanted.registers),
-    selectorsAfter: wanted.selectors,
-  });
-}

@@ -6,7 +6,9 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { NOT_COMPARABLE } from './case-generator.js';
-import { caseWords, hostOracle, vectorLine } from './host-oracle.js';
+import { caseWords, hostOracle } from './host-oracle.js';
+import { rowName } from './rows.js';
+import { vectorLine } from './vector-line.js';
 
 const BATCH = 1000;
 const total = Number(process.env.ORACLE_CASES ?? 20_000);
@@ -25,7 +27,9 @@ onHost('instructions of every row do what the processor of the host does', (t) =
     for (const [name, n] of result.compared) compared.set(name, (compared.get(name) ?? 0) + n);
     for (const { words } of result.mismatches.slice(0, 5)) {
       const plain = oracle!.shrink(words);
-      lines.push(`${plain.found.join(', ')}\n${vectorLine(plain)}`);
+      lines.push(
+        `${plain.found.join(', ')}\n${vectorLine(rowName(plain.generated.row), plain.generated.given, plain.wanted)}`,
+      );
     }
   }
   t.is(lines.length, 0, lines.join('\n'));
