@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { cachedImage } from '../fetch/cache.js';
+import { systemReason } from '../trace/error.js';
 import type { ImageRecord } from '../trace/header.js';
 import { UserError } from './user-error.js';
 
@@ -29,14 +30,20 @@ export function readImage(role: string, path: string): ImageFile {
     }
     found = cached;
   }
-  const stat = statSync(found);
-  if (!stat.isFile()) throw new UserError(`${path}: this is not a file; check --${role}`);
-  if (stat.size > MAX_IMAGE) throw new UserError(`${path}: ${stat.size} bytes are too many for an image (most: 1 GiB)`);
   let bytes: Uint8Array;
   try {
+    const stat = statSync(found);
+    if (!stat.isFile()) {
+      const what = stat.isDirectory() ? 'a directory' : 'no regular file';
+      throw new UserError(`${path}: this is ${what}; give a file with --${role}`);
+    }
+    if (stat.size > MAX_IMAGE) {
+      throw new UserError(`${path}: ${stat.size} bytes are too many for an image (most: 1 GiB); check --${role}`);
+    }
     bytes = readFileSync(found);
   } catch (error) {
-    throw new UserError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code}); check --${role}`);
+    if (error instanceof UserError) throw error;
+    throw new UserError(`${path}: cannot be read: ${systemReason(error)}; check --${role}`);
   }
   return { role, name: path, bytes, record: imageRecord(role, bytes) };
 }

@@ -76,7 +76,10 @@ export function parseLinuxImage(name: string, bytes: Uint8Array): LinuxImage {
   if (!(loadFlags & LOADED_HIGH)) {
     throw reader.error('the kernel is a zImage, which is loaded below 1 MiB (offset 0x211)', 'build a bzImage');
   }
-  const headerEnd = 0x202 + reader.u8(0x201, what);
+  const jump = reader.u8(0x201, what);
+  // The length is the displacement of a short jump over the header.
+  if (jump > 0x7f) throw reader.error(`the jump over the setup header at offset 0x200 leads backwards (${hex(jump)})`);
+  const headerEnd = 0x202 + jump;
   const since = (needed: number, offset: number) => version >= needed && offset < headerEnd;
   if (headerEnd < 0x22c) throw reader.error(`the setup header ends at ${hex(headerEnd)} (offset 0x201), too early`);
   const setupSize = ((reader.u8(0x1f1, what) || 4) + 1) * 512;

@@ -60,6 +60,7 @@ const lies: [string, Uint8Array, RegExp][] = [
     /no compressed kernel at offset 0xc00, where the setup size/,
   ],
   ['a payload past the end', changed(0x24c, 0xffff_ffff), /payload claims 4294967295 bytes at 0x400 \(offset 0x248\)/],
+  ['a header that never ends', changed(0x201, 0xff, 1), /jump over the setup header at offset 0x200 leads backwards/],
   ['a header that ends too early', changed(0x201, 0x10, 1), /setup header ends at 0x212/],
   ['an alignment that is no power of two', changed(0x230, 0x30_0000), /alignment at offset 0x230 is 0x300000/],
   ['a protocol before 2.02', changed(0x206, 0x201, 2), /version at offset 0x206 is 0x201/],
