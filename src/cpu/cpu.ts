@@ -546,6 +546,7 @@ export class Cpu implements CpuCore, ProcessorLines {
   }
 
   private deliverFault(fault: Fault): void {
+    this.state.set32(L.HALTED, 0); // a debug trap of HLT ends it (SDM vol. 2, HLT)
     raise(this, fault);
     this.delivered = true;
     this.stepUop = 0;
@@ -561,9 +562,13 @@ export class Cpu implements CpuCore, ProcessorLines {
     const eflags = s.get32(L.EFLAGS);
     const trap = (eflags & TF) !== 0;
     const resume = (eflags & RF) !== 0;
+    // A data breakpoint of MOV SS or POP SS waits until the instruction under its shadow is over (vol. 3A, 6.8.3).
+    const shadowed = this.interruptShadow === 2;
+    const held = shadowed ? s.get32(L.DEBUG_HELD) : 0;
+    s.set32(L.DEBUG_HELD, 0);
     this.delivered = false;
-    this.debug.hits = 0;
-    if (!resume && this.debug.armed && this.interruptShadow !== 2) {
+    this.debug.hits = held;
+    if (!resume && this.debug.armed && !shadowed && !s.betweenIterations) {
       const hit = this.debug.onExecution();
       if (hit !== 0) {
         s.i32[L.BUDGET >>> 2]! -= 1;
@@ -607,13 +612,16 @@ export class Cpu implements CpuCore, ProcessorLines {
       this.stepUop = uop + L.UOP_SIZE;
       this.stepIp = s.rip;
     }
-    // RF covers one instruction (SDM vol. 3A, 17.3.1.1); the one that set it keeps it for the next.
-    if (resume) s.set32(L.EFLAGS, (s.get32(L.EFLAGS) & ~RF) >>> 0);
-    const hits = this.debug.hits | (trap ? DR6_BS : 0);
-    if (hits !== 0 && !this.delivered && this.interruptShadow !== 2) {
-      this.deliverFault(new DebugFault(hits));
-      return false;
+    // RF covers one instruction (SDM vol. 3A, 17.3.1.1), all iterations of it; the one that set it keeps it for the next.
+    if (resume && !s.betweenIterations) s.set32(L.EFLAGS, (s.get32(L.EFLAGS) & ~RF) >>> 0);
+    if (this.interruptShadow === 2) {
+      s.set32(L.DEBUG_HELD, this.debug.hits);
+      return true;
     }
-    return true;
+    // A software interrupt goes unstepped; what was held back is taken at its handler.
+    const hits = this.delivered ? held : this.debug.hits | (trap ? DR6_BS : 0);
+    if (hits === 0) return true;
+    this.deliverFault(new DebugFault(hits));
+    return false;
   }
 }

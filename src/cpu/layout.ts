@@ -87,8 +87,10 @@ export const CR2 = 0x320; // u64
 export const CR3 = 0x328; // u64
 export const EFER = 0x330; // u32
 export const XCR0 = 0x334; // u32
-/** DR0…DR3, (4, 5 unused), DR6, DR7; u64 each. */
+/** DR0…DR3, (4, 5 are not registers), DR6, DR7; u64 each. */
 export const DR = 0x340;
+/** u32 DR6 bits of data breakpoints that an SS load hit: they wait for the end of the next instruction. */
+export const DEBUG_HELD = 0x360;
 
 /** Model-specific registers that are plain storage: u64 each. */
 export const MSR_STAR = 0x380;
@@ -142,6 +144,8 @@ export const FAULT_ERROR = 0x7b4;
 export const FAULT_ADDRESS = 0x7b8;
 /** f64: the cycle of the boundary that the interrupt shadow covers; SHADOW means nothing at any other cycle. */
 export const SHADOW_CYCLE = 0x7c0;
+/** u64: INSTRUCTIONS + 1 when a REP string instruction last stopped between two iterations; means nothing at another count. */
+export const REPEATED_AT = 0x7c8;
 
 /** x87: physical registers R0…R7, 16 bytes each: 64-bit significand at +0, sign and exponent (u16) at +8. ST(i) is R[(TOP + i) & 7]. */
 export const FPU_REGS = 0x800;

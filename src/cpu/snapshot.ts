@@ -19,6 +19,8 @@ const RANGES: readonly (readonly [from: number, to: number])[] = [
   [L.FPU_REGS, L.MXCSR + 4],
   [L.XMM, L.XMM + 256],
 ];
+/** Beside the shadow: the boundary lies between two iterations of a REP string instruction. */
+const BETWEEN_ITERATIONS = 0x100;
 const FROM = L.REGS;
 const TO = L.SCRATCH;
 
@@ -32,7 +34,7 @@ export function saveProcessor(cpu: Cpu): Uint8Array {
   for (const [from, to] of RANGES) out.set(state.u8.subarray(from, to), from - FROM);
   const view = new DataView(out.buffer);
   view.setUint32(L.EFLAGS - FROM, state.eflags, true);
-  view.setUint32(L.SHADOW - FROM, cpu.interruptShadow, true);
+  view.setUint32(L.SHADOW - FROM, cpu.interruptShadow | (state.betweenIterations ? BETWEEN_ITERATIONS : 0), true);
   return out;
 }
 
@@ -43,7 +45,9 @@ export function loadProcessor(cpu: Cpu, saved: Uint8Array): void {
   for (const [from, to] of RANGES) state.u8.set(saved.subarray(from - FROM, to - FROM), from);
   const view = new DataView(saved.buffer, saved.byteOffset, saved.length);
   state.eflags = view.getUint32(L.EFLAGS - FROM, true);
-  const shadow = view.getUint32(L.SHADOW - FROM, true);
+  const boundary = view.getUint32(L.SHADOW - FROM, true);
+  const shadow = boundary & 3;
+  state.betweenIterations = (boundary & BETWEEN_ITERATIONS) !== 0;
   state.set32(L.SHADOW, 0);
   cpu.flushTlb(false);
   cpu.modeChanged();

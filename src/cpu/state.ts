@@ -198,6 +198,13 @@ export class CpuState {
   get isV86(): boolean {
     return (this.mode & MODE_V86) !== 0;
   }
+  /** True at a boundary between two iterations of a REP string instruction. */
+  get betweenIterations(): boolean {
+    return this.get64(L.REPEATED_AT) === this.get64(L.INSTRUCTIONS) + 1n;
+  }
+  set betweenIterations(value: boolean) {
+    this.set64(L.REPEATED_AT, value ? this.get64(L.INSTRUCTIONS) + 1n : 0n);
+  }
   get iopl(): number {
     return (this.get32(L.EFLAGS) >>> 12) & 3;
   }

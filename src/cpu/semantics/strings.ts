@@ -28,6 +28,12 @@ function stepOf(c: BodyContext, bytes: number): Expr {
   return c.let(i64.extendS(i32.sub(bytes, i32.mul(i32.ne(i32.and(i32.load(L.EFLAGS), DF), 0), 2 * bytes))));
 }
 
+/** Stop between two iterations, RIP on the instruction. */
+function giveWay(c: BodyContext): void {
+  c.f.store64(L.REPEATED_AT, i64.add(i64.load(L.INSTRUCTIONS), 1n));
+  c.jump(c.ip());
+}
+
 /** How a comparison ends: `goOn` is an i32, nonzero while the repetition may go on; `flags` sets them. */
 interface Comparison {
   readonly goOn: Expr;
@@ -57,7 +63,7 @@ function repeat(c: BodyContext, iteration: () => Comparison | undefined): void {
           c.f.br(done);
         });
       c.f.brIf(again, c.chargeIteration());
-      c.jump(c.ip());
+      giveWay(c);
     });
   });
 }
@@ -155,7 +161,7 @@ function portString(c: BodyContext, bytes: number, iteration: () => void): void 
     if (c.variant.rep !== 0) {
       const left = c.let(w.mask(w.sub(c.gpr(RCX, w.bits), w.const(1))));
       c.setGpr(RCX, w.bits, left);
-      c.if(i32.eqz(w.eqz(left)), () => c.jump(c.ip()));
+      c.if(i32.eqz(w.eqz(left)), () => giveWay(c));
     }
   };
   if (c.variant.rep === 0) once();

@@ -57,7 +57,7 @@ import {
   typeOf,
   wrapLinear,
 } from './descriptors.js';
-import { CommittedFault, DebugFault } from './faults.js';
+import { CommittedFault, DebugFault, DR6_BD } from './faults.js';
 import { setRealSegment, setV86Segment } from './segments.js';
 import { Stack } from './stack.js';
 import { fetchInnerStackSegment, switchTask, tssInnerStack, tssIst, tssRsp } from './tasks.js';
@@ -73,14 +73,21 @@ export interface InterruptEvent {
   readonly kind: EventKind;
   /** Pushed in protected mode, when the vector has one. */
   readonly errorCode?: number | undefined;
+  /** A #DB that is a fault of its instruction: general detect. */
+  readonly detect?: boolean;
 }
 
 const isSoftware = (kind: EventKind): boolean => kind === 'software' || kind === 'trap-instruction';
 
-/** Faults push RF = 1; traps, aborts and #DB push it as it is (SDM vol. 3A, 17.3.1.1). */
+/**
+ * The image to push (SDM vol. 3A, 17.3.1.1): RF = 1 for faults, except an instruction breakpoint, and between the
+ * iterations of a repeated string instruction; 0 for software interrupts; else as it is.
+ */
 function pushedFlags(state: CpuState, event: InterruptEvent): number {
-  const trapLike = [DB, 3, 4, DFV, MC].includes(event.vector);
-  return event.kind === 'exception' && !trapLike ? state.eflags | RF : state.eflags;
+  if (event.kind !== 'exception' && event.kind !== 'external' && event.kind !== 'nmi') return state.eflags & ~RF;
+  const trapLike = [DB, 3, 4, DFV, MC].includes(event.vector) && event.detect !== true;
+  const fault = event.kind === 'exception' && !trapLike;
+  return fault || state.betweenIterations ? state.eflags | RF : state.eflags;
 }
 
 /** Deliver an event through the IVT or IDT. Throws the Fault that delivery itself raises. */
@@ -90,6 +97,7 @@ export function deliver(cpu: CpuCore, event: InterruptEvent): void {
   else if (s.isLong) deliverLong(cpu, event);
   else if (!(s.isV86 && event.kind === 'software' && redirectV86(cpu, event.vector))) deliverProtected(cpu, event);
   if (event.kind === 'nmi') s.set32(L.NMI_BLOCKED, 1);
+  s.betweenIterations = false;
   cpu.delivered = true;
   cpu.modeChanged();
 }
@@ -326,7 +334,8 @@ export function raise(cpu: CpuCore, fault: Fault): void {
   for (;;) {
     noteCause(cpu.state, current);
     try {
-      deliver(cpu, { vector: current.vector, kind: 'exception', errorCode: errorCodeOf(current) });
+      const detect = current instanceof DebugFault && (current.dr6 & DR6_BD) !== 0;
+      deliver(cpu, { vector: current.vector, kind: 'exception', errorCode: errorCodeOf(current), detect });
       return;
     } catch (error) {
       if (!(error instanceof Fault)) throw error;

@@ -22,7 +22,7 @@ export function resetState(state: CpuState, model: CpuModel): void {
   state.setReg(RDX, BigInt(model.signature));
   state.rip = 0xfff0n;
   state.eflags = 2;
-  for (const field of [L.CPL, L.SHADOW, L.HALTED, L.ABORT, L.NMI_PENDING, L.NMI_BLOCKED, L.EFER, L.CR4]) {
+  for (const field of [L.CPL, L.SHADOW, L.DEBUG_HELD, L.HALTED, L.ABORT, L.NMI_PENDING, L.NMI_BLOCKED, L.EFER, L.CR4]) {
     state.set32(field, 0);
   }
   resetSegments(state);
