@@ -184,6 +184,8 @@ export function frstor(cpu: CpuCore, operandSize: number, linear: bigint): void 
 
 const LEGACY_X87 = 160; // up to and including ST7
 const XMM_AT = 160;
+/** The operand is 512 bytes, all of which must be accessible, used or not. */
+const FXSAVE_AREA = 512;
 
 /** XMM registers that exist in the current mode. */
 const xmmCount = (s: CpuState): number => (s.is64 ? 16 : 8);
@@ -255,6 +257,7 @@ export function fxsave(cpu: CpuCore, linear: bigint, wide: boolean): void {
   checkAvailable(cpu);
   const s = cpu.state;
   if ((linear & 15n) !== 0n) throw gp(0);
+  cpu.memory.probe(linear, FXSAVE_AREA, true);
   const sse = (s.cr4 & CR4_OSFXSR) !== 0;
   const image = new Uint8Array(sse ? XMM_AT + xmmCount(s) * 16 : LEGACY_X87);
   encodeX87(cpu, image, wide);
@@ -264,7 +267,6 @@ export function fxsave(cpu: CpuCore, linear: bigint, wide: boolean): void {
     cpu.memory.writeBytes(linear, image);
     return;
   }
-  cpu.memory.probe(linear, LEGACY_X87, true);
   cpu.memory.writeBytes(linear, image.subarray(0, 24));
   cpu.memory.writeBytes(wrapLinear(s, linear + 32n), image.subarray(32));
 }
@@ -274,6 +276,7 @@ export function fxrstor(cpu: CpuCore, linear: bigint, wide: boolean): void {
   checkAvailable(cpu);
   const s = cpu.state;
   if ((linear & 15n) !== 0n) throw gp(0);
+  cpu.memory.probe(linear, FXSAVE_AREA, false);
   const sse = (s.cr4 & CR4_OSFXSR) !== 0;
   const image = cpu.memory.readBytes(linear, sse ? XMM_AT + xmmCount(s) * 16 : LEGACY_X87);
   const mxcsr = sse ? readMxcsr(image) : undefined;
