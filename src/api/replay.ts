@@ -22,6 +22,8 @@ import { UserError } from './user-error.js';
 
 const COM1_DATA = 0x3f8;
 const COM1_LCR = 0x3fb;
+/** Cycles after the recorded end at which a replay is given up. */
+const OVERTIME = 1 << 20;
 
 /** Replay a trace. @throws TraceError, UserError */
 export async function replay(file: string, options: ReplayOptions = {}): Promise<ReplayResult> {
@@ -71,7 +73,9 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
     cpu.reset();
     return true;
   };
-  const end = await runGuest(cpu, { ...options, reset });
+  // The end event stops an honest replay. A trace that was made up may have it in a thousand years.
+  const maxCycles = (reader.summary?.cycles ?? 0) + OVERTIME;
+  const end = await runGuest(cpu, { ...options, maxCycles, reset });
   console.flush();
   const interrupted = options.signal?.aborted === true;
   const divergence = interrupted ? undefined : player.finish(end);

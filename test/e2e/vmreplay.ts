@@ -16,21 +16,45 @@ const PROCESSES = 2;
 let running = 0;
 const waiting: (() => void)[] = [];
 
+export interface Ran {
+  code: number | undefined;
+  stdout: string;
+  stderr: string;
+}
+
+/** How a process of the program differs from what is usual. */
+export interface Settings {
+  cwd?: string;
+  env?: Record<string, string>;
+  /** Another Node. */
+  node?: string;
+  /** Arguments for Node itself. */
+  nodeArguments?: string[];
+}
+
+/** A process that runs longer than this hangs, in ms. */
+const PATIENCE = 600_000;
+
 /** Exit status and output; a status other than 0 is no exception. */
-export async function vmreplay(
-  ...args: string[]
-): Promise<{ code: number | undefined; stdout: string; stderr: string }> {
+export const vmreplay = (...args: string[]): Promise<Ran> => vmreplayWith({}, ...args);
+
+/** The same in other surroundings. */
+export async function vmreplayWith(settings: Settings, ...args: string[]): Promise<Ran> {
   if (!existsSync(program)) throw new Error('the program is not built; npm run build does that');
   if (running >= PROCESSES) await new Promise<void>((resolve) => waiting.push(resolve));
   else running += 1;
   try {
-    const { exitCode, stdout, stderr } = await execa(process.execPath, [program, ...args], {
+    const { cwd, env, node = process.execPath, nodeArguments = [] } = settings;
+    const { exitCode, stdout, stderr, timedOut } = await execa(node, [...nodeArguments, program, ...args], {
       reject: false,
       stdin: 'ignore',
       stripFinalNewline: false,
       encoding: 'latin1',
-      env: { NO_COLOR: '1' },
+      env: { NO_COLOR: '1', ...env },
+      timeout: PATIENCE,
+      ...(cwd !== undefined && { cwd }),
     });
+    if (timedOut) throw new Error(`vmreplay ${args.join(' ')} did not end`);
     return { code: exitCode, stdout, stderr };
   } finally {
     // The place goes to the next in the queue, or is given up.
