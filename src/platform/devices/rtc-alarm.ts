@@ -1,7 +1,8 @@
 // When the real-time clock's alarm goes off next (MC146818A data sheet, "Time, Calendar, and Alarm Locations").
 //
 // Alarm registers may each hold a "don't care" code (-1 here). The rules for mixed cases, such as an hour with a
-// don't-care minute, are those of QEMU 7.2. Registers can hold nonsense that the guest wrote, so nothing is assumed
+// don't-care minute, are those of QEMU 7.2, except that QEMU waits a day when the free fields match right now, where
+// the chip waits for the next minute or hour. Registers can hold nonsense that the guest wrote, so nothing is assumed
 // to be in range.
 
 export interface TimeOfDay {
@@ -26,10 +27,10 @@ function anyHour(alarm: TimeOfDay, now: TimeOfDay): TimeOfDay {
   if (alarm.minute === ANY) {
     next.minute = now.minute;
     if (alarm.second === ANY) next.second = now.second + 1;
-    else if (now.second > alarm.second) next.minute++;
+    else if (now.second >= alarm.second) next.minute++;
   } else if (now.minute === alarm.minute) {
     if (alarm.second === ANY) next.second = now.second + 1;
-    else if (now.second > alarm.second) next.hour++;
+    else if (now.second >= alarm.second) next.hour++;
     if (next.second === 60) {
       next.second = 0;
       next.hour++;
@@ -47,7 +48,7 @@ function givenHour(alarm: TimeOfDay, now: TimeOfDay): TimeOfDay {
   if (alarm.minute === ANY) {
     next.minute = now.minute;
     if (alarm.second === ANY) next.second = now.second + 1;
-    else if (now.second > alarm.second) next.minute++;
+    else if (now.second >= alarm.second) next.minute++;
     if (next.second === 60) {
       next.second = 0;
       next.minute++;
