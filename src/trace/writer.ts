@@ -169,21 +169,17 @@ export class TraceWriter implements EventSink {
     return this.#columns.first + this.#columns.count;
   }
 
-  /** Give up: what was recorded stays in FILE.partial, which goes away when that is nothing. Never throws. */
+  /** Give up: what was recorded stays in FILE.partial, which goes away when no chunk of it is whole. Never throws. */
   abort(): void {
     if (this.#file < 0) return;
-    let recorded = this.#columns.first > 0;
     try {
-      if (this.#columns.count > 0) {
-        this.#flush();
-        recorded = true;
-      }
+      if (this.#columns.count > 0) this.#flush();
     } catch {
       // What made the recorder give up, a full disk as a rule, is told already.
     }
     closeSync(this.#file);
     this.#file = -1;
-    if (!recorded) rmSync(this.partialPath, { force: true });
+    if (this.#flushed.event === 0) rmSync(this.partialPath, { force: true });
   }
 
   #flush(): void {
