@@ -4,14 +4,13 @@
 
 import { statSync } from 'node:fs';
 import type { RunEnd } from '../cpu/bus.js';
-import type { Input } from '../platform/inputs.js';
 import { Recorder } from '../replay/record.js';
-import type { EventSink } from '../trace/sink.js';
 import { SymbolTable } from '../trace/symbols.js';
 import { TraceWriter } from '../trace/writer.js';
-import { type Guest, makeGuest, type Seams } from './guest.js';
-import { CpuSite, HASH_INTERVAL, MachineHash } from './machine-state.js';
+import { type Guest, makeGuest } from './guest.js';
+import { CpuSite, MachineHash } from './machine-state.js';
 import { type BootOptions, exitCodeOf, type RecordOptions, type RunResult } from './options.js';
+import { attachRecorder, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, type RunControl, runGuest, TextWatch } from './run.js';
 import { UserError } from './user-error.js';
 import { VERSION } from './version.js';
@@ -74,58 +73,6 @@ export async function run(options: BootOptions): Promise<RunResult> {
     exitCode: exitCodeOf(end, options.successCode),
   };
 }
-
-/** What an input carries, as the trace stores it. */
-export function inputData(input: Input): [string, Uint8Array] {
-  switch (input.kind) {
-    case 'serial':
-      return ['serial', input.data];
-    case 'key':
-      return ['key', Uint8Array.from([input.code & 0xff, input.code >>> 8, input.down ? 1 : 0])];
-    case 'mouse':
-      return ['mouse', new TextEncoder().encode(JSON.stringify(input))];
-    default:
-      return [input.kind, new Uint8Array(0)];
-  }
-}
-
-/** Connect a recorder to everything of the guest that it listens to. */
-export function attachRecorder(guest: Guest, recorder: Recorder): void {
-  const { cpu, pc } = guest;
-  pc.clock.setListener({
-    timerArmed: (name, deadline) => recorder.timerArmed(name, deadline),
-    timerFired: (name, deadline) => recorder.timerFired(name, deadline),
-  });
-  pc.inputs.setListener((_cycle, input) => recorder.input(...inputData(input)));
-  const hash = new MachineHash(cpu);
-  cpu.bus = recorder.bus(pc, {
-    interval: HASH_INTERVAL,
-    hash: () => hash.hash(),
-    halted: () => cpu.isHalted,
-  });
-  cpu.listener = { milestone: (name) => recorder.milestone(name) };
-  recorder.milestone('entry');
-}
-
-/** The recorder needs a sink that needs the guest's site: both ends meet here. */
-export class LateSink implements EventSink {
-  target: EventSink | undefined;
-  event(...args: Parameters<EventSink['event']>): void {
-    this.target?.event(...args);
-  }
-  ask(kind: number, address: number, size: number): void {
-    this.target?.ask(kind, address, size);
-  }
-  answer(value: number, valueHigh: number, data: Uint8Array): void {
-    this.target?.answer(value, valueHigh, data);
-  }
-}
-
-export const recorderSeams = (recorder: Recorder): Seams => ({
-  lines: (inner) => recorder.lines(inner),
-  memory: (inner) => recorder.memory(inner),
-  shadow: (inner) => recorder.shadow(inner),
-});
 
 /** Record a boot. The trace appears under its name when it is whole. @throws UserError, ImageError, TraceError */
 export async function record(options: RecordOptions): Promise<RunResult> {

@@ -16,7 +16,7 @@ import { romSizeOf } from './firmware-guest.js';
 import { type Hardware, makeGuest, makeHardware, TIMING } from './guest.js';
 import { CpuSite, MachineHash } from './machine-state.js';
 import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.js';
-import { attachRecorder, LateSink, recorderSeams } from './record.js';
+import { attachRecorder, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, runGuest } from './run.js';
 import { UserError } from './user-error.js';
 
