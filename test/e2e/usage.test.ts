@@ -36,6 +36,8 @@ const bad: [title: string, args: string[], said: RegExp][] = [
   ['no kernel for a direct boot', ['run', '--boot', 'pvh'], /--boot pvh needs a kernel; .*--kernel/],
   ['a size that is none', ['run', '--kernel', kernel, '--memory', 'lots'], /--memory 'lots': a size/],
   ['an absurd amount of memory', ['run', '--kernel', kernel, '--memory', '900G'], /memory/],
+  ['a TiB of memory', ['run', '--kernel', kernel, '--memory', '1T'], /--memory '1T': that is more memory/],
+  ['no memory', ['run', '--kernel', kernel, '--memory', '0'], /--memory '0': a machine needs some memory/],
   ['too little memory', ['run', '--kernel', kernel, '--memory', '1K'], /memory/],
   ['an unknown machine', ['run', '--kernel', kernel, '--machine', 'q35'], /--machine 'q35'/],
   ['an unknown CPU model', ['run', '--kernel', kernel, '--cpu', 'i4004'], /i4004/],
@@ -43,6 +45,13 @@ const bad: [title: string, args: string[], said: RegExp][] = [
   ['a kernel that is a directory', ['run', '--kernel', '/tmp'], /tmp/],
   ['a kernel that is no kernel', ['run', '--kernel', packageFile('package.json')], /package\.json/],
   ['a count that is none', ['run', '--kernel', kernel, '--max-cycles', 'many'], /--max-cycles 'many'/],
+  ['a cycle that is none', ['run', '--kernel', kernel, '--until-cycle', '1e9'], /--until-cycle '1e9': a whole number/],
+  ['a negative seed', ['run', '--kernel', kernel, '--seed', '-1'], /--seed '-1': a whole number/],
+  [
+    'an fw_cfg item that the machine has',
+    ['run', '--kernel', kernel, '--fw-cfg', 'name=etc/e820,string=x'],
+    /--fw-cfg name=etc\/e820: .* exists already/,
+  ],
   ['an fw_cfg item without a name', ['run', '--kernel', kernel, '--fw-cfg', 'string=x'], /--fw-cfg 'string=x'/],
   ['typing without a cycle', ['run', '--kernel', kernel, '--type', 'root'], /--type 'root'/],
   ['an impossible date', ['run', '--kernel', kernel, '--rtc', '2021-02-29'], /--rtc '2021-02-29'/],
@@ -63,6 +72,24 @@ for (const [title, args, said] of bad) {
     t.notRegex(stderr, /internal error/);
   });
 }
+
+test('a bare number of memory is MiB, as QEMU means it', async (t) => {
+  const file = (await scratch(t))('a.trace');
+  t.is((await vmreplay('record', '--kernel', kernel, '--memory', '3', '-o', file)).code, 0);
+  t.regex((await vmreplay('inspect', file)).stdout, /^machine +pc, 3 MiB,/m);
+});
+
+test('a wall clock other than the usual is part of the boot', async (t) => {
+  const file = await scratch(t);
+  const record = (name: string, ...rtc: string[]) => vmreplay('record', '--kernel', kernel, ...rtc, '-o', file(name));
+  t.is((await record('a', '--rtc', '2020-01-01T01:00:00+01:00')).code, 0);
+  t.is((await record('b')).code, 0);
+  t.is((await vmreplay('diff', file('a'), file('b'))).code, 0, 'the same time in another zone');
+  t.is((await record('c', '--rtc', '2033-12-31')).code, 0);
+  const { code, stdout } = await vmreplay('diff', file('a'), file('c'));
+  t.is(code, 1);
+  t.regex(stdout, /option rtc: .*2020-01-01T00:00:00Z.* in A, .*2033-12-31T00:00:00Z.* in B/);
+});
 
 test('an output file that cannot be written is refused', async (t) => {
   const { code, stderr } = await vmreplay('record', '--kernel', kernel, '-o', '/nowhere/x.trace');
