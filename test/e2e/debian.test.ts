@@ -1,39 +1,90 @@
-// Debian's own kernel, end to end: recorded by PVH from power-on to power-off, replayed from the trace alone, and
-// recorded again to the same root. Needs the guests that `vmreplay fetch` brings; without them the test is skipped
-// and its title says what to fetch.
+// Debian's own kernel, end to end: recorded by PVH and by the 64-bit Linux protocol from power-on to power-off, replayed
+// from the trace alone, recorded again to the same root, and with one byte of the initrd changed to another one that
+// diff explains. Needs the guests that `vmreplay fetch` brings; without them the tests are skipped and their titles
+// say what to fetch.
 
-import test from 'ava';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import test, { type ExecutionContext } from 'ava';
 import { cachedImage } from '../../src/fetch/cache.js';
-import { scratch, vmreplay } from './vmreplay.js';
+import { type Settings, scratch, vmreplay, vmreplayWith } from './vmreplay.js';
 
 const KERNEL = 'vmlinuz-cloud-amd64';
 const INITRD = 'initrd-busybox.cpio';
+const NEEDS = '(needs: vmreplay fetch cloud busybox)';
 const fetched = cachedImage(KERNEL) !== undefined && cachedImage(INITRD) !== undefined;
 const withDebian = fetched ? test : test.skip;
 
-const boot = ['--boot', 'pvh', '--memory', '256M', '--kernel', KERNEL, '--initrd', INITRD];
-const console = ['--append', 'console=ttyS0 panic=-1', '--no-reboot', '--max-cycles', '20_000_000_000'];
+const boot = ['--memory', '256M', '--kernel', KERNEL];
+const rest = ['--append', 'console=ttyS0 panic=-1', '--no-reboot', '--max-cycles', '20_000_000_000'];
+/** Guest RAM and 300 MB, in KiB. */
+const MOST_MEMORY = 256 * 1024 + 300_000;
 
-withDebian("Debian's cloud kernel boots to user space and replays (needs: vmreplay fetch cloud busybox)", async (t) => {
+/** Has the process say on stderr how much memory it had at most, in KiB. */
+const REPORT = "process.on('exit', () => console.error('maxRSS ' + process.resourceUsage().maxRSS))";
+const measured: Settings = { nodeArguments: ['--import', `data:text/javascript,${encodeURIComponent(REPORT)}`] };
+const memoryOf = (stderr: string): number => Number(/^maxRSS (\d+)$/m.exec(stderr)?.[1]);
+
+/** A place that has nothing of what the trace was recorded from. */
+async function elsewhere(file: (name: string) => string): Promise<Settings> {
+  await mkdir(file('elsewhere'));
+  return { ...measured, cwd: file('elsewhere'), env: { VMREPLAY_CACHE: file('elsewhere'), HOME: file('elsewhere') } };
+}
+
+/** Record with the console on stdout, replay sealed, and compare what both printed. @returns the recording's console */
+async function recordAndReplay(t: ExecutionContext, file: (name: string) => string, route: string): Promise<string> {
+  const args = ['--boot', route, ...boot, '--initrd', INITRD, ...rest, '--console', '-o', file('a.trace')];
+  const recorded = await vmreplayWith(measured, 'record', ...args);
+  t.is(recorded.code, 0, recorded.stderr);
+  t.regex(recorded.stdout, /Linux version/);
+  for (const marker of ['boot ok', 'sha256 ok', 'end']) {
+    t.true(recorded.stdout.includes(`VMREPLAY-MARKER ${marker}`), marker);
+  }
+  const replayed = await vmreplayWith(await elsewhere(file), 'replay', file('a.trace'), '--console');
+  t.is(replayed.code, 0, replayed.stderr);
+  t.is(replayed.stdout, recorded.stdout);
+  t.true(memoryOf(recorded.stderr) <= MOST_MEMORY, `recording: ${memoryOf(recorded.stderr)} KiB`);
+  t.true(memoryOf(replayed.stderr) <= MOST_MEMORY, `replay: ${memoryOf(replayed.stderr)} KiB`);
+  t.log(`memory at most: ${memoryOf(recorded.stderr)} KiB to record, ${memoryOf(replayed.stderr)} KiB to replay`);
+  return recorded.stdout;
+}
+
+withDebian(`Debian's cloud kernel boots to user space by PVH and replays ${NEEDS}`, async (t) => {
   t.timeout(900_000);
   const file = await scratch(t);
-  const first = await vmreplay('record', ...boot, ...console, '--console', '-o', file('a.trace'));
-  t.is(first.code, 0, first.stderr || first.stdout.slice(-2000));
-  t.regex(first.stdout, /Linux version/);
-  t.regex(first.stdout, /VMREPLAY-MARKER boot ok/);
-  t.regex(first.stdout, /VMREPLAY-MARKER sha256 ok/);
-  t.regex(first.stdout, /VMREPLAY-MARKER end/);
-
-  const replayed = await vmreplay('replay', file('a.trace'));
-  t.is(replayed.code, 0, replayed.stdout);
-
-  const second = await vmreplay('record', ...boot, ...console, '-o', file('b.trace'));
-  t.is(second.code, 0, second.stderr);
+  await recordAndReplay(t, file, 'pvh');
+  const record = async (initrd: string, output: string) => {
+    const { code, stderr } = await vmreplay(
+      'record',
+      '--boot',
+      'pvh',
+      ...boot,
+      '--initrd',
+      initrd,
+      ...rest,
+      '-o',
+      output,
+    );
+    t.is(code, 0, stderr);
+    return JSON.parse((await vmreplay('inspect', '--json', output)).stdout);
+  };
+  const second = await record(INITRD, file('b.trace'));
+  const { root } = JSON.parse((await vmreplay('inspect', '--json', file('a.trace'))).stdout);
+  t.is(second.root, root);
   t.is((await vmreplay('diff', file('a.trace'), file('b.trace'))).code, 0);
-  const roots = await Promise.all(
-    ['a.trace', 'b.trace'].map(
-      async (name) => JSON.parse((await vmreplay('inspect', '--json', file(name))).stdout).root,
-    ),
-  );
-  t.is(roots[0], roots[1]);
+
+  const bytes = await readFile(cachedImage(INITRD)!);
+  const at = bytes.indexOf('VMREPLAY-MARKER');
+  bytes[at]! ^= 0x20;
+  await writeFile(file('initrd'), bytes);
+  t.not((await record(file('initrd'), file('c.trace'))).root, root);
+  const { code, stdout } = await vmreplay('diff', file('a.trace'), file('c.trace'));
+  t.is(code, 1);
+  const screen = stdout.split('\n').slice(0, 24).join('\n');
+  t.regex(screen, new RegExp(`initrd at offset ${at} \\(guest 0x[0-9a-f]+\\), 0x56 in A, 0x76 in B`));
+  t.regex(screen, /uart0 THR: port-write 0x3f8\.1 = 0x56 "V".*uart0 THR: port-write 0x3f8\.1 = 0x76 "v"/s);
+});
+
+withDebian(`Debian's cloud kernel boots to user space by linux64 and replays ${NEEDS}`, async (t) => {
+  t.timeout(900_000);
+  await recordAndReplay(t, await scratch(t), 'linux64');
 });
