@@ -92,10 +92,11 @@ export class BlockFinder {
     return false;
   }
 
-  /** The page that follows in linear address space, wrapped to the mode. */
+  /** The page that follows in linear address space, wrapped to the mode. @throws #GP(0) when it is not canonical */
   private pageAfter(lo: number, hi: number): [lo: number, hi: number] {
     const nextLo = ((lo & ~0xfff) + 4096) >>> 0;
     const carries = nextLo === 0 && (this.state.get32(L.MODE) & MODE_64BIT) !== 0;
+    if (carries && !isCanonical(hi + 1)) throw gp(0);
     return [nextLo, carries ? (hi + 1) >>> 0 : hi];
   }
 }

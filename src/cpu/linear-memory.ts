@@ -58,15 +58,9 @@ export class Memory implements LinearMemory {
     explicit: boolean,
   ): number {
     const next = lo + bytes;
-    const wide = (this.state.get32(L.MODE) & MODE_LONG) !== 0;
-    return this.mmu.translate(
-      next >>> 0,
-      next > 0xffff_ffff && wide ? (hi + 1) >>> 0 : hi,
-      write,
-      user,
-      false,
-      explicit,
-    );
+    const carries = next > 0xffff_ffff && (this.state.get32(L.MODE) & MODE_LONG) !== 0;
+    if (carries && !isCanonical(hi + 1)) throw new Fault(GP, 0);
+    return this.mmu.translate(next >>> 0, carries ? (hi + 1) >>> 0 : hi, write, user, false, explicit);
   }
 
   /** Check that `length` bytes can be written, without writing. Returns the physical addresses of both parts. */

@@ -50,7 +50,9 @@ export class SlowPaths {
   private check(lo: number, hi: number, access: number, uop: number): boolean {
     const s = this.state;
     const mode = s.get32(L.MODE);
-    if ((mode & MODE_64BIT) !== 0 && !isCanonical(hi)) {
+    // The last byte counts too: only an access over a multiple of 4 GiB has another upper half there.
+    const carries = lo + (access & 0xff) > 0x1_0000_0000;
+    if ((mode & MODE_64BIT) !== 0 && !(isCanonical(hi) && (!carries || isCanonical(hi + 1)))) {
       this.setFault(new Fault(this.stackFault(access, uop) ? SSV : GP, 0));
       return false;
     }
