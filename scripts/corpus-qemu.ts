@@ -23,7 +23,7 @@ async function runQemu(guest: CorpusGuest): Promise<{ serial: string; exitCode: 
   for (const { name, string } of boot.fwCfg ?? []) options.push('-fw_cfg', `name=${name},string=${string}`);
   const input = boot.serialIn ? await readFile(file(boot.serialIn)) : undefined;
 
-  const child = execa('qemu-system-x86_64', options, { reject: false, stripFinalNewline: false, timeout: 60_000 });
+  const child = execa('qemu-system-x86_64', options, { reject: false, stripFinalNewline: false, timeout: 240_000 });
   let serial = '';
   let typed = false;
   child.stdout.on('data', (chunk: Buffer) => {

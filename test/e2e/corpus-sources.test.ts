@@ -21,7 +21,7 @@ withNasm('the images of the corpus are what their sources give (needs nasm)', as
 });
 
 withQemu('the corpus prints in QEMU what it is said to print there (needs qemu-system-x86)', async (t) => {
-  t.timeout(300_000);
+  t.timeout(600_000);
   const { exitCode, all } = await script('corpus-qemu.ts');
   t.is(exitCode, 0, all);
 });
