@@ -4,12 +4,10 @@
 // explain, and for each way in which a row differs one shrunk test vector. Exit code 1 when anything differs.
 
 import { parseArgs } from 'node:util';
-import fc from 'fast-check';
-import { caseWords, hostOracle, type Mismatch } from '../test/cpu/oracles/host-oracle.js';
+import { hostOracle, type Mismatch } from '../test/cpu/oracles/host-oracle.js';
 import { rowName } from '../test/cpu/oracles/rows.js';
 import { vectorLine } from '../test/cpu/oracles/vector-line.js';
 
-const BATCH = 1000;
 const { values } = parseArgs({
   options: {
     cases: { type: 'string', default: '100000' },
@@ -38,9 +36,8 @@ const add = (to: Map<string, number>, name: string, n = 1) => to.set(name, (to.g
 /** What kind of difference it is: the values are left out. */
 const kind = (found: readonly string[]) => found.map((f) => f.replace(/ [0-9a-f]+ for.*| at .*/, '')).join(', ');
 
-for (let batch = 0; batch * BATCH < total; batch++) {
-  const numRuns = Math.min(BATCH, total - batch * BATCH);
-  const result = oracle.run(fc.sample(caseWords, { seed: (seed * 1_000_003 + batch) | 0, numRuns }));
+let done = 0;
+for await (const result of oracle.batches(seed, total)) {
   for (const [name, n] of result.compared) add(compared, name, n);
   for (const [name, n] of result.excused) add(explained, name, n);
   for (const mismatch of result.mismatches) {
@@ -50,9 +47,8 @@ for (let batch = 0; batch * BATCH < total; batch++) {
     const key = `${name}: ${kind(mismatch.found)}`;
     if (!examples.has(key)) examples.set(key, mismatch);
   }
-  if (process.stderr.isTTY && batch % 20 === 0) {
-    process.stderr.write(`\r${(batch + 1) * BATCH} of ${total}, ${examples.size} kinds of difference `);
-  }
+  done += [...result.compared.values()].reduce((a, b) => a + b, 0);
+  if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${total}, ${examples.size} kinds of difference `);
 }
 
 for (const row of oracle.generator.rows) {
@@ -65,7 +61,7 @@ for (const row of oracle.generator.rows) {
 for (const name of oracle.generator.absent) console.log(`not on this host: ${name}`);
 for (const [name, n] of explained) console.log(`${String(n).padStart(9)} explained: ${name}`);
 for (const [key, mismatch] of examples) {
-  const plain = oracle.shrink(mismatch.words);
+  const plain = await oracle.shrink(mismatch.words);
   console.log(
     `\n${key}\n${plain.found.join(', ')}\n${vectorLine(rowName(plain.generated.row), plain.generated.given, plain.wanted)}`,
   );

@@ -4,7 +4,7 @@
 // Fault(#PF) with the error code of SDM 4.7. Left out: protection keys, shadow stacks, 5-level paging.
 
 import * as L from './layout.js';
-import { PAGE_CODE, PAGE_DIRTY, PAGE_PARTIAL, PAGE_ROM, type PhysicalMemory } from './physical.js';
+import { PAGE_CODE, PAGE_DIRTY, PAGE_PARTIAL, PAGE_ROM, PAGE_WRITE_ENTRY, type PhysicalMemory } from './physical.js';
 import {
   AC,
   type CpuState,
@@ -245,7 +245,7 @@ export class Mmu {
     u32[at] = lo & ~0xfff;
     u32[at + 1] = hi;
     if (w.writable && w.dirty && (flags & (PAGE_CODE | PAGE_ROM)) === 0) {
-      this.physical.flags[pageNumber] = flags | PAGE_DIRTY;
+      this.physical.flags[pageNumber] = flags | PAGE_DIRTY | PAGE_WRITE_ENTRY;
       u32[at + 2] = lo & ~0xfff;
       u32[at + 3] = hi;
     } else {
@@ -328,6 +328,9 @@ export class Mmu {
 
   /** Take the write permission for a physical page out of every entry (it now holds decoded code, or was hashed). */
   revokeWrites(pageNumber: number): void {
+    const { flags } = this.physical;
+    if ((flags[pageNumber]! & PAGE_WRITE_ENTRY) === 0) return;
+    flags[pageNumber] = flags[pageNumber]! & ~PAGE_WRITE_ENTRY;
     const u32 = this.state.u32;
     const end = L.DATA_TLB_NONE >>> 2;
     for (let at = L.DATA_TLB_USER >>> 2; at < end; at += 8)

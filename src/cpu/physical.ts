@@ -16,6 +16,8 @@ export const PAGE_ROM = 4;
 export const PAGE_PARTIAL = 8;
 /** Read from ROM, written to the RAM behind it; always together with PAGE_ROM (shadow.ts). */
 export const PAGE_SPLIT = 16;
+/** A TLB write entry may exist: who takes it out (Mmu.revokeWrites) need not look for it otherwise. */
+export const PAGE_WRITE_ENTRY = 32;
 
 export class PhysicalMemory implements GuestMemory {
   /** Address in linear memory of each 4 KiB page below 4 GiB; 0 = not memory. */

@@ -52,6 +52,8 @@ export interface GeneratedCase {
   readonly rex: number;
 }
 
+const PLAIN_FX = fxImage(new Choices([]));
+
 /** Words of a case; more would not be looked at. */
 export const WORDS = 256;
 
@@ -85,7 +87,7 @@ export class CaseGenerator {
   }
 
   /** The case that the words stand for; undefined when the bytes came out as another row's. */
-  make(words: readonly number[]): GeneratedCase | undefined {
+  make(words: ArrayLike<number>): GeneratedCase | undefined {
     const c = new Choices(words);
     const row = this.rows[c.below(this.rows.length)]!;
     const bits = chooseBits(c, row);
@@ -115,7 +117,7 @@ export class CaseGenerator {
           gpr: draft.gpr,
           rip: BigInt(base + instruction.offset),
           eflags: (c.u32() & 0x8d5) | (c.chance(15) ? 0x400 : 0) | (c.chance(5) ? 0x4_0000 : 0),
-          fx: usesFx || c.chance(3) ? fxImage(c) : fxImage(new Choices([])),
+          fx: usesFx || c.chance(3) ? fxImage(c) : PLAIN_FX,
         },
         selectors: draft.selectors,
         fsBase: draft.fsBase,

@@ -6,7 +6,7 @@
 export class Choices {
   private at = 0;
 
-  constructor(private readonly words: readonly number[]) {}
+  constructor(private readonly words: ArrayLike<number>) {}
 
   u32(): number {
     return (this.words[this.at++] ?? 0) >>> 0;
@@ -58,76 +58,95 @@ export function integer(c: Choices): bigint {
   }
 }
 
-/** Exponents that matter, as distances from the bias, all ones and zero; then fractions that matter. */
-function float(c: Choices, exponentBits: number, fractionBits: number): bigint {
+/** A binary format, with the exponents and fractions that matter. */
+interface FloatFormat {
+  readonly fractionBits: number;
+  readonly top: number;
+  readonly all: bigint;
+  readonly signAt: bigint;
+  readonly exponents: readonly number[];
+  readonly fractions: readonly bigint[];
+}
+
+function format(exponentBits: number, fractionBits: number): FloatFormat {
   const top = (1 << exponentBits) - 1;
   const bias = top >> 1;
-  const exponents = [bias, 0, top, 1, top - 1, bias + 1, bias - 1, bias + fractionBits, bias + 31, bias + 63];
+  const all = (1n << BigInt(fractionBits)) - 1n;
+  const quiet = 1n << BigInt(fractionBits - 1);
+  return {
+    fractionBits,
+    top,
+    all,
+    signAt: 1n << BigInt(exponentBits + fractionBits),
+    exponents: [bias, 0, top, 1, top - 1, bias + 1, bias - 1, bias + fractionBits, bias + 31, bias + 63],
+    fractions: [0n, quiet, all, 1n, quiet | 1n, quiet >> 1n, all ^ 1n, quiet - 1n],
+  };
+}
+const [F32, F64, F80] = [format(8, 23), format(11, 52), format(15, 63)];
+
+function float(c: Choices, { fractionBits, top, all, signAt, exponents, fractions }: FloatFormat): bigint {
+  const bias = top >> 1;
   const kind = c.below(4);
   const exponent =
     kind === 0 ? c.pick(exponents) : kind === 1 ? bias - 70 + c.below(140) : kind === 2 ? c.below(top + 1) : bias;
-  const all = (1n << BigInt(fractionBits)) - 1n;
-  const quiet = 1n << BigInt(fractionBits - 1);
-  const fractions = [0n, quiet, all, 1n, quiet | 1n, quiet >> 1n, all ^ 1n, quiet - 1n];
   const fraction = c.below(2) === 0 ? c.pick(fractions) : c.u64() & all;
-  const sign = BigInt(c.below(2)) << BigInt(exponentBits + fractionBits);
+  const sign = c.below(2) === 0 ? 0n : signAt;
   return sign | (BigInt(Math.max(0, exponent) & top) << BigInt(fractionBits)) | fraction;
 }
-export const f32 = (c: Choices): bigint => float(c, 8, 23);
-export const f64 = (c: Choices): bigint => float(c, 11, 52);
 
-/** Significand and exponent of an 80-bit number; unsupported encodings and pseudo-denormals among them. */
-export function f80(c: Choices): { significand: bigint; signExponent: number } {
-  const bits = float(c, 15, 63);
-  const exponent = Number(bits >> 63n) & 0x7fff;
-  const proper = exponent !== 0;
+/** An 80-bit number at `at`; unsupported encodings and pseudo-denormals among them. */
+function putF80(c: Choices, view: DataView, at: number): void {
+  const bits = float(c, F80);
+  const signExponent = Number(bits >> 63n) & 0xffff;
+  const proper = (signExponent & 0x7fff) !== 0;
   const integerBit = c.chance(4) ? !proper : proper;
-  return {
-    significand: (integerBit ? 1n << 63n : 0n) | (bits & 0x7fff_ffff_ffff_ffffn),
-    signExponent: Number(bits >> 63n) & 0xffff,
-  };
+  view.setBigUint64(at, (integerBit ? 1n << 63n : 0n) | (bits & 0x7fff_ffff_ffff_ffffn), true);
+  view.setUint16(at + 8, signExponent, true);
 }
 
-/** Little-endian bytes of a value. */
+const scratch = new DataView(new ArrayBuffer(8));
+const scratchBytes = new Uint8Array(scratch.buffer);
+
+/** Little-endian bytes of a value, eight at most. */
 export function bytesOf(value: bigint, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  for (let i = 0; i < length; i++) bytes[i] = Number((value >> BigInt(8 * i)) & 0xffn);
-  return bytes;
+  scratch.setBigUint64(0, value, true);
+  return scratchBytes.slice(0, length);
 }
 
-/** Sixteen bytes of one kind: integers, numbers, packed decimals, or noise. */
-export function operandBytes(c: Choices): Uint8Array {
-  const bytes = new Uint8Array(16);
+const SMALL = [0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff];
+
+/** Sixteen bytes of one kind, at `at`, where zeros are: integers, numbers, packed decimals, or noise. */
+function putOperand(c: Choices, view: DataView, at: number): void {
   switch (c.below(7)) {
     case 0:
-      bytes.set(bytesOf(integer(c), 8));
-      bytes.set(bytesOf(integer(c), 8), 8);
+      view.setBigUint64(at, integer(c), true);
+      view.setBigUint64(at + 8, integer(c), true);
       break;
     case 1:
-      bytes.set(bytesOf(f64(c), 8));
-      bytes.set(bytesOf(f64(c), 8), 8);
+      view.setBigUint64(at, float(c, F64), true);
+      view.setBigUint64(at + 8, float(c, F64), true);
       break;
     case 2:
-      for (let i = 0; i < 16; i += 4) bytes.set(bytesOf(f32(c), 4), i);
+      for (let i = 0; i < 16; i += 4) view.setUint32(at + i, Number(float(c, F32)), true);
       break;
-    case 3: {
-      const value = f80(c);
-      bytes.set(bytesOf(value.significand, 8));
-      bytes.set(bytesOf(BigInt(value.signExponent), 2), 8);
+    case 3:
+      putF80(c, view, at);
       break;
-    }
     case 4: // packed decimal
-      for (let i = 0; i < 10; i++) bytes[i] = c.below(10) * 16 + c.below(10);
-      bytes[9] = c.below(2) * 128;
+      for (let i = 0; i < 9; i++) view.setUint8(at + i, c.below(10) * 16 + c.below(10));
+      view.setUint8(at + 9, c.below(2) * 128);
       break;
     case 5: // small integers in every lane
-      for (let i = 0; i < 16; i += 2)
-        bytes.set(bytesOf(BigInt(c.pick([0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff])), 2), i);
+      for (let i = 0; i < 16; i += 2) view.setUint16(at + i, c.pick(SMALL), true);
       break;
     default:
-      bytes.set(bytesOf(c.u64(), 8));
-      bytes.set(bytesOf(c.u64(), 8), 8);
+      for (let i = 0; i < 16; i += 4) view.setUint32(at + i, c.u32(), true);
   }
+}
+
+export function operandBytes(c: Choices): Uint8Array {
+  const bytes = new Uint8Array(16);
+  putOperand(c, new DataView(bytes.buffer), 0);
   return bytes;
 }
 
@@ -152,11 +171,7 @@ export function fxImage(c: Choices): Uint8Array {
   if (c.chance(20)) mxcsr |= c.below(64);
   view.setUint32(24, mxcsr, true);
   view.setUint32(28, 0xffff, true);
-  for (let i = 0; i < depth; i++) {
-    const value = f80(c);
-    view.setBigUint64(32 + 16 * i, value.significand, true);
-    view.setUint16(40 + 16 * i, value.signExponent, true);
-  }
-  for (let i = 0; i < 16; i++) image.set(operandBytes(c), 160 + 16 * i);
+  for (let i = 0; i < depth; i++) putF80(c, view, 32 + 16 * i);
+  for (let i = 0; i < 16; i++) putOperand(c, view, 160 + 16 * i);
   return image;
 }

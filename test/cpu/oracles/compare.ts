@@ -20,8 +20,10 @@ const C1 = 0x0200;
 const TRANSCENDENTAL = new Set(['FSIN', 'FCOS', 'FSINCOS', 'FPTAN', 'FPATAN', 'F2XM1', 'FYL2X', 'FYL2XP1']);
 
 /** Bytes of an FXSAVE image that count: FCW, FSW, tags, MXCSR, ST0–7 (ten bytes each), XMM0–15. */
-const FX_BYTES = Array.from({ length: 416 }, (_, i) => i).filter(
-  (i) => i < 5 || (i >= 24 && i < 28) || i >= 160 || (i >= 32 && i % 16 < 10),
+const FX_BYTES = Uint16Array.from(
+  Array.from({ length: 416 }, (_, i) => i).filter(
+    (i) => i < 5 || (i >= 24 && i < 28) || i >= 160 || (i >= 32 && i % 16 < 10),
+  ),
 );
 
 export interface Tolerance {
@@ -56,6 +58,7 @@ export function differences(row: Row | undefined, got: Outcome, want: Outcome, t
     found.push(`cr2 ${got.cr2.toString(16)} for ${want.cr2.toString(16)}`);
   const registerMask = tolerance.registerMask ?? -1n;
   REGISTER_NAMES.forEach((name, n) => {
+    if (got.registers.gpr[n] === want.registers.gpr[n]) return;
     const a = BigInt.asUintN(tolerance.registerBits, got.registers.gpr[n]! & registerMask);
     const b = BigInt.asUintN(tolerance.registerBits, want.registers.gpr[n]! & registerMask);
     if (a !== b) found.push(`${name} ${a.toString(16)} for ${b.toString(16)}`);
@@ -83,9 +86,12 @@ export function differences(row: Row | undefined, got: Outcome, want: Outcome, t
     }
   }
   const ignored = tolerance.memory ?? [];
-  const at = got.memory.findIndex(
-    (byte, i) => byte !== want.memory[i] && !ignored.some(([from, to]) => i >= from && i < to),
-  );
+  const at =
+    Buffer.compare(got.memory, want.memory) === 0
+      ? -1
+      : got.memory.findIndex(
+          (byte, i) => byte !== want.memory[i] && !ignored.some(([from, to]) => i >= from && i < to),
+        );
   if (at >= 0) {
     const hex = (bytes: Uint8Array) => Buffer.from(bytes.subarray(at, at + 16)).toString('hex');
     found.push(`memory at ${at.toString(16)} ${hex(got.memory)} for ${hex(want.memory)}`);
@@ -94,6 +100,7 @@ export function differences(row: Row | undefined, got: Outcome, want: Outcome, t
 }
 
 function fxDifferences(row: Row | undefined, got: Uint8Array, want: Uint8Array, status: number): string[] {
+  if (FX_BYTES.every((i) => got[i] === want[i])) return [];
   const loose = row !== undefined && TRANSCENDENTAL.has(row.mnemonic);
   const found: string[] = [];
   const seen = new Set<number>();

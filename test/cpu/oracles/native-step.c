@@ -1,6 +1,7 @@
 // Runs one instruction at a time on the processor it is compiled for: the oracle of native-step.ts.
 //
-// Reads `struct given` records from stdin, writes a `struct found` and the changed bytes of the data page for each.
+// For each u32 on stdin it reads so many `struct given` records from the start of file descriptor 3, and writes a `struct
+// found` and the changed bytes of the data page for each from the start of descriptor 4 on; then the u32 to stdout.
 // The state is loaded by rt_sigreturn from a frame made here, with TF set; what comes out is the frame of the signal
 // that ends the instruction (#DB, or the fault with vector, error code and CR2, which ptrace would not tell). No C
 // library and no thread-local storage: an instruction may change any register, the FS base included. The program
@@ -94,9 +95,9 @@ void *memset(void *to, int c, unsigned long n) {
   return r;
 }
 
-static int transfer(int write, void *at, unsigned long n) {
+static int transfer(long call, int file, void *at, unsigned long n) {
   for (unsigned long done = 0; done < n;) {
-    long r = call3(write ? SYS_write : SYS_read, write ? 1 : 0, (char *)at + done, n - done);
+    long r = call3(call, file, (char *)at + done, n - done);
     if (r <= 0) return 0;
     done += r;
   }
@@ -212,41 +213,51 @@ static void set_up(void) {
   for (int i = 0; i < 5; i++) call6(SYS_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0);
 }
 
+/** Run the case in `in`; 0 when its outcome cannot be written. */
+static int do_case(void) {
+  memset((void *)CODE, 0xf4, PAGE);  // a case may write there
+  memcpy((void *)(CODE + in.offset), in.code, in.length < PAGE - in.offset ? in.length : PAGE - in.offset);
+  uint8_t *data = (uint8_t *)DATA;
+  memcpy(data, base_page, PAGE);
+  for (int i = 0; i < PATCHES; i++) memcpy(data + in.patches[i].offset, in.patches[i].data, in.patches[i].length);
+  static uint8_t before[PAGE];
+  memcpy(before, data, PAGE);
+
+  memset(&out, 0, sizeof out);
+  memset(&frame, 0, sizeof frame);
+  struct machine *m = &frame.machine;
+  const uint64_t *g = in.gpr;
+  m->ax = g[0], m->cx = g[1], m->dx = g[2], m->bx = g[3], m->sp = g[4], m->bp = g[5], m->si = g[6], m->di = g[7];
+  m->r8 = g[8], m->r9 = g[9], m->r10 = g[10], m->r11 = g[11], m->r12 = g[12], m->r13 = g[13], m->r14 = g[14];
+  m->r15 = g[15];
+  first_rip = m->ip = in.offset + (in.segments[CS] & 4 ? 0 : CODE);
+  m->flags = in.flags;
+  m->cs = in.segments[CS];
+  m->ss = in.segments[SS];
+  memcpy(start_fx, in.fx, 464);
+  m->fpstate = start_fx;
+  frame.flags = CONTEXT_FLAGS;
+  frame.stack = stack;
+  load_segments();
+  run_case();
+
+  unsigned long first = 0, last = PAGE;
+  while (first < PAGE && data[first] == before[first]) first++;
+  while (last > first && data[last - 1] == before[last - 1]) last--;
+  out.changed_at = first;
+  out.changed = last - first;
+  return transfer(SYS_write, 4, &out, sizeof out) && transfer(SYS_write, 4, data + first, last - first);
+}
+
 __attribute__((used)) void main_loop(void) {
+  uint32_t count;
   set_up();
-  while (transfer(0, &in, sizeof in)) {
-    memset((void *)CODE, 0xf4, PAGE);  // a case may write there
-    memcpy((void *)(CODE + in.offset), in.code, in.length < PAGE - in.offset ? in.length : PAGE - in.offset);
-    uint8_t *data = (uint8_t *)DATA;
-    memcpy(data, base_page, PAGE);
-    for (int i = 0; i < PATCHES; i++) memcpy(data + in.patches[i].offset, in.patches[i].data, in.patches[i].length);
-    static uint8_t before[PAGE];
-    memcpy(before, data, PAGE);
-
-    memset(&out, 0, sizeof out);
-    memset(&frame, 0, sizeof frame);
-    struct machine *m = &frame.machine;
-    const uint64_t *g = in.gpr;
-    m->ax = g[0], m->cx = g[1], m->dx = g[2], m->bx = g[3], m->sp = g[4], m->bp = g[5], m->si = g[6], m->di = g[7];
-    m->r8 = g[8], m->r9 = g[9], m->r10 = g[10], m->r11 = g[11], m->r12 = g[12], m->r13 = g[13], m->r14 = g[14];
-    m->r15 = g[15];
-    first_rip = m->ip = in.offset + (in.segments[CS] & 4 ? 0 : CODE);
-    m->flags = in.flags;
-    m->cs = in.segments[CS];
-    m->ss = in.segments[SS];
-    memcpy(start_fx, in.fx, 464);
-    m->fpstate = start_fx;
-    frame.flags = CONTEXT_FLAGS;
-    frame.stack = stack;
-    load_segments();
-    run_case();
-
-    unsigned long first = 0, last = PAGE;
-    while (first < PAGE && data[first] == before[first]) first++;
-    while (last > first && data[last - 1] == before[last - 1]) last--;
-    out.changed_at = first;
-    out.changed = last - first;
-    if (!transfer(1, &out, sizeof out) || !transfer(1, data + first, last - first)) break;
+  while (transfer(SYS_read, 0, &count, sizeof count)) {
+    call3(SYS_lseek, 3, 0, 0);
+    call3(SYS_lseek, 4, 0, 0);
+    for (uint32_t i = 0; i < count; i++)
+      if (!transfer(SYS_read, 3, &in, sizeof in) || !do_case()) call3(SYS_exit_group, 4, 0, 0);
+    if (!transfer(SYS_write, 1, &count, sizeof count)) break;
   }
   call3(SYS_exit_group, 0, 0, 0);
 }

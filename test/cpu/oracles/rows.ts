@@ -17,9 +17,18 @@ export function undefinedFlags(row: Row | undefined): number {
   return mask;
 }
 
+const names = new Map<Row, string>();
+
 /** Name of a row in reports. */
-export const rowName = (row: Row): string =>
-  `${row.encoding} ${row.mnemonic}${row.operands.length > 0 ? ` ${row.operands.map((o) => o.text).join(',')}` : ''}`;
+export function rowName(row: Row): string {
+  let name = names.get(row);
+  if (name === undefined) {
+    const operands = row.operands.map((o) => o.text).join(',');
+    name = `${row.encoding} ${row.mnemonic}${operands === '' ? '' : ` ${operands}`}`;
+    names.set(row, name);
+  }
+  return name;
+}
 
 export class RowFinder {
   private readonly decoder: Decoder;

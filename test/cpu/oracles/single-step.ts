@@ -76,7 +76,7 @@ export interface Outcome {
   /** Valid with vector 14, else 0. */
   readonly cr2: bigint;
   readonly registers: Registers;
-  /** The data page after. */
+  /** The data page after; that of the model is its own memory, valid until it runs again. */
   readonly memory: Uint8Array;
   /** #DB traps taken: iterations of a REP. */
   readonly steps: number;
@@ -127,6 +127,10 @@ const unused = (): never => {
 export class SingleStep {
   readonly cpu: Cpu;
   private real: boolean | undefined;
+  /** The code page as the last case found it, and where its instruction lay. */
+  private readonly codePage = new Uint8Array(PAGE).fill(HLT);
+  private codeFrom = 0;
+  private codeTo = PAGE;
   /** What IN gives in real mode. */
   portValue = 0xffff_ffff;
 
@@ -226,6 +230,23 @@ export class SingleStep {
     this.load(L.SS, selectors[L.SS]!);
   }
 
+  private page(at: number): Uint8Array {
+    const host = this.cpu.physical.hostOf(at);
+    return this.cpu.state.u8.subarray(host, host + PAGE);
+  }
+
+  /** Put an instruction into the code page, HLT everywhere else. Only what changes is written: decoding is slow. */
+  private writeCode(code: Uint8Array, offset: number): void {
+    const touched = Buffer.compare(this.page(CODE_AT), this.codePage) !== 0;
+    const to = Math.min(PAGE, offset + code.length);
+    this.codePage.fill(HLT, this.codeFrom, this.codeTo);
+    this.codePage.set(code.subarray(0, to - offset), offset);
+    const [from, end] = touched ? [0, PAGE] : [Math.min(offset, this.codeFrom), Math.max(to, this.codeTo)];
+    this.cpu.physical.write(CODE_AT + from, this.codePage.subarray(from, end));
+    this.codeFrom = offset;
+    this.codeTo = to;
+  }
+
   /** Run the instruction of a case: all iterations of a REP, or up to its exception. */
   run(given: Case): Outcome {
     this.enterProtected();
@@ -247,9 +268,7 @@ export class SingleStep {
     s.set32(L.HALTED, 0);
     this.loadFx(registers.fx);
     const offset = Number(registers.rip) & (PAGE - 1);
-    const page = new Uint8Array(PAGE).fill(HLT);
-    page.set(given.code.subarray(0, PAGE - offset), offset);
-    cpu.physical.write(CODE_AT, page);
+    this.writeCode(given.code, offset);
     cpu.physical.write(DATA_AT, given.memory);
     cpu.modeChanged();
 
@@ -278,7 +297,7 @@ export class SingleStep {
         error: frame.error,
         cr2: vector === 14 ? s.get64(L.CR2) : 0n,
         registers: { gpr, rip: frame.rip, eflags: frame.eflags & ~0x1_0100, fx: this.storeFx() },
-        memory: cpu.physical.read(DATA_AT, PAGE),
+        memory: this.page(DATA_AT),
         steps,
         selectors: [s.selector(L.ES), frame.cs, frame.ss, s.selector(L.DS), s.selector(L.FS), s.selector(L.GS)],
         fsBase: s.base(L.FS),
@@ -290,9 +309,8 @@ export class SingleStep {
   /** What the exception pushed. */
   private frame(vector: number) {
     const s = this.cpu.state;
-    const base = SYSTEM_AT + Number(s.reg(4) - SYSTEM);
-    const bytes = this.cpu.physical.read(base, 48);
-    const view = new DataView(bytes.buffer);
+    const base = this.cpu.physical.hostOf(SYSTEM_AT + Number(s.reg(4) - SYSTEM));
+    const view = new DataView(s.u8.buffer, base, 48);
     const skip = ERROR_CODES.has(vector) ? 8 : 0;
     return {
       error: skip === 0 ? 0 : view.getUint32(0, true),
