@@ -23,6 +23,7 @@ STACK_DOWN  equ 0xb0                ; ring 3, expand-down
 CODE_SMALL  equ 0xb8                ; code with a limit of its own
 CODE16_LOW  equ 0xc0                ; 16-bit code at LOW
 SUBJECT     equ 0xc8                ; rewritten in a loop
+STACK16_R0  equ 0xd0
 IN_LDT      equ 0x04
 LDT_GONE    equ 0x0c                ; not present
 
@@ -65,6 +66,7 @@ main:
     seg_ STACK16, arena, 0xffff, 0xf3, 0
     seg_ STACK_SMALL, arena, 0xfff, 0xf3, 4
     seg_ STACK_DOWN, arena, 0xfff, 0xf7, 4
+    seg_ STACK16_R0, arena, 0xffff, ACC_DATA, 0
     seg_ IN_LDT, arena, 0x7ff, ACC_DATA, 4
     seg_ LDT_GONE, arena, 0x7ff, ACC_DATA & 0x7f, 4
 
@@ -73,6 +75,7 @@ main:
     call accessed
     call code_limits
     call stacks
+    call stack_widths
     call questions
     report_rf
     ret
@@ -515,6 +518,58 @@ stacks:
     endtry
     ret
 
+; What an instruction does with a stack of one width when it changes to the other, or has operands of the other.
+FLAT_STACK  equ 0x30fffc            ; in memory that nobody uses
+stack_widths:
+    line 'stack widths, ring 0'
+    mov [saved_esp], esp
+    mov dword [arena + 0xfffc], DATA32
+    load ss, STACK16_R0
+    mov esp, 0xabcdfffc
+    pop ss                          ; SP wraps: the stack that is popped has 16 bits
+    xchg esp, [saved_esp]
+    say 'pop ss, from 16 to 32 bits: esp '
+    hex [saved_esp], 8
+    say 10
+    mov [saved_esp], esp
+    mov dword [FLAT_STACK], STACK16_R0
+    mov esp, FLAT_STACK
+    pop ss
+    mov eax, esp
+    mov bx, DATA32
+    mov ss, bx
+    mov esp, [saved_esp]
+    say 'pop ss, from 32 to 16 bits: esp '
+    hex eax, 8
+    say 10
+%macro entered 3+                   ; text, stack, ENTER
+    mov [saved_esp], esp
+    load ss, %2
+    mov esp, 0x10000
+    mov ebp, 0x55550100
+    %3
+    mov eax, esp
+    mov ecx, ebp
+    mov bx, DATA32
+    mov ss, bx
+    mov esp, [saved_esp]
+    say %1, ': esp '
+    hex eax, 8
+    say ' ebp '
+    hex ecx, 8
+    say 10
+%endmacro
+    entered 'enter 8, 0 on 16 bits', STACK16_R0, enter 8, 0
+    entered 'enter 8, 1 on 16 bits', STACK16_R0, enter 8, 1
+    say '  frame '
+    hex [arena + 0xfff8], 8
+    say 10
+    entered 'o16 enter 8, 2 on 16 bits', STACK16_R0, o16 enter 8, 2
+    say '  frame '
+    hex [arena + 0xfffa], 4
+    say 10
+    ret
+
 ; What LAR, LSL, VERR and VERW say: a bit a type, S in bit 4 of it.
 questions:
     line 'questions: lar lsl verr verw'
@@ -655,6 +710,7 @@ BSS
     SYS32_BSS
     reserve_to
 arena:     resb 0x10000 + 64
+saved_esp: resd 1
 answers:   resd 4
 asked_rpl: resd 1
 asked_dpl: resb 1

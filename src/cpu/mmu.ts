@@ -58,6 +58,8 @@ export class Mmu {
   private readonly large = new Map<number, number>();
   /** Too many to keep apart. */
   private largeAnywhere = false;
+  /** Upper entries of this walk without A. They get it when the walk succeeds: one that faults has used no entry. */
+  private readonly unmarked: number[] = [];
 
   constructor(
     private readonly state: CpuState,
@@ -82,6 +84,7 @@ export class Mmu {
     const s = this.state;
     const w = this.walk;
     w.shift = 12;
+    if (this.unmarked.length > 0) this.unmarked.length = 0;
     const cr0 = s.get32(L.CR0);
     if ((cr0 & CR0_PG) === 0) {
       w.writable = true;
@@ -123,7 +126,7 @@ export class Mmu {
           writable &&= (e & RW) !== 0;
           userOk &&= (e & US) !== 0;
           nx ||= eh >>> 31 !== 0;
-          if ((e & A) === 0) p.write32(entryAt, e | A);
+          if ((e & A) === 0) this.unmarked.push(entryAt);
           table = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & ~0xfff) >>> 0);
         }
       } else {
@@ -149,7 +152,7 @@ export class Mmu {
         w.shift = 21;
         return this.finish(lo, hi, entryAt, e, frame, writable, userOk, nx, code, write, user, fetch, explicit);
       }
-      if ((e & A) === 0) p.write32(entryAt, e | A);
+      if ((e & A) === 0) this.unmarked.push(entryAt);
       table = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & ~0xfff) >>> 0);
       entryAt = table + ((lo >>> 12) & 511) * 8;
       e = p.read32(entryAt);
@@ -172,7 +175,7 @@ export class Mmu {
         w.shift = 22;
         return this.finish(lo, hi, entryAt, e, frame, writable, userOk, false, code, write, user, fetch, explicit);
       }
-      if ((e & A) === 0) p.write32(entryAt, e | A);
+      if ((e & A) === 0) this.unmarked.push(entryAt);
       entryAt = ((e & ~0xfff) >>> 0) + ((lo >>> 12) & 1023) * 4;
       e = p.read32(entryAt);
       if ((e & P) === 0) this.fault(lo, hi, code);
@@ -211,6 +214,7 @@ export class Mmu {
       }
     }
     if (fetch && nx) this.fault(lo, hi, code | 1);
+    for (const at of this.unmarked) this.physical.write32(at, this.physical.read32(at) | A);
     const set = A | (write ? D : 0);
     if ((e & set) !== set) this.physical.write32(entryAt, e | set);
     const w = this.walk;

@@ -74,6 +74,18 @@ test('a 4-level walk sets accessed bits on the way and dirty on a write', (t) =>
   t.is(rig.get32(0x4000) & 0x60, 0x60);
 });
 
+test('a walk that faults marks no entry', (t) => {
+  const marks = (rig: Rig) => [0x1000, 0x2000, 0x3000, 0x4000].map((at) => rig.get32(at) & 0x60);
+  const absent = new Rig().fourLevels(0n);
+  t.is(absent.access(0), '#14(0) 0');
+  t.deepEqual(marks(absent), [0, 0, 0, 0]);
+  const readOnly = new Rig().fourLevels(0x9000n | P | US);
+  t.is(readOnly.access(0, { write: true }), '#14(3) 0');
+  t.deepEqual(marks(readOnly), [0, 0, 0, 0]);
+  t.is(readOnly.access(0), 0x9000, 'what the failed walk had found is not marked later');
+  t.deepEqual(marks(readOnly), [0x20, 0x20, 0x20, 0x20]);
+});
+
 test('rights are those of all levels together, with the error code of the access', (t) => {
   const rig = new Rig().fourLevels(0x9000n | P);
   t.is(rig.access(0, { user: true }), '#14(5) 0');

@@ -442,9 +442,12 @@ export abstract class BodyContext {
 
   /** RSP with its low `STACK_MASK` bits replaced. */
   setStackPointer(sp: Expr): void {
+    this.setGpr(4, 64, this.withStackPointer(sp));
+  }
+  /** What `setStackPointer` would make of RSP: i64. */
+  withStackPointer(sp: Expr): Expr {
     const mask = i64.load(L.STACK_MASK);
-    const rsp = this.gpr(4, 64);
-    this.setGpr(4, 64, i64.or(i64.and(rsp, i64.xor(mask, -1n)), i64.and(sp, mask)));
+    return i64.or(i64.and(this.gpr(4, 64), i64.xor(mask, -1n)), i64.and(sp, mask));
   }
   /** RSP truncated to the stack's width: i64. */
   stackPointer(): Expr {

@@ -93,12 +93,14 @@ export const pushSegment =
   (segment: number): Body =>
   (c) =>
     c.push(width(c.osize).from32(i32.load(L.SEGMENTS + L.SEGMENT_SIZE * segment + L.SEG_SELECTOR)), c.osize);
+/** POP of a segment register. The stack pointer moves by the width of the stack that was popped, also for POP SS. */
 export const popSegment =
   (segment: number): Body =>
   (c) => {
     const v = c.peek(c.osize);
+    const rsp = c.let(c.withStackPointer(i64.add(c.gpr(4, 64), BigInt(c.osize / 8))));
     c.js(moveToSegment, [i32.const(segment), i32.and(width(c.osize).low32(v), 0xffff)]);
-    c.addToStackPointer(c.osize / 8);
+    c.setGpr(4, 64, rsp);
   };
 
 export const popRegister: Body = (c) => {
@@ -151,7 +153,7 @@ export const enter: Body = (c) => {
   const bp = c.let(c.gpr(5, bits));
   const rsp = c.let(c.gpr(4, 64));
   c.poke(bp, bits, -bytes);
-  const frame = c.let(i64.sub(rsp, BigInt(bytes)));
+  const frame = c.let(c.withStackPointer(i64.sub(rsp, BigInt(bytes))));
   c.if(level, () => {
     // Copy level − 1 frame pointers, then push the new one.
     const i = c.f.local(I32);
