@@ -7,10 +7,10 @@ import { parseSize } from './options/values.js';
 
 /** The options that boot a guest of the corpus. */
 export function corpusRecordOptions({ directory, image, expected: { boot } }: CorpusGuest): RecordOptions {
-  const { memory, modules, serialIn, ...same } = boot;
+  const { memory, route = 'pvh', modules, serialIn, ...same } = boot;
   return {
     ...same,
-    boot: 'pvh',
+    boot: route,
     kernel: image,
     memory: parseSize(memory),
     ...(modules && { modules: modules.map((module) => ({ ...module, path: join(directory, module.path) })) }),

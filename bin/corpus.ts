@@ -10,6 +10,8 @@ import { packageFile } from './package.js';
 /** Boot options as expected.json has them; file names are relative to the guest's directory. */
 export interface CorpusBoot {
   memory: string;
+  /** Boot route; PVH when absent. */
+  route?: 'multiboot' | 'multiboot2';
   /** CPU model; the baseline model when absent. */
   cpu?: string;
   append?: string;
@@ -36,7 +38,7 @@ export interface CorpusExpectation {
 export interface CorpusGuest {
   name: string;
   directory: string;
-  /** Path of the PVH ELF image. */
+  /** Path of the ELF image. */
   image: string;
   expected: CorpusExpectation;
   /** Expected serial output. */

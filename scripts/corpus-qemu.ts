@@ -5,7 +5,7 @@
 // Usage: npx tsx scripts/corpus-qemu.ts [--write] [NAME…]
 
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { type CorpusGuest, corpusGuests } from '../bin/corpus.js';
 
@@ -15,15 +15,21 @@ async function runQemu(guest: CorpusGuest): Promise<{ serial: string; exitCode: 
   const file = (name: string) => join(guest.directory, name);
   const options = [
     ...['-M', 'pc', '-nodefaults', '-display', 'none', '-accel', 'tcg', '-no-reboot', '-m', boot.memory],
-    ...['-device', 'isa-debug-exit,iobase=0x501,iosize=4', '-serial', 'stdio', '-kernel', guest.image],
+    // By their base names: QEMU hands paths over to multiboot kernels.
+    ...['-device', 'isa-debug-exit,iobase=0x501,iosize=4', '-serial', 'stdio', '-kernel', basename(guest.image)],
   ];
   if (qemu?.cpu) options.push('-cpu', qemu.cpu);
   if (boot.append) options.push('-append', boot.append);
-  if (qemu?.initrd) options.push('-initrd', file(qemu.initrd));
+  if (qemu?.initrd) options.push('-initrd', qemu.initrd);
   for (const { name, string } of boot.fwCfg ?? []) options.push('-fw_cfg', `name=${name},string=${string}`);
   const input = boot.serialIn ? await readFile(file(boot.serialIn)) : undefined;
 
-  const child = execa('qemu-system-x86_64', options, { reject: false, stripFinalNewline: false, timeout: 240_000 });
+  const child = execa('qemu-system-x86_64', options, {
+    cwd: guest.directory,
+    reject: false,
+    stripFinalNewline: false,
+    timeout: 240_000,
+  });
   let serial = '';
   let typed = false;
   child.stdout.on('data', (chunk: Buffer) => {

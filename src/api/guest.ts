@@ -137,12 +137,10 @@ function chooseRoute(options: BootOptions, kernel: ImageFile | undefined): Route
 
 function offeredRoute(kernel: ImageFile): Route {
   const offered = detectRoutes(kernel.bytes);
-  const route = offered.find((r) => r === 'pvh' || r === 'linux64' || r === 'linux32');
+  const route = offered.find((r) => r !== 'linux16');
   if (route !== undefined) return route;
   if (offered.length === 0) throw whyNoKernel(kernel.name, kernel.bytes);
-  throw new UserError(
-    `${kernel.name}: the file offers only ${offered.join(', ')}; give a kernel for pvh, linux64 or linux32`,
-  );
+  throw new UserError(`${kernel.name}: the file offers only ${offered.join(', ')}; give a kernel for another route`);
 }
 
 /** Build the guest that the options ask for. @throws UserError, ImageError */
@@ -198,6 +196,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       modules: files.modules,
       memoryMap: firmwareE820(ram, amd),
       rsdp,
+      rsdpTable: cpu.physical.read(rsdp, 36),
     });
     for (const { address, data } of boot.segments) if (data.length > 0) placing.write(address, data);
     for (const { address, data } of initialMemory) cpu.physical.track(address, data.length);

@@ -26,7 +26,7 @@ export function linuxItems(request: FirmwareRequest, initrdEnd: number): Omit<Fi
   const setupSize = ((reader.u8(0x1f1, what) || 4) + 1) * 512;
   if (setupSize > reader.length)
     throw reader.error(`the setup code claims ${setupSize} bytes (offset 0x1f1), the file has ${reader.length}`);
-  const setup = file.bytes.slice(0, setupSize);
+  const setup = new Uint8Array(file.bytes.subarray(0, setupSize));
   const view = new DataView(setup.buffer);
   // Fields past the setup code or past what QEMU rewrites are lost, as there.
   const put = (offset: number, size: 1 | 2 | 4, value: number): void => {

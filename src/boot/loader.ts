@@ -6,6 +6,9 @@ import { ImageError } from './boot-error.js';
 import type { DirectRoute } from './detect.js';
 import { type BootImage, checkImage, type MemoryRange } from './image.js';
 import { buildLinux } from './linux.js';
+import { buildMultiboot } from './multiboot.js';
+import type { TextScreen } from './multiboot-boot.js';
+import { buildMultiboot2 } from './multiboot2.js';
 import type { NamedFile } from './placement.js';
 import { buildPvh, type PvhModule } from './pvh.js';
 
@@ -21,6 +24,10 @@ export interface BootRequest {
   memoryMap: readonly MemoryRange[];
   /** Physical address of the ACPI RSDP, when the machine's tables are already in its memory. */
   rsdp?: number;
+  /** The RSDP's bytes, for protocols that hand over a copy. */
+  rsdpTable?: Uint8Array;
+  /** The machine's screen in text mode, for kernels that ask for one. */
+  textScreen?: TextScreen;
   /** Memory that others fill before the guest starts (ACPI tables, …), which images must not touch. */
   reserved?: readonly { address: number; length: number; role: string }[];
 }
@@ -55,9 +62,14 @@ function build(request: BootRequest): BootImage {
         throw new ImageError(`--module is not for --boot ${request.route}; use --initrd`);
       }
       return buildLinux(request.route, request);
+    case 'multiboot':
+      return buildMultiboot(request);
+    case 'multiboot2':
+      return buildMultiboot2(request);
     default:
       throw new ImageError(
-        `--boot ${request.route} is not one of the routes that load directly here: pvh, linux64, linux32; choose one`,
+        `--boot ${request.route} is not one of the routes that load directly here: pvh, linux64, linux32, multiboot, ` +
+          'multiboot2; choose one',
       );
   }
 }

@@ -73,7 +73,7 @@ export async function scratch(t: ExecutionContext): Promise<(name: string) => st
 
 /** The boot options of a guest as arguments. */
 export function corpusArguments({ image, directory, expected: { boot } }: CorpusGuest): string[] {
-  const args = ['--boot', 'pvh', '--kernel', image, '--memory', boot.memory];
+  const args = ['--boot', boot.route ?? 'pvh', '--kernel', image, '--memory', boot.memory];
   if (boot.cpu !== undefined) args.push('--cpu', boot.cpu);
   if (boot.append !== undefined) args.push('--append', boot.append);
   for (const { path, cmdline } of boot.modules ?? []) {
