@@ -1,111 +1,59 @@
 // The `pc` machine: i440FX and PIIX3/4 with the legacy devices of a PC, wired as QEMU 7.2 wires `-M pc -nodefaults` with
 // one serial port, a debug console at 0x402 and isa-debug-exit at 0x501. Wiring only: what happens is in the devices.
 //
-// Interrupts: an ISA line goes to the PIC and to the I/O APIC (IRQ 0 at pin 2); PIT and RTC pass through the HPET, which
-// may take their lines over; the PIC's INTR goes to LINT0 of the local APIC, and the local APIC drives the processor.
+// Interrupts beside what every board has: PIT and RTC pass through the HPET, which may take their lines over.
 // Ports without a device read as all ones. Left out: floppy controller, parallel port, VMware backdoor, APM sleep.
 
-import type { AccessSize, GuestMemory, ProcessorLines, TimingModel } from '../cpu/bus.js';
+import type { ProcessorLines } from '../cpu/bus.js';
 import type { Mapping } from './address-space.js';
-import { VirtualClock } from './clock.js';
-import type { Device, Plain, PortHandler } from './device.js';
+import { Board, type BoardOptions, DEBUG_EXIT_PORT, DEBUGCON_PORT, SERIAL_IRQ, SERIAL_PORT } from './board.js';
+import type { PortHandler } from './device.js';
 import { AcpiPm, APM_PORT, GPE0_BASE, GPE0_SIZE, PM_SIZE } from './devices/acpi-pm.js';
 import { Debugcon, DebugExit, PostCode } from './devices/debug-ports.js';
 import { Dma8237 } from './devices/dma8237.js';
 import { FW_CFG_DMA_PORT, FW_CFG_DMA_PORTS, FW_CFG_PORT, FW_CFG_PORTS, FwCfg } from './devices/fw-cfg.js';
 import { HPET_BASE, HPET_SIZE, Hpet } from './devices/hpet.js';
 import { I8042 } from './devices/i8042.js';
-import { IOAPIC_BASE, IOAPIC_SIZE, Ioapic } from './devices/ioapic.js';
-import { LAPIC_BASE, LAPIC_SIZE, Lapic, type TscSource } from './devices/lapic.js';
 import { PcSpeaker } from './devices/pc-speaker.js';
 import type { PciFunction } from './devices/pci-function.js';
 import { I440fx, PCI_ADDRESS_PORT, PCI_DATA_PORT, PciHost } from './devices/pci-host.js';
-import { Pic } from './devices/pic.js';
 import { Piix3Isa, RESET_CONTROL_PORT } from './devices/piix3-isa.js';
 import { Pit } from './devices/pit.js';
 import { Port92 } from './devices/port92.js';
 import { Rtc } from './devices/rtc.js';
 import { storeBoardSetup } from './devices/rtc-board.js';
 import { Uart16550 } from './devices/uart16550.js';
-import { type Input, type InputOptions, Inputs } from './inputs.js';
-import { loadMachine, type Machine, saveMachine } from './machine.js';
-import { MmioSpace } from './mmio-space.js';
-import { PortSpace } from './port-space.js';
+import type { Input } from './inputs.js';
 
-const SERIAL_IRQ = 4;
-const SERIAL_PORT = 0x3f8;
 const SCI_IRQ = 9;
-const DEBUGCON_PORT = 0x402;
-const DEBUG_EXIT_PORT = 0x501;
 
 /** What a PC is built from. */
-export interface PcOptions extends InputOptions {
-  lines: ProcessorLines;
-  memory: GuestMemory;
-  timing: TimingModel;
-  /** Bytes of RAM, below and above 4 GiB together. */
-  ramSize: number;
-  /** What the TSC reads, for the local APIC's deadline timer. Default: 1 GHz from cycle 0. */
-  tsc?: TscSource;
+export interface PcOptions extends BoardOptions {
   /** PAM or SMRAM changed: what answers at 0xa0000–0xfffff must be worked out anew. */
   memoryChanged?: (bridge: I440fx) => void;
   /** ACPI mode is switched through the SMI command port, as with QEMU's default; else it is always on (smm=off). */
   smm?: boolean;
-  /** fw_cfg has its DMA interface. Default true. */
-  fwCfgDma?: boolean;
-  /** fw_cfg items and files. */
-  fwCfg?: (fwCfg: FwCfg) => void;
 }
 
 /** The machine. Devices that not every PC has are added with addDevice() and addPciFunction() before it runs. */
-export class Pc implements Machine {
+export class Pc extends Board {
   readonly name = 'pc';
-  readonly clock: VirtualClock;
-  readonly inputs: Inputs;
-  readonly ports = new PortSpace();
-  readonly mmio = new MmioSpace();
-  readonly pic: Pic;
   readonly pit: Pit;
   readonly rtc: Rtc;
   readonly hpet: Hpet;
-  readonly lapic: Lapic;
-  readonly ioapic: Ioapic;
   readonly uart: Uart16550;
   readonly i8042: I8042;
   readonly fwCfg: FwCfg;
   readonly pci = new PciHost();
   readonly acpiPm: AcpiPm;
-  onSerial: (byte: number) => void = () => {};
-  onDebugcon: (byte: number) => void = () => {};
   /** A progress code was written to port 0x80. */
   onPostCode: (code: number) => void = () => {};
-  readonly #devices: Device[] = [];
   readonly #lines: ProcessorLines;
 
   constructor(options: PcOptions) {
+    super(options);
     const { lines } = options;
     this.#lines = lines;
-    this.clock = new VirtualClock(() => lines.cycle, options.timing.nsPerCycle);
-    this.inputs = this.addDevice(new Inputs(this.clock, options));
-    this.inputs.connect((input) => this.#input(input));
-
-    this.pic = this.addDevice(new Pic((level) => this.lapic.setLint0(level)));
-    this.lapic = this.addDevice(
-      new Lapic({
-        clock: this.clock,
-        tsc: options.tsc ?? nanosecondTsc(this.clock),
-        intr: (level) => lines.setIntr(level),
-        nmi: () => lines.pulseNmi(),
-        eoi: (vector) => this.ioapic.eoi(vector),
-      }),
-    );
-    this.ioapic = this.addDevice(
-      new Ioapic({
-        clock: this.clock,
-        deliver: (message) => this.lapic.deliver(message),
-        acknowledgePic: () => this.pic.acknowledge(),
-      }),
-    );
     this.hpet = this.addDevice(
       new Hpet({
         clock: this.clock,
@@ -129,14 +77,14 @@ export class Pc implements Machine {
         keyboardIrq: (level) => this.setGsi(1, level),
         mouseIrq: (level) => this.setGsi(12, level),
         setA20: (enabled) => lines.setA20(enabled),
-        requestReset: () => this.#requestReset(),
+        requestReset: () => this.requestReset(),
       }),
     );
     this.fwCfg = this.addDevice(new FwCfg(options.memory, options.fwCfgDma));
     options.fwCfg?.(this.fwCfg);
 
     this.addDevice(this.pci);
-    const isa = new Piix3Isa({ irq: (irq, level) => this.setGsi(irq, level), reset: () => this.#requestReset() });
+    const isa = new Piix3Isa({ irq: (irq, level) => this.setGsi(irq, level), reset: () => this.requestReset() });
     this.pci.pirq = (wire, level) => isa.setPirq(wire, level);
     let pmMapping: Mapping | undefined;
     this.acpiPm = new AcpiPm({
@@ -157,99 +105,13 @@ export class Pc implements Machine {
     this.#mapMmio();
   }
 
-  get devices(): readonly Device[] {
-    return this.#devices;
-  }
-
-  /**
-   * Make a device part of the machine's resets and states; its ports and lines are the caller's to wire.
-   * @throws Error when the name is taken
-   */
-  addDevice<T extends Device>(device: T): T {
-    if (this.#devices.some((other) => other.name === device.name)) throw new Error(`two devices named ${device.name}`);
-    this.#devices.push(device);
-    return device;
-  }
-
   /** Put a PCI function into a slot of bus 0. */
   addPciFunction<T extends PciFunction>(slot: number, number: number, pciFunction: T): T {
     this.pci.add(slot, number, pciFunction);
     return this.addDevice(pciFunction);
   }
 
-  /** Drive a global system interrupt; those below 16 are the ISA lines, which the PIC sees, too. */
-  setGsi(gsi: number, level: boolean): void {
-    if (gsi < 16) this.pic.setLine(gsi, level);
-    this.ioapic.setGsi(gsi, level);
-  }
-
-  portRead(port: number, size: AccessSize): number {
-    return this.ports.read(port, size);
-  }
-
-  portWrite(port: number, size: AccessSize, value: number): void {
-    this.ports.write(port, size, value);
-  }
-
-  portReadString(port: number, size: AccessSize, count: number): Uint8Array {
-    return this.ports.readString(port, size, count);
-  }
-
-  portWriteString(port: number, size: AccessSize, data: Uint8Array): void {
-    this.ports.writeString(port, size, data);
-  }
-
-  mmioRead(address: number, size: AccessSize): number {
-    return this.mmio.read(address, size);
-  }
-
-  mmioWrite(address: number, size: AccessSize, value: number): void {
-    this.mmio.write(address, size, value);
-  }
-
-  msrRead(index: number): bigint {
-    return this.lapic.msrRead(index);
-  }
-
-  msrWrite(index: number, value: bigint): void {
-    this.lapic.msrWrite(index, value);
-  }
-
-  /** The local APIC decides; where it passes the cycle on, the PIC answers. */
-  acknowledge(): number {
-    const vector = this.lapic.acknowledge();
-    return vector >= 0 ? vector : this.pic.acknowledge();
-  }
-
-  advance(cycle: number): void {
-    this.clock.runDue(cycle);
-  }
-
-  nextEvent(): number {
-    return this.clock.nextEvent();
-  }
-
-  reset(): void {
-    // Interrupt controllers were added first and are reset last: what the others do to their lines leaves no request.
-    for (const device of this.#devices.toReversed()) device.reset();
-    this.#lines.setA20(true);
-    this.#lines.setIntr(this.lapic.hasInterrupt());
-  }
-
-  save(): Plain {
-    return saveMachine(this.#devices, this.clock);
-  }
-
-  load(state: Plain): void {
-    loadMachine(state, this.#devices, this.clock);
-    this.#lines.setIntr(this.lapic.hasInterrupt());
-  }
-
-  #requestReset(): void {
-    this.#lines.stop({ reason: 'reset' });
-  }
-
-  #input(input: Input): void {
+  protected input(input: Input): void {
     switch (input.kind) {
       case 'serial':
         this.uart.receive(input.data);
@@ -274,7 +136,7 @@ export class Pc implements Machine {
     const port92 = this.addDevice(
       new Port92(
         (enabled) => this.#lines.setA20(enabled),
-        () => this.#requestReset(),
+        () => this.requestReset(),
       ),
     );
     const postCode = new PostCode((code) => this.onPostCode(code));
@@ -318,16 +180,6 @@ export class Pc implements Machine {
   }
 
   #mapMmio(): void {
-    this.mmio.map('ioapic', IOAPIC_BASE, IOAPIC_SIZE, this.ioapic);
     this.mmio.map('hpet', HPET_BASE, HPET_SIZE, this.hpet);
-    this.mmio.map('lapic', LAPIC_BASE, LAPIC_SIZE, this.lapic);
   }
-}
-
-/** A TSC that counts nanoseconds. */
-function nanosecondTsc(clock: VirtualClock): TscSource {
-  return {
-    now: () => BigInt(clock.now()),
-    timeOf: (tsc) => (tsc > BigInt(Number.MAX_SAFE_INTEGER) ? Number.POSITIVE_INFINITY : Number(tsc)),
-  };
 }

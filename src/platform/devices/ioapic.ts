@@ -66,14 +66,16 @@ const clone = (s: IoapicState): IoapicState => ({
 
 /** The 24-pin I/O APIC. */
 export class Ioapic implements Device, MmioHandler {
-  readonly name = 'ioapic';
   private readonly wiring: IoapicWiring;
   private readonly resume: Timer;
   private state = initialState();
 
-  constructor(wiring: IoapicWiring) {
+  constructor(
+    wiring: IoapicWiring,
+    readonly name = 'ioapic',
+  ) {
     this.wiring = wiring;
-    this.resume = wiring.clock.timer('ioapic', () => {
+    this.resume = wiring.clock.timer(name, () => {
       this.state.resumeAt = null;
       this.service();
     });

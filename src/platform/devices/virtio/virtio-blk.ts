@@ -15,6 +15,9 @@ export interface BlockStore {
   read(sector: number, count: number): Uint8Array;
   /** `data` is a whole number of sectors. */
   write(sector: number, data: Uint8Array): void;
+  /** What was written; part of the device's state, where it is not part of another's. */
+  save?(): Plain;
+  load?(state: Plain): void;
 }
 
 export const SECTOR = 512;
@@ -115,11 +118,13 @@ export class VirtioBlk extends VirtioDevice {
   }
 
   protected override saveOwn(): Plain {
-    return { writeCache: this.writeCache };
+    return { writeCache: this.writeCache, store: this.store.save?.() ?? null };
   }
 
   protected override loadOwn(state: Plain): void {
-    this.writeCache = (state as { writeCache: boolean }).writeCache;
+    const { writeCache, store } = state as { writeCache: boolean; store: Plain };
+    this.writeCache = writeCache;
+    this.store.load?.(store);
   }
 
   protected handle(index: number, queue: Virtqueue): void {
