@@ -75,6 +75,17 @@ export function firmwareE820(ramSize: number, options: E820Options = {}): E820En
   return map;
 }
 
+/** The map that qboot hands over on a microvm, where nothing hides RAM but itself. */
+export function microvmE820(ramSize: number): E820Entry[] {
+  return [
+    { address: 0, length: EBDA_START, type: E820_RAM },
+    { address: EBDA_START, length: 0xd0000 - EBDA_START, type: E820_RESERVED },
+    { address: 0xd0000, length: 0x20000, type: E820_NVS },
+    { address: 0xf0000, length: 0x10000, type: E820_RESERVED },
+    { address: MIB, length: ramSize - MIB, type: E820_RAM },
+  ];
+}
+
 /** 20 bytes an entry, little-endian: u64 address, u64 length, u32 type. */
 export function encodeE820(map: readonly E820Entry[]): Uint8Array {
   const data = new Uint8Array(20 * map.length);

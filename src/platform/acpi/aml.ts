@@ -102,10 +102,20 @@ export const operationRegion = (path: string, space: number, offset: number, len
 export const ACCESS_BYTE = 1;
 export const ACCESS_DWORD = 3;
 
-/** Named fields of a region, in bits, one after the other; update rule Preserve. */
-export function field(region: string, access: number, fields: readonly [string, number][], lock = false): Aml {
+/** Update rules of what is not written of an access unit; the third, ones, is not used here. */
+export const PRESERVE = 0;
+export const WRITE_AS_ZEROS = 2;
+
+/** Named fields of a region, in bits, one after the other. */
+export function field(
+  region: string,
+  access: number,
+  fields: readonly [string, number][],
+  lock = false,
+  update = PRESERVE,
+): Aml {
   const units = fields.map(([path, bits]) => terms(name(path), packageLengthOfBits(bits)));
-  return packaged([0x5b, 0x81], name(region), bytes(access | (lock ? 0x10 : 0)), ...units);
+  return packaged([0x5b, 0x81], name(region), bytes(access | (lock ? 0x10 : 0) | (update << 5)), ...units);
 }
 
 /** A field's width has PkgLength's form but counts bits only. */
@@ -125,6 +135,7 @@ export const equal = (a: Aml, b: Aml): Aml => terms(bytes(0x93), a, b);
 export const greater = (a: Aml, b: Aml): Aml => terms(bytes(0x94), a, b);
 export const less = (a: Aml, b: Aml): Aml => terms(bytes(0x95), a, b);
 export const when = (condition: Aml, ...content: readonly Aml[]): Aml => packaged([0xa0], condition, ...content);
+export const notify = (target: Aml, value: Aml): Aml => terms(bytes(0x86), target, value);
 export const returns = (value: Aml): Aml => terms(bytes(0xa4), value);
 export const call = (path: string, ...args: readonly Aml[]): Aml => terms(name(path), ...args);
 
@@ -151,6 +162,10 @@ export const interrupts = (...numbers: readonly number[]): Aml =>
     bytes(0x09, numbers.length),
     ...numbers.map((number) => little(number, 4)),
   );
+
+/** One interrupt of its own for a consumer, active high (6.4.3.6). */
+export const ownInterrupt = (number: number, edge: boolean): Aml =>
+  terms(bytes(0x89, 6, 0, edge ? 0x03 : 0x01, 1), little(number, 4));
 
 const ADDRESS_SPACE = { 2: 0x88, 4: 0x87, 8: 0x8a } as const;
 const RESOURCE_MEMORY = 0;

@@ -1,7 +1,7 @@
 // QEMU's ACPI linker/loader: the script etc/table-loader that tells firmware where to put the blobs etc/acpi/tables and
 // etc/acpi/rsdp and what to patch in them. Each command is 128 bytes: a little-endian command number, then its
-// operands, file names in 56 bytes. Sizes of blob and script are padded as QEMU pads them, so that they stay the same
-// when a table changes.
+// operands, file names in 56 bytes. Sizes of blob and script are padded as QEMU pads them for the pc machine, so that they
+// stay the same when a table changes.
 
 import type { AcpiBlobs } from './tables.js';
 import { ACPI_RSDP_ALIGN, ACPI_TABLES_ALIGN } from './tables.js';
@@ -49,8 +49,11 @@ function padded(data: Uint8Array, unit: number): Uint8Array {
   return result;
 }
 
-/** The three fw_cfg files for firmware, by name. */
-export function acpiFwCfgFiles(blobs: AcpiBlobs): Record<string, Uint8Array> {
+/**
+ * The three fw_cfg files for firmware, by name.
+ * @param pad fill blob and script up, as QEMU does for the pc machine and not for microvm
+ */
+export function acpiFwCfgFiles(blobs: AcpiBlobs, pad = true): Record<string, Uint8Array> {
   const commands = [
     new Command(COMMAND_ALLOCATE).file(ACPI_RSDP_FILE).number(ACPI_RSDP_ALIGN, 4).number(ZONE_FSEG, 1),
     new Command(COMMAND_ALLOCATE).file(ACPI_TABLES_FILE).number(ACPI_TABLES_ALIGN, 4).number(ZONE_HIGH, 1),
@@ -72,7 +75,7 @@ export function acpiFwCfgFiles(blobs: AcpiBlobs): Record<string, Uint8Array> {
   });
   return {
     [ACPI_RSDP_FILE]: blobs.rsdp.slice(),
-    [ACPI_TABLES_FILE]: padded(blobs.tables, TABLES_UNIT),
-    [TABLE_LOADER_FILE]: padded(script, SCRIPT_UNIT),
+    [ACPI_TABLES_FILE]: padded(blobs.tables, pad ? TABLES_UNIT : 1),
+    [TABLE_LOADER_FILE]: padded(script, pad ? SCRIPT_UNIT : 1),
   };
 }

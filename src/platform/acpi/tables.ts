@@ -52,7 +52,7 @@ export const ACPI_TABLES_ALIGN = 64;
 export const ACPI_RSDP_ALIGN = 16;
 
 const HEADER = 36;
-const OEM_ID = 'BOCHS ';
+export const OEM_ID = 'BOCHS ';
 const OEM_TABLE_ID = 'BXPC    ';
 const CREATOR = 'BXPC';
 
@@ -65,7 +65,7 @@ const LEVEL_OVERRIDES = [5, 9, 10, 11];
 const HPET_ID = 0x8086a201;
 
 /** Bytes with a cursor that write fields in order. */
-class Writer {
+export class Writer {
   private readonly parts: number[] = [];
 
   get length(): number {
@@ -93,7 +93,7 @@ class Writer {
 }
 
 /** A table with the standard header (5.2.6); the checksum is left 0. */
-function table(signature: string, revision: number, body: Uint8Array): Uint8Array {
+export function table(signature: string, revision: number, body: Uint8Array): Uint8Array {
   return new Writer()
     .text(signature)
     .number(HEADER + body.length, 4)
@@ -177,29 +177,40 @@ function hpet(): Uint8Array {
 /** Windows ACPI emulated devices: the PM timer needs no second read. */
 const waet = (): Uint8Array => table('WAET', 1, new Writer().number(2, 4).toBytes());
 
-/** Build everything, unplaced. */
-export function buildAcpiTables(options: AcpiOptions): AcpiBlobs {
-  const out = new Writer();
-  const offsets: Record<string, number> = {};
-  const fixups: AcpiBlobs['fixups'] = [];
-  const add = (data: Uint8Array, pointers: readonly [number, 4 | 8][] = []): number => {
+/** Tables one after the other in one blob, and what must be fixed up in it. */
+export class TableBlob {
+  readonly out = new Writer();
+  readonly offsets: Record<string, number> = {};
+  readonly fixups: AcpiBlobs['fixups'] = [];
+
+  /** Append a table, with the places and sizes of its pointers to others; returns its offset. */
+  add(data: Uint8Array, pointers: readonly [number, 4 | 8][] = []): number {
+    const { out, fixups } = this;
     const start = out.length;
     const signature = String.fromCharCode(...data.subarray(0, 4));
-    offsets[signature] = start;
+    this.offsets[signature] = start;
     out.bytes(data);
     for (const [offset, size] of pointers) fixups.push({ pointer: { blob: 'tables', offset: start + offset, size } });
     if (signature !== 'FACS') {
       fixups.push({ checksum: { blob: 'tables', offset: start + 9, start, length: data.length } });
     }
     return start;
-  };
-  const pointerTable = (signature: string, size: 4 | 8, targets: readonly number[]): number => {
+  }
+
+  /** RSDT or XSDT. */
+  addPointers(signature: string, size: 4 | 8, targets: readonly number[]): number {
     const body = new Writer();
     for (const target of targets) body.number(target, size);
     const pointers = targets.map((_, i): [number, 4 | 8] => [HEADER + i * size, size]);
-    return add(table(signature, 1, body.toBytes()), pointers);
-  };
+    return this.add(table(signature, 1, body.toBytes()), pointers);
+  }
+}
 
+/** Build everything, unplaced. */
+export function buildAcpiTables(options: AcpiOptions): AcpiBlobs {
+  const blob = new TableBlob();
+  const { fixups } = blob;
+  const add: TableBlob['add'] = (data, pointers) => blob.add(data, pointers);
   const facsOffset = add(facs());
   const dsdtOffset = add(table('DSDT', 1, dsdtBody(options)));
   const described = [
@@ -211,11 +222,11 @@ export function buildAcpiTables(options: AcpiOptions): AcpiBlobs {
     ...(options.hpet === false ? [] : [add(hpet())]),
     add(waet()),
   ];
-  const rsdtOffset = pointerTable('RSDT', 4, described);
+  const rsdtOffset = blob.addPointers('RSDT', 4, described);
   const rsdp = new Writer().text('RSD PTR ').number(0, 1).text(OEM_ID);
   fixups.push({ pointer: { blob: 'rsdp', offset: 16, size: 4 } });
   if (options.rsdpRevision === 2) {
-    const xsdtOffset = pointerTable('XSDT', 8, described);
+    const xsdtOffset = blob.addPointers('XSDT', 8, described);
     rsdp.number(2, 1).number(rsdtOffset, 4).number(36, 4).number(xsdtOffset, 8).number(0, 4);
     fixups.push({ pointer: { blob: 'rsdp', offset: 24, size: 8 } });
   } else {
@@ -223,7 +234,7 @@ export function buildAcpiTables(options: AcpiOptions): AcpiBlobs {
   }
   fixups.push({ checksum: { blob: 'rsdp', offset: 8, start: 0, length: 20 } });
   if (options.rsdpRevision === 2) fixups.push({ checksum: { blob: 'rsdp', offset: 32, start: 0, length: 36 } });
-  return { tables: out.toBytes(), rsdp: rsdp.toBytes(), fixups, offsets };
+  return { tables: blob.out.toBytes(), rsdp: rsdp.toBytes(), fixups, offsets: blob.offsets };
 }
 
 /**

@@ -15,8 +15,8 @@ const EQUIPMENT = 0x06;
 const BOOT_ORDER = 0x12;
 const BOOT_ORDER_3 = 0x30;
 
-/** Fill CMOS RAM for a machine with `ramSize` bytes of RAM and one processor. */
-export function storeBoardSetup(rtc: Pick<Rtc, 'setCmos'>, ramSize: number): void {
+/** Tell firmware how much RAM there is. */
+export function storeMemorySize(rtc: Pick<Rtc, 'setCmos'>, ramSize: number): void {
   const { below, above } = splitRam(ramSize);
   const word = (index: number, value: number): void => {
     const clamped = Math.min(Math.max(Math.floor(value), 0), 0xffff);
@@ -32,6 +32,11 @@ export function storeBoardSetup(rtc: Pick<Rtc, 'setCmos'>, ramSize: number): voi
   rtc.setCmos(0x5b, high & 0xff);
   rtc.setCmos(0x5c, (high >>> 8) & 0xff);
   rtc.setCmos(0x5d, (high >>> 16) & 0xff);
+}
+
+/** Fill CMOS RAM for a pc with `ramSize` bytes of RAM and one processor. */
+export function storeBoardSetup(rtc: Pick<Rtc, 'setCmos'>, ramSize: number): void {
+  storeMemorySize(rtc, ramSize);
   rtc.setCmos(0x14, EQUIPMENT);
   rtc.setCmos(0x3d, BOOT_ORDER);
   rtc.setCmos(0x38, BOOT_ORDER_3);
