@@ -422,6 +422,12 @@ shadows:
     int 0x20
     nop
     endwatch
+    watch 'data of mov ss, then int1'
+    arm 0, buffer, ACCESS, LEN4
+    mov ss, [buffer]
+    int1
+    nop
+    endwatch
     watch 'data of mov ss and of the next'
     arm 0, buffer, ACCESS, LEN4
     arm 1, buffer + 4, ACCESS, LEN4
@@ -433,6 +439,20 @@ shadows:
 
 execution:
     line 'breakpoints on execution'
+    watch 'those of before are cleared, other causes stay'
+    mov eax, 0xffff8ff4
+    mov dr6, eax
+    arm 1, %$there, EXEC, LEN1
+%$there:
+    nop
+    endwatch
+    watch 'by a step, too'
+    mov eax, 0xffff8ff4
+    mov dr6, eax
+    tf_on
+    nop
+    tf_off
+    endwatch
     watch 'nop'
     arm 1, %$there, EXEC, LEN1
     nop

@@ -114,6 +114,20 @@ on_event:
     jmp .leave
 .nmi:
     say ' nmi'
+    ; `=` when not one instruction has run since the NMI that it waited for.
+    mov eax, [ebp + 24]
+    mov ecx, [ebp + 36]
+    cmp byte [nmi_waits], 0
+    mov byte [nmi_waits], 0
+    je .elsewhere
+    cmp eax, [nmi_ecx]
+    jne .elsewhere
+    cmp ecx, [nmi_eip]
+    jne .elsewhere
+    say '='
+.elsewhere:
+    mov [nmi_ecx], eax
+    mov [nmi_eip], ecx
     mov eax, [action]
     test eax, eax
     jz .leave
@@ -194,6 +208,7 @@ nmi_nested:
     mov dword [ICR], NMI
     call settle
     say ')'
+    mov byte [nmi_waits], 1
     ret
 nmi_twice:
     say ' ('
@@ -202,6 +217,7 @@ nmi_twice:
     mov dword [ICR], NMI
     call settle
     say ')'
+    mov byte [nmi_waits], 1
     ret
 nmi_and_iret:
     say ' ('
@@ -220,6 +236,7 @@ nmi_and_retf:
     call CODE32:.far
     call settle
     say ')'
+    mov byte [nmi_waits], 1
     ret
 .far:
     retf
@@ -537,5 +554,8 @@ short_idt:
 BSS
     SYS32_BSS
 action:  resd 1
+nmi_ecx: resd 1
+nmi_eip: resd 1
+nmi_waits: resb 1
 offsets: resb 1
 ENDBSS

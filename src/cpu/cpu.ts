@@ -221,7 +221,8 @@ export class Cpu implements CpuCore, ProcessorLines {
     }
     // Traps need instructions alone; a pending interrupt may have become deliverable.
     const eflags = s.get32(L.EFLAGS);
-    if (eflags & (TF | RF) || armed || (s.get32(L.INTR) !== 0 && eflags & IF)) this.requestExit();
+    const nmi = s.get32(L.NMI_PENDING) !== 0 && s.get32(L.NMI_BLOCKED) === 0;
+    if (eflags & (TF | RF) || armed || nmi || (s.get32(L.INTR) !== 0 && eflags & IF)) this.requestExit();
   }
 
   /** A small number for a way of decoding; when they run out, decoded code is dropped and they begin anew. */
@@ -565,7 +566,7 @@ export class Cpu implements CpuCore, ProcessorLines {
     // A data breakpoint of MOV SS or POP SS waits until the instruction under its shadow is over (vol. 3A, 6.8.3).
     const shadowed = this.interruptShadow === 2;
     const held = shadowed ? s.get32(L.DEBUG_HELD) : 0;
-    s.set32(L.DEBUG_HELD, 0);
+    s.set32(L.DEBUG_HELD, held);
     this.delivered = false;
     this.debug.hits = held;
     if (!resume && this.debug.armed && !shadowed && !s.betweenIterations) {
@@ -580,7 +581,9 @@ export class Cpu implements CpuCore, ProcessorLines {
     // What is no instruction (the end of a block that goes on elsewhere) leads to another block.
     while (uop === 0 || s.u16[uop >>> 1] === HANDLER_NEXT) {
       uop = this.firstRecord();
-      if (uop === 0) return false;
+      if (uop !== 0) continue;
+      s.set32(L.DEBUG_HELD, 0);
+      return false;
     }
     const at = L.STEP_UOPS;
     s.u8.copyWithin(at, uop, uop + L.UOP_SIZE);
@@ -603,6 +606,8 @@ export class Cpu implements CpuCore, ProcessorLines {
     s.set32(L.STEPPING, 0);
     s.set32(L.LINK_PATCH, 0);
     if (requested) this.requestExit();
+    const waiting = s.get32(L.DEBUG_HELD);
+    s.set32(L.DEBUG_HELD, 0);
     const reason = s.get32(L.EXIT_REASON);
     if (reason === EXIT_ABORT) {
       this.handleAbort(s.get32(L.ABORT_UOP));
@@ -619,7 +624,7 @@ export class Cpu implements CpuCore, ProcessorLines {
       return true;
     }
     // A software interrupt goes unstepped; what was held back is taken at its handler.
-    const hits = this.delivered ? held : this.debug.hits | (trap ? DR6_BS : 0);
+    const hits = this.delivered ? waiting : this.debug.hits | (trap ? DR6_BS : 0);
     if (hits === 0) return true;
     this.deliverFault(new DebugFault(hits));
     return false;

@@ -2,8 +2,9 @@
 //
 // SDM vol. 4 (names, layouts), vol. 3A, 11.11 (MTRRs, PAT), 15.3 (machine check), 5.8.8 (SYSCALL MSRs). What an
 // unlisted or unwritable register does follows QEMU 7.2 TCG, the reference: reads give 0, writes are dropped, where
-// hardware would raise #GP(0). Two differences on purpose: IA32_TIME_STAMP_COUNTER works (TCG reads 0), and
-// non-canonical addresses and reserved memory types are #GP(0) as the manual says.
+// hardware would raise #GP(0). Three differences on purpose: IA32_TIME_STAMP_COUNTER works (TCG reads 0), and
+// non-canonical addresses, reserved memory types and the x2APIC's registers (there is none) are #GP(0) as the manual
+// says.
 
 import type { CpuCore } from './core.js';
 import type { Feature } from './cpuid.js';
@@ -216,12 +217,17 @@ export function msrName(address: number): string | undefined {
   return BY_ADDRESS.get(address >>> 0)?.name ?? SILENT_MSRS.get(address >>> 0);
 }
 
+/** Registers of the x2APIC: #GP(0) outside its mode (vol. 3A, 10.12.2). */
+const isX2apic = (address: number): boolean => address >>> 8 === 8;
+
 /** Value of MSR `address` (u32), without any privilege check. */
 export function readMsr(cpu: CpuCore, address: number): bigint {
+  if (isX2apic(address)) throw gp(0);
   return BigInt.asUintN(64, BY_ADDRESS.get(address >>> 0)?.read(cpu) ?? 0n);
 }
 
 /** Set MSR `address` (u32), without any privilege check; #GP(0) for a value that the register refuses. */
 export function writeMsr(cpu: CpuCore, address: number, value: bigint): void {
+  if (isX2apic(address)) throw gp(0);
   BY_ADDRESS.get(address >>> 0)?.write(cpu, BigInt.asUintN(64, value));
 }

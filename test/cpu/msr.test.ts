@@ -42,6 +42,22 @@ test('unknown MSRs read 0 and drop writes, as TCG has it', (t) => {
   }
 });
 
+test('without an x2APIC its registers are #GP', (t) => {
+  const core = new FakeCore(X86_64_V2);
+  for (const address of [0x800, 0x80b, 0x8ff]) {
+    t.like(
+      t.throws(() => readMsr(core, address), { any: true }),
+      { vector: 13, errorCode: 0 },
+    );
+    t.like(
+      t.throws(() => writeMsr(core, address, 0n), { any: true }),
+      { vector: 13, errorCode: 0 },
+    );
+  }
+  t.is(readMsr(core, 0x7ff), 0n);
+  t.is(readMsr(core, 0x900), 0n);
+});
+
 test('every address has one row and every row a name', (t) => {
   t.is(new Set(MSRS.map((msr) => msr.address)).size, MSRS.length);
   t.is(msrName(0xc000_0082), 'IA32_LSTAR');

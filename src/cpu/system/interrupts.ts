@@ -57,7 +57,7 @@ import {
   typeOf,
   wrapLinear,
 } from './descriptors.js';
-import { CommittedFault, DebugFault, DR6_BD } from './faults.js';
+import { CommittedFault, DebugFault, DR6_BD, DR6_BS } from './faults.js';
 import { setRealSegment, setV86Segment } from './segments.js';
 import { Stack } from './stack.js';
 import { fetchInnerStackSegment, switchTask, tssInnerStack, tssIst, tssRsp } from './tasks.js';
@@ -97,6 +97,11 @@ export function deliver(cpu: CpuCore, event: InterruptEvent): void {
   else if (s.isLong) deliverLong(cpu, event);
   else if (!(s.isV86 && event.kind === 'software' && redirectV86(cpu, event.vector))) deliverProtected(cpu, event);
   if (event.kind === 'nmi') s.set32(L.NMI_BLOCKED, 1);
+  if (event.kind === 'int1') {
+    // Breakpoints that the load of SS held back come with this #DB.
+    noteDebugCause(s, s.get32(L.DEBUG_HELD));
+    s.set32(L.DEBUG_HELD, 0);
+  }
   s.betweenIterations = false;
   cpu.delivered = true;
   cpu.modeChanged();
@@ -316,11 +321,17 @@ function errorCodeOf(fault: Fault): number | undefined {
   return has ? (fault.errorCode ?? 0) : undefined;
 }
 
+/** The causes of a #DB in DR6: a step or breakpoint first clears the breakpoints of before, the rest stays (17.2.3). */
+function noteDebugCause(state: CpuState, dr6: number): void {
+  const kept = (dr6 & (0xf | DR6_BS)) !== 0 ? state.dr(6) & ~0xfn : state.dr(6);
+  state.setDr(6, kept | BigInt(dr6));
+}
+
 /** Registers that an exception loads whether or not its delivery succeeds. */
 function noteCause(state: CpuState, fault: Fault): void {
   if (fault.vector === PFV && fault.address !== undefined) state.set64(L.CR2, BigInt.asUintN(64, fault.address));
   if (fault instanceof DebugFault || (fault instanceof CommittedFault && fault.vector === DB)) {
-    state.setDr(6, state.dr(6) | BigInt(fault.dr6));
+    noteDebugCause(state, fault.dr6);
     state.setDr(7, state.dr(7) & ~0x2000n); // GD is cleared on entry to the handler (17.2.4)
   }
 }
