@@ -18,9 +18,11 @@ export {
   type InspectResult,
   inspect,
   inspectEvents,
+  inspectHandoff,
   type RenderOptions,
   renderDiff,
   renderDivergence,
+  renderHandoff,
   renderInspection,
 } from './api/traces.js';
 export { UserError } from './api/user-error.js';
@@ -30,4 +32,5 @@ export type { RunEnd } from './cpu/bus.js';
 export type { Divergence } from './replay/divergence.js';
 export { TraceError } from './trace/error.js';
 export type { EventView } from './trace/event-view.js';
+export type { HandoffDifference, HandoffView } from './trace/handoff.js';
 export type { Selection } from './trace/inspect.js';

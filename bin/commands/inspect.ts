@@ -5,7 +5,14 @@ import type { EventView } from '../../src/index.js';
 import { collectNames, parseCount } from '../options/values.js';
 import { json, type OutputOptions, print } from '../print/output.js';
 
-type Values = OutputOptions & { json?: boolean; events?: boolean; from?: number; to?: number; kind?: string[] };
+type Values = OutputOptions & {
+  json?: boolean;
+  handoff?: boolean;
+  events?: boolean;
+  from?: number;
+  to?: number;
+  kind?: string[];
+};
 
 export function addInspect(program: Command): void {
   program
@@ -14,13 +21,19 @@ export function addInspect(program: Command): void {
     .argument('<file>', 'a trace')
     .option('--json', 'as JSON; with --events one object a line')
     .option('--events', 'the events')
+    .option('--handoff', 'what a loader left to the kernel that it entered')
     .option('--from <cycle>', 'events from this cycle on', parseCount)
     .option('--to <cycle>', 'events up to this cycle', parseCount)
     .option('--kind <kind>', 'events of these kinds or devices; repeatable, or separated by commas', collectNames)
     .action(async (file: string, _options, command: Command) => {
-      const { quiet, json: asJson, events, from, to, kind } = command.optsWithGlobals<Values>();
+      const { quiet, json: asJson, events, handoff, from, to, kind } = command.optsWithGlobals<Values>();
       const library = await import('../../src/index.js');
       const output = { quiet: quiet === true };
+      if (handoff) {
+        const text = asJson ? json(await library.inspectHandoff(file), 2) : await library.renderHandoff(file);
+        print(output, text.trimEnd());
+        return;
+      }
       if (!events) {
         const text = asJson ? json(await library.inspect(file), 2) : await library.renderInspection(file);
         print(output, text.trimEnd());

@@ -4,6 +4,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { RecordOptions } from '../../src/index.js';
 import {
+  collectAddresses,
   collectFiles,
   collectFwCfg,
   collectModule,
@@ -66,6 +67,7 @@ export function addBootOptions(command: Command): Command {
     .option('--max-cycles <n>', 'end with failure at this cycle', parsePositive)
     .option('--no-reboot', 'a reset of the machine ends the run')
     .option('--success-code <n>', 'the debug-exit code that means success', parseExitCode)
+    .option('--handoff-at <address>', 'a kernel is entered at this linear address, too; repeatable', collectAddresses)
     .addOption(
       new Option('--engine <tier>', 'execution tier; never changes a trace')
         .choices(['auto', 'interp', 'jit'])

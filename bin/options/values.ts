@@ -67,6 +67,11 @@ export function collectFiles(text: string, before: string[] = []): string[] {
   return [...before, parseText(text)];
 }
 
+/** Addresses, repeatable. */
+export function collectAddresses(text: string, before: number[] = []): number[] {
+  return [...before, parseCount(text)];
+}
+
 /** An fw_cfg item of the user's, by QEMU's `-fw_cfg`: `name=opt/x,file=F` or `name=opt/x,string=S`, repeatable. */
 export function collectFwCfg(text: string, before: { name: string; file?: string; string?: string }[] = []) {
   const match = /^(?:name=)?([^,]*),(file|string)=(.*)$/s.exec(text);

@@ -10,6 +10,7 @@ export function checkOptions(options: BootOptions): void {
   const counts = { seed: options.seed, 'until-cycle': options.untilCycle, 'max-cycles': options.maxCycles };
   for (const [name, value] of Object.entries(counts)) checkCount(`--${name}`, value);
   for (const { cycle } of options.type ?? []) checkCount('--type', cycle);
+  for (const address of options.handoffAt ?? []) checkCount('--handoff-at', address);
   if (options.rtc === undefined) return;
   try {
     parseIsoTime(options.rtc);

@@ -4,15 +4,10 @@
 // A direct boot finds what firmware would have left: tables in memory, device registers set up. Both come before cycle
 // 0 and are not recorded. Invariant: what the guest can see follows from the options and the files alone.
 
-import { detectRoutes, whyNoKernel } from '../boot/detect.js';
-import {
-  type BootImage,
-  type EntryState,
-  GENERAL_REGISTERS,
-  registers,
-  SEGMENT_REGISTERS,
-  type SegmentState,
-} from '../boot/image.js';
+import { type DirectRoute, detectRoutes, whyNoKernel } from '../boot/detect.js';
+import type { FirmwareLoad } from '../boot/firmware.js';
+import type { HandoffPoint } from '../boot/handoff/handoff.js';
+import { type BootImage, GENERAL_REGISTERS, SEGMENT_REGISTERS } from '../boot/image.js';
 import { buildBoot } from '../boot/loader.js';
 import type { GuestMemory, ProcessorLines, RunEnd, ShadowLines, TimingModel } from '../cpu/bus.js';
 import { Cpu } from '../cpu/cpu.js';
@@ -34,6 +29,7 @@ import type { TraceHeader } from '../trace/header.js';
 import type { MemoryRegion } from '../trace/memory.js';
 import { checkOptions } from './check-options.js';
 import { prepareFirmware, romRanges, romSizeOf } from './firmware-guest.js';
+import { entryState, HandoffWatch } from './handoff.js';
 import { type ImageFile, imageRecord, readImage } from './images.js';
 import type { BootOptions, Route } from './options.js';
 import { UserError } from './user-error.js';
@@ -63,6 +59,7 @@ const NO_SEAMS: Seams = { lines: (inner) => inner, memory: (inner) => inner };
 export interface Guest extends Hardware {
   readonly pc: Pc;
   readonly boot: BootImage;
+  readonly handoff: HandoffWatch;
   readonly header: TraceHeader;
   readonly imageNames: readonly string[];
   /** End the run from outside the guest: no event of the machine's, only the end of the trace. */
@@ -184,7 +181,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     for (const { address: at, data } of initialMemory) cpu.physical.track(at, data.length);
     initialMemory.push({ address, data: bytes });
     const { segments = [], symbols = [] } = firmware.load ?? {};
-    boot = { route, segments: [...segments], entry: resetEntry(cpu), structures: [], symbols: [...symbols] };
+    boot = { route, segments: [...segments], entry: entryState(cpu), structures: [], symbols: [...symbols] };
   } else {
     // A direct boot finds what firmware would have left: tables in memory, and devices set up (below).
     const rsdp = placeFirmwareTables(placing, { ramSize: ram, acpi, smbios });
@@ -202,6 +199,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     for (const { address, data } of initialMemory) cpu.physical.track(address, data.length);
     enter(cpu, boot);
   }
+  const points = handoffPoints(options, boot, firmware?.load);
   const loaded = initialMemory.filter(({ address }) => address < ram);
 
   const lines = seams.lines(cpu);
@@ -260,13 +258,18 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       ...(files.serialIn && { serialIn: imageRecord('serial-in', files.serialIn).sha256 }),
       ...(options.type && { type: options.type.map((t): Plain => [t.cycle, t.text]) }),
     },
-    entry: { processor: saveProcessor(cpu), loaded: loaded.map(({ address, data }) => [address, data.length]) },
+    entry: {
+      handoff: points.map(({ address, protocol }): Plain => [address, protocol]),
+      loaded: loaded.map(({ address, data }) => [address, data.length]),
+      processor: saveProcessor(cpu),
+    },
   };
   return {
     ...hardware,
     stop: (end) => cpu.stop(end),
     pc,
     boot,
+    handoff: new HandoffWatch(cpu, route, points),
     reset:
       firmware &&
       (() => {
@@ -278,6 +281,20 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     imageNames: images.map((i) => i.name),
     initialMemory,
   };
+}
+
+/** Where kernels are entered, as far as images and options tell. */
+function handoffPoints(
+  { handoffAt = [] }: BootOptions,
+  { route, entry, handoffs }: BootImage,
+  load: FirmwareLoad | undefined,
+): HandoffPoint[] {
+  const direct = () => [
+    { address: entry.segments.cs.base + Number(entry.rip), protocol: route as DirectRoute },
+    ...(handoffs ?? []),
+  ];
+  const known = route === 'firmware' ? (load?.handoffs ?? []) : direct();
+  return [...known, ...handoffAt.map((address) => ({ address, protocol: 'any' as const }))];
 }
 
 /** An fw_cfg item of the user's. @throws UserError when there is one of that name already, or no room */
@@ -295,28 +312,6 @@ function scheduleInputs(pc: Pc, options: BootOptions, files: BootFiles): void {
   if (files.serialIn && files.serialIn.length > 0) pc.inputs.schedule(0, { kind: 'serial', data: files.serialIn });
   for (const { text, cycle } of options.type ?? [])
     pc.inputs.schedule(cycle, { kind: 'serial', data: new TextEncoder().encode(text) });
-}
-
-/** The entry of a boot through firmware: the processor as a reset leaves it. */
-function resetEntry({ state }: Cpu): EntryState {
-  const segment = (n: number): SegmentState => ({
-    selector: state.selector(n),
-    base: Number(state.base(n)),
-    limit: state.limit(n),
-    attributes: state.attributes(n),
-  });
-  return {
-    registers: registers(Object.fromEntries(GENERAL_REGISTERS.map((name, n) => [name, state.reg(n)]))),
-    rip: state.rip,
-    rflags: state.eflags,
-    cr0: state.cr0,
-    cr3: 0,
-    cr4: 0,
-    efer: 0,
-    segments: Object.fromEntries(SEGMENT_REGISTERS.map((name, n) => [name, segment(n)])) as EntryState['segments'],
-    gdtr: { base: 0, limit: state.get32(L.GDTR_LIMIT) },
-    idtr: { base: 0, limit: state.get32(L.IDTR_LIMIT) },
-  };
 }
 
 /** Put the processor into the entry state of a direct boot. */

@@ -45,6 +45,8 @@ export interface BootOptions {
   noReboot?: boolean;
   /** The debug-exit code that means success; none when absent. */
   successCode?: number;
+  /** Linear addresses at which a kernel is entered, beside those that follow from the images. */
+  handoffAt?: readonly number[];
   /** Execution tier; never changes a trace. */
   engine?: 'auto' | 'interp' | 'jit';
   /** Bytes that the guest writes to its first serial port. */

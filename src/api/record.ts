@@ -45,9 +45,11 @@ function watchConsoles(guest: Guest, options: BootOptions): { flush(): void } {
 /** How long the guest runs, and what a reset of it is. */
 function controlOf(guest: Guest, options: BootOptions): RunControl {
   const { reset } = guest;
-  if (!reset || options.noReboot) return options;
+  const breakpoint = () => guest.handoff.reached();
+  if (!reset || options.noReboot) return { ...options, breakpoint };
   return {
     ...options,
+    breakpoint,
     reset: () => {
       reset();
       return true;

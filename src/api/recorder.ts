@@ -36,6 +36,7 @@ export function attachRecorder(guest: Guest, recorder: Recorder): void {
     halted: () => cpu.isHalted,
   });
   cpu.listener = { milestone: (name) => recorder.milestone(name) };
+  guest.handoff.listener = (protocol, data) => recorder.handoff(protocol, data);
   recorder.milestone('entry');
 }
 

@@ -3,6 +3,7 @@
 // A trace of another timing model is refused: its cycles mean something else. Console output of a sealed replay is
 // taken from the guest's own port writes, since there is no UART.
 
+import { HANDOFF_PROTOCOLS, type HandoffPoint, type HandoffProtocol } from '../boot/handoff/handoff.js';
 import type { Bus, RunEnd, ShadowLines } from '../cpu/bus.js';
 import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
 import type { Divergence } from '../replay/divergence.js';
@@ -14,6 +15,7 @@ import { binary, integer, list, record, text } from '../trace/fields.js';
 import { TraceReader } from '../trace/reader.js';
 import { romSizeOf } from './firmware-guest.js';
 import { type Hardware, makeGuest, makeHardware, TIMING } from './guest.js';
+import { HandoffWatch } from './handoff.js';
 import { CpuSite, MachineHash } from './machine-state.js';
 import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.js';
 import { attachRecorder, LateSink, recorderSeams } from './recorder.js';
@@ -24,6 +26,8 @@ const COM1_DATA = 0x3f8;
 const COM1_LCR = 0x3fb;
 /** Cycles after the recorded end at which a replay is given up. */
 const OVERTIME = 1 << 20;
+/** Points at which a trace may have a kernel entered. */
+const MOST_HANDOFFS = 256;
 
 /** Replay a trace. @throws TraceError, UserError */
 export async function replay(file: string, options: ReplayOptions = {}): Promise<ReplayResult> {
@@ -51,7 +55,7 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
     memory.write(address, data);
     cpu.physical.fillRom(address, data);
   }
-  const { processor, loaded } = entryOf(reader);
+  const { processor, loaded, points } = entryOf(reader);
   for (const [address, length] of loaded) cpu.physical.track(address, length);
   loadProcessor(cpu, processor);
   const site = new CpuSite(cpu);
@@ -66,6 +70,8 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
   cpu.bus = options.onConsole ? new ConsoleTap(player, console) : player;
   cpu.listener = { milestone: (name) => player.milestone(name) };
+  const handoff = new HandoffWatch(cpu, reader.header.route, points);
+  handoff.listener = (protocol, data) => player.handoff(protocol, data);
   player.milestone('entry');
   // A reset that is not the end of the trace was one that the machine went on from.
   const reset = (): boolean => {
@@ -75,7 +81,7 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
   };
   // The end event stops an honest replay. A trace that was made up may have it in a thousand years.
   const maxCycles = (reader.summary?.cycles ?? 0) + OVERTIME;
-  const end = await runGuest(cpu, { ...options, maxCycles, reset });
+  const end = await runGuest(cpu, { ...options, maxCycles, reset, breakpoint: () => handoff.reached() });
   console.flush();
   const interrupted = options.signal?.aborted === true;
   const divergence = interrupted ? undefined : player.finish(end);
@@ -119,6 +125,7 @@ function applyLine(reader: TraceReader, shadow: ShadowLines, name: string, level
 function entryOf({ header, path }: TraceReader): {
   processor: Uint8Array;
   loaded: readonly (readonly [number, number])[];
+  points: readonly HandoffPoint[];
 } {
   try {
     const entry = record(header.entry, 'entry');
@@ -134,11 +141,23 @@ function entryOf({ header, path }: TraceReader): {
     if (total > 2 * header.memory) throw new Error('loaded ranges are more than the memory');
     const processor = binary(entry.processor, 'processor');
     if (processor.length !== PROCESSOR_STATE_SIZE) throw new Error(`processor has ${processor.length} bytes`);
-    return { processor, loaded };
+    // A trace from before there were hand-offs has none to watch for.
+    const points = list(entry.handoff ?? [], 'handoff').map((item) => {
+      const [address, protocol] = list(item, 'handoff');
+      return { address: integer(address, Number.MAX_SAFE_INTEGER, 'handoff'), protocol: protocolOf(protocol) };
+    });
+    if (points.length > MOST_HANDOFFS) throw new Error('there are too many hand-offs');
+    return { processor, loaded, points };
   } catch (error) {
     const { message } = error as Error;
     throw new TraceError(path, `the header has no usable state at entry (${message}): record the boot again`);
   }
+}
+
+function protocolOf(value: unknown): HandoffProtocol {
+  const found = HANDOFF_PROTOCOLS.find((name) => name === value);
+  if (found === undefined) throw new Error('handoff has an unknown protocol');
+  return found;
 }
 
 /** The guest's serial output, taken from its own port writes: a sealed replay has no UART. */
@@ -220,6 +239,7 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
   const summary = reader.summary;
   const control = {
     ...options,
+    breakpoint: () => guest.handoff.reached(),
     ...(summary && endsAtCycle(summary.end.reason) && { untilCycle: summary.cycles }),
     reset: (end: RunEnd): boolean => {
       if (!guest.reset || found || (end.reason === summary?.end.reason && cpu.now === summary.cycles)) return false;
@@ -277,6 +297,7 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
     }),
     rtc: o.rtc,
     seed: o.seed,
+    handoffAt: entryOf(reader).points.flatMap(({ address, protocol }) => (protocol === 'any' ? [address] : [])),
   };
 }
 

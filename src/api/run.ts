@@ -13,6 +13,8 @@ export interface RunControl {
   maxCycles?: number | undefined;
   /** Starts the machine anew where a reset or triple fault would end the run; says false when it is to end all the same. */
   reset?: ((end: RunEnd) => boolean) | undefined;
+  /** The run stopped at a breakpoint; gives the end of the run, if it is over. */
+  breakpoint?: (() => RunEnd | undefined) | undefined;
   onProgress?: ((cycle: number) => void) | undefined;
   signal?: StopSignal | undefined;
 }
@@ -22,7 +24,12 @@ export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
   const most = control.maxCycles ?? Number.POSITIVE_INFINITY;
   const limit = Math.min(until, most);
   for (;;) {
-    const end = cpu.runUntil(Math.min(limit, cpu.now + SLICE));
+    let end = cpu.runUntil(Math.min(limit, cpu.now + SLICE));
+    if (end.reason === 'breakpoint' && control.breakpoint) {
+      const passed = control.breakpoint();
+      if (passed === undefined) continue;
+      end = passed;
+    }
     if ((end.reason === 'reset' || end.reason === 'triple-fault') && control.reset?.(end)) continue;
     if (end.reason !== 'until-cycle') return end;
     if (cpu.now >= limit) return { reason: until <= most ? 'until-cycle' : 'max-cycles' };

@@ -8,6 +8,7 @@ import { divergenceText, explainDivergence } from '../replay/diff/explain.js';
 import { diffText } from '../replay/diff/report-text.js';
 import type { Divergence } from '../replay/divergence.js';
 import type { EventView } from '../trace/event-view.js';
+import { type HandoffView, handoffsOf, handoffText } from '../trace/handoff.js';
 import {
   type Inspection,
   inspectionText,
@@ -80,6 +81,17 @@ export async function inspect(file: string): Promise<InspectResult> {
 /** The same as text. */
 export async function renderInspection(file: string): Promise<string> {
   return withTrace(file, true, inspectionText);
+}
+
+/** Where loaders entered kernels, and what they left to them, in order. @throws TraceError */
+export async function inspectHandoff(file: string): Promise<readonly HandoffView[]> {
+  return withTrace(file, true, handoffsOf);
+}
+
+/** The same as text. */
+export async function renderHandoff(file: string): Promise<string> {
+  const all = await inspectHandoff(file);
+  return all.length === 0 ? 'No loader entered a kernel.\n' : all.map(handoffText).join('\n');
 }
 
 /** The events of a trace with their meaning, in order. */

@@ -6,6 +6,7 @@ import { FW_CFG } from '../platform/devices/fw-cfg.js';
 import { XLF_CAN_BE_LOADED_ABOVE_4G } from './bzimage.js';
 import type { FirmwareLoad, FirmwareRequest } from './firmware.js';
 import { commandLine, initrdItems, item32 } from './firmware-items.js';
+import type { HandoffPoint } from './handoff/handoff.js';
 import { ImageReader } from './image-reader.js';
 
 /** How much of the file QEMU reads as header and writes back into the setup code. */
@@ -75,7 +76,10 @@ export function linuxItems(request: FirmwareRequest, initrdEnd: number): Omit<Fi
     item32(FW_CFG.SETUP_SIZE, setup.length),
     { key: FW_CFG.SETUP_DATA, data: setup },
   ];
-  return { items, segments: [], symbols: [] };
+  const handoffs: HandoffPoint[] = [{ address: realAddress + 0x200, protocol: 'linux16' }];
+  // Where the setup code goes on to; a zImage moves itself first.
+  if (!low) handoffs.push({ address: reader.u32(0x214, what), protocol: 'linux32' });
+  return { items, segments: [], symbols: [], handoffs };
 }
 
 /** The highest address that a byte of the initrd may have, as far as the kernel has a say. */

@@ -99,7 +99,8 @@ export function multibootItems(request: FirmwareRequest, headerAt: number): Omit
     item32(FW_CFG.INITRD_SIZE, info.length),
     { key: FW_CFG.INITRD_DATA, data: info },
   ];
-  return { items, segments: kernel.segments, symbols: kernel.symbols };
+  const handoffs = [{ address: kernel.entry, protocol: 'multiboot' as const }];
+  return { items, segments: kernel.segments, symbols: kernel.symbols, handoffs };
 }
 
 /** A flat file that says itself where it goes. */

@@ -30,5 +30,6 @@ export function pvhItems(request: FirmwareRequest, initrdEnd: number): Omit<Firm
     { key: FW_CFG.SETUP_DATA, data: header },
     ...initrdItems(request.initrd, initrdEnd).items,
   ];
-  return { items, segments: elfMemory(elf, request.lowMemoryEnd), symbols: elfSymbols(elf) };
+  const handoffs = [{ address: entry, protocol: 'pvh' as const }];
+  return { items, segments: elfMemory(elf, request.lowMemoryEnd), symbols: elfSymbols(elf), handoffs };
 }

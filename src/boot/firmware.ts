@@ -11,6 +11,7 @@ import { isElf } from './elf.js';
 import { linuxItems } from './firmware-linux.js';
 import { multibootItems } from './firmware-multiboot.js';
 import { pvhItems } from './firmware-pvh.js';
+import type { HandoffPoint } from './handoff/handoff.js';
 import type { ImageSymbol, Segment } from './image.js';
 import { findMultibootHeader } from './multiboot-header.js';
 import type { NamedFile } from './placement.js';
@@ -36,6 +37,8 @@ export interface FirmwareLoad {
   /** What QEMU writes into RAM at every reset. */
   segments: readonly Segment[];
   symbols: readonly ImageSymbol[];
+  /** Where the kernel is entered: by the option ROM, and by its own setup code. */
+  handoffs: readonly HandoffPoint[];
 }
 
 /** QEMU's acpi_data_size: room below the end of low RAM that no initrd may take. */

@@ -6,6 +6,7 @@
 
 import { E820_RAM, type E820Entry } from '../platform/e820.js';
 import { hex, ImageError } from './boot-error.js';
+import type { HandoffPoint } from './handoff/handoff.js';
 
 /** A range of guest physical memory, as the guest is told of it. */
 export type MemoryRange = Readonly<E820Entry>;
@@ -81,6 +82,8 @@ export interface BootImage {
   entry: EntryState;
   structures: Structure[];
   symbols: ImageSymbol[];
+  /** Where the kernel's own code hands over to itself by another protocol, beside the entry. */
+  handoffs?: HandoffPoint[];
 }
 
 /** Bytes of memory that a segment occupies. */

@@ -51,6 +51,11 @@ export class Recorder {
     this.sink.event(ID.line, address, 0, level, 0, name, EMPTY);
   }
 
+  /** A loader is about to enter a kernel by a protocol; data is the record (trace/handoff.ts). */
+  handoff(protocol: string, data: Uint8Array): void {
+    this.sink.event(ID.handoff, 0, 0, 0, 0, protocol, data);
+  }
+
   /** A hash of the whole machine state, 32 bytes. */
   stateHash(hash: Uint8Array): void {
     this.sink.event(ID['state-hash'], 0, 0, 0, 0, '', hash);

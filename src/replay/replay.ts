@@ -158,6 +158,11 @@ export class PlayerBus implements Bus {
     }
   }
 
+  /** A loader is about to enter a kernel. */
+  handoff(protocol: string, data: Uint8Array): void {
+    this.#compare(actualEvent(this.#world.site, 'handoff', 0, 0, 0, 0, protocol, data));
+  }
+
   /** The processor got somewhere for the first time. */
   milestone(name: string): void {
     this.#compare(actualEvent(this.#world.site, 'milestone', 0, 0, 0, 0, name, EMPTY));

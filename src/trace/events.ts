@@ -84,6 +84,8 @@ const ROWS: readonly KindRow[] = [
   row(18, 'state-hash',        'check',   'none',     false, 'none',        false, 'sha256', false),
   // The last event of a complete trace: why the run was over. Same fields as stop.
   row(19, 'end',               'check',   'none',     false, 'code',        true,  'none',   false),
+  // A loader is about to enter a kernel: name is the protocol, data the record (trace/handoff.ts).
+  row(20, 'handoff',           'check',   'none',     false, 'none',        true,  'bytes',  false),
 ];
 
 export type EventKind =
@@ -105,7 +107,8 @@ export type EventKind =
   | 'input'
   | 'milestone'
   | 'state-hash'
-  | 'end';
+  | 'end'
+  | 'handoff';
 
 /** The rows by kind. */
 export const KINDS = Object.fromEntries(ROWS.map((r) => [r.kind, r])) as unknown as Readonly<

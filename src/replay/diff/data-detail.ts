@@ -3,7 +3,11 @@
 // item, as port reads of fw_cfg do.
 
 import type { TraceEvent } from '../../trace/events.js';
+import { decodeHandoff, diffHandoff } from '../../trace/handoff.js';
 import type { Meaning } from '../../trace/semantic/semantics.js';
+
+/** Fields of a hand-off that are named. */
+const SHOWN_FIELDS = 4;
 
 interface Meant {
   readonly event: Omit<TraceEvent, 'index'>;
@@ -14,6 +18,7 @@ interface Meant {
 export function dataDetail(x: Meant, y: Meant, names: readonly [string, string] = ['A', 'B']): string | undefined {
   const [p, q] = [dataOf(x), dataOf(y)];
   const [a, b] = names;
+  if (x.event.kind === 'handoff' && y.event.kind === 'handoff') return handoffDetail(x.event, y.event, names);
   const length = Math.min(p.length, q.length);
   let at = 0;
   while (at < length && p[at] === q[at]) at++;
@@ -25,6 +30,18 @@ export function dataDetail(x: Meant, y: Meant, names: readonly [string, string] 
   const fieldB = y.meaning.fieldAt?.(at);
   if (fieldA === undefined && fieldB === undefined) return x.event.data.length > 0 ? where : undefined;
   return `${where}; ${fieldA === fieldB ? fieldA : `${a}: ${fieldA}; ${b}: ${fieldB}`}`;
+}
+
+/** The fields of two hand-offs that differ, the first few. */
+function handoffDetail(x: Meant['event'], y: Meant['event'], [a, b]: readonly [string, string]): string | undefined {
+  try {
+    const fields = diffHandoff(decodeHandoff(x.data, x), decodeHandoff(y.data, y));
+    const shown = fields.slice(0, SHOWN_FIELDS).map((field) => `${field.field} ${field.a} in ${a}, ${field.b} in ${b}`);
+    if (fields.length > shown.length) shown.push(`${fields.length - shown.length} more fields`);
+    return shown.length === 0 ? undefined : shown.join('; ');
+  } catch {
+    return 'no hand-off record in one of them';
+  }
 }
 
 /** The bytes that an event carried: its data, or its value. */

@@ -2,6 +2,7 @@
 // Both are read as streams; memory does not grow with their length.
 
 import { type EventView, eventView } from '../../trace/event-view.js';
+import { diffHandoff, type HandoffDifference, handoffsOf, pairHandoffs } from '../../trace/handoff.js';
 import type { TraceReader } from '../../trace/reader.js';
 import { differingFields, type EventField } from '../divergence.js';
 import { alignRest, type Remainder } from './align.js';
@@ -44,6 +45,8 @@ export interface DiffReport {
   readonly memory: MemoryDifference | null;
   readonly state: StateDifference | null;
   readonly first: FirstDifference | null;
+  /** With `--only handoff`: the fields that differ, and nothing else is compared. */
+  readonly handoff: readonly HandoffDifference[] | null;
   /** Events that were compared before the first difference. */
   readonly agreed: number;
   readonly rest: Remainder | null;
@@ -57,6 +60,7 @@ const DEFAULT_CONTEXT = 5;
 
 /** @throws TraceError when a trace turns out to be unreadable on the way. */
 export function diffTraces(a: TraceReader, b: TraceReader, options: DiffOptions = {}): DiffReport {
+  if (options.only?.length === 1 && options.only[0] === 'handoff') return diffHandoffs(a, b);
   const context = options.context ?? DEFAULT_CONTEXT;
   const header = diffHeaders(a.header, b.header);
   const left = new EventStream(a, options, context);
@@ -95,7 +99,27 @@ export function diffTraces(a: TraceReader, b: TraceReader, options: DiffOptions 
   const notes = [a, b].filter(({ damage }) => damage !== undefined).map(({ path, damage }) => `${path}: ${damage}`);
   const same =
     header.length === 0 && !first && !state && !cut && (!comparesState(options) || statesAgree(a, b, memory));
-  return { same, header, memory, state, first, agreed, rest, cut, notes };
+  return { same, header, memory, state, first, handoff: null, agreed, rest, cut, notes };
+}
+
+/** The hand-offs of both, field by field, whatever the routes: nothing else of the boots is looked at. */
+function diffHandoffs(a: TraceReader, b: TraceReader): DiffReport {
+  const [left, right] = [handoffsOf(a), handoffsOf(b)];
+  const notes = [a, b].filter(({ damage }) => damage !== undefined).map(({ path, damage }) => `${path}: ${damage}`);
+  for (const [{ path }, found] of [
+    [a, left],
+    [b, right],
+  ] as const)
+    if (found.length === 0) notes.push(`${path}: no loader entered a kernel`);
+  const handoff = pairHandoffs(left, right).flatMap(([x, y]) => diffHandoff(x, y));
+  // One that has none is not the same as one that has.
+  if ((left.length === 0) !== (right.length === 0)) {
+    const count = (n: number) => (n === 0 ? '(none)' : `${n}`);
+    handoff.push({ field: 'hand-offs', a: count(left.length), b: count(right.length) });
+  }
+  const same = handoff.length === 0;
+  const nothing = { header: [], memory: null, state: null, first: null, rest: null, cut: null };
+  return { same, ...nothing, handoff, agreed: Math.min(left.length, right.length), notes };
 }
 
 /** Whether the machine's state counts: who names what to compare, or leaves state hashes out, does not mean it. */

@@ -15,6 +15,13 @@ const ROWS = 20;
 /** @param names what A and B are called, their file names as a rule */
 export function diffText(report: DiffReport, names: readonly [string, string]): string {
   const lines = [`A ${names[0]}`, `B ${names[1]}`, ...report.notes.map((note) => `note: ${note}`), ''];
+  if (report.handoff) {
+    const { handoff } = report;
+    const [one, many] = ['The hand-offs differ in 1 field:', `The hand-offs differ in ${handoff.length} fields:`];
+    lines.push(handoff.length === 0 ? 'No difference in the hand-off.' : handoff.length === 1 ? one : many);
+    lines.push(...handoff.flatMap(headerLines));
+    return `${lines.join('\n')}\n`;
+  }
   if (report.same) {
     lines.push(`No difference in ${number(report.agreed)} events.`);
     return `${lines.join('\n')}\n`;

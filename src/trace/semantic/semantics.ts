@@ -71,6 +71,8 @@ export class Semantics {
         return eventMeaning(`timer ${event.name}`, event.kind.slice(6), event);
       case 'input':
         return eventMeaning(`input ${event.name}`, 'data', event);
+      case 'handoff':
+        return { device: 'handoff', register: event.name, text: `handoff to a kernel by ${event.name}` };
       default:
         return eventMeaning('processor', event.name || event.kind, event);
     }
