@@ -26,8 +26,11 @@ export interface LinearMemory {
   /** `alignment` (a power of two, default 1): #AC(0) when alignment checking is on and the address is not a multiple of it. */
   readBytes(linear: bigint, length: number, privilege?: Privilege, alignment?: number): Uint8Array;
   writeBytes(linear: bigint, data: Uint8Array, privilege?: Privilege, alignment?: number): void;
-  /** Check that `length` bytes (< 4 KiB) can be written (or read) without doing it; throws the fault that the access would raise. */
-  probe(linear: bigint, length: number, write: boolean, privilege?: Privilege, alignment?: number): void;
+  /**
+   * Check that `length` bytes (< 4 KiB) can be written (or read) without doing it; throws the fault that the access
+   * would raise. Returns whether the first byte lies in RAM or ROM, so that no device sees it.
+   */
+  probe(linear: bigint, length: number, write: boolean, privilege?: Privilege, alignment?: number): boolean;
 }
 
 export interface CpuCore {

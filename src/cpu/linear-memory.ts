@@ -199,17 +199,19 @@ export class Memory implements LinearMemory {
     if (data.length > 4096) throw new Error('writeBytes takes at most one page');
     this.writeLinear(lo, hi, data, data.length, this.isUser(privilege), privilege === 'current');
   }
-  probe(linear: bigint, length: number, write: boolean, privilege: Privilege = 'current', alignment = 1): void {
+  probe(linear: bigint, length: number, write: boolean, privilege: Privilege = 'current', alignment = 1): boolean {
     const [lo, hi] = this.split(linear);
     this.checkAlignment(lo, alignment, privilege);
     const user = this.isUser(privilege);
     const explicit = privilege === 'current';
-    if (write) this.prepareWrite(lo, hi, length, user, explicit);
+    let physical: number;
+    if (write) physical = this.prepareWrite(lo, hi, length, user, explicit)[0];
     else {
-      this.mmu.translate(lo, hi, false, user, false, explicit);
+      physical = this.mmu.translate(lo, hi, false, user, false, explicit);
       const first = 4096 - (lo & 0xfff);
       if (first < length) this.translateAfter(lo, hi, first, false, user, explicit);
     }
+    return this.physical.hostOf(physical) !== 0;
   }
 }
 

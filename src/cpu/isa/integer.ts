@@ -7,6 +7,7 @@ import * as f from '../semantics/control-flow.js';
 import * as m from '../semantics/moves.js';
 import * as s from '../semantics/shifts.js';
 import * as str from '../semantics/strings.js';
+import { PORT_COST } from '../system/ports.js';
 import { type Row, type RowOptions, row } from './row.js';
 
 const hex = (n: number) => n.toString(16).toUpperCase().padStart(2, '0');
@@ -236,10 +237,10 @@ const rest: Row[] = [
   row('AD', 'LODS', '', str.lods(0), { rep: 'rep', asize: true, ends: 'rep', ...SIZED }),
   row('AE', 'SCASB', '', str.scas(8), { rep: 'repz', asize: true, ends: 'rep' }),
   row('AF', 'SCAS', '', str.scas(0), { rep: 'repz', asize: true, ends: 'rep', ...SIZED }),
-  row('6C', 'INSB', '', str.ins(8), { rep: 'rep', asize: true, ends: true, cost: 250 }),
-  row('6D', 'INS', '', str.ins(0), { rep: 'rep', asize: true, ends: true, cost: 250, ...SIZED }),
-  row('6E', 'OUTSB', '', str.outs(8), { rep: 'rep', asize: true, ends: true, cost: 250 }),
-  row('6F', 'OUTS', '', str.outs(0), { rep: 'rep', asize: true, ends: true, cost: 250, ...SIZED }),
+  row('6C', 'INSB', '', str.ins(8), { rep: 'rep', asize: true, ends: true, cost: PORT_COST }),
+  row('6D', 'INS', '', str.ins(0), { rep: 'rep', asize: true, ends: true, cost: PORT_COST, ...SIZED }),
+  row('6E', 'OUTSB', '', str.outs(8), { rep: 'rep', asize: true, ends: true, cost: PORT_COST }),
+  row('6F', 'OUTS', '', str.outs(0), { rep: 'rep', asize: true, ends: true, cost: PORT_COST, ...SIZED }),
 ];
 
 export const integerRows: readonly Row[] = [

@@ -6,12 +6,13 @@ import * as s from '../semantics/system.js';
 import * as control from '../system/control.js';
 import * as fast from '../system/fast-calls.js';
 import * as flags from '../system/flags-system.js';
+import { PORT_COST } from '../system/ports.js';
 import * as segments from '../system/segments.js';
 import { type Row, row } from './row.js';
 
 const END = { ends: true };
 const SLOW = { ends: true, cost: 25 };
-const IO = { ends: true, cost: 250 };
+const IO = { ends: true, cost: PORT_COST };
 
 // biome-ignore format: table
 export const systemRows: readonly Row[] = [

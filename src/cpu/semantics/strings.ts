@@ -2,11 +2,12 @@
 //
 // One iteration is one cycle and retires one instruction; registers are written back after each, so an interrupt or
 // fault in the middle restarts the instruction with what is left. The loop gives way when the budget is used up:
-// RIP then stays on the instruction. INS and OUTS reach a device, so they run an iteration at a time.
+// RIP then stays on the instruction. INS and OUTS reach a device: they run an iteration at a time, with REP a run of
+// items (system/ports.ts).
 
 import * as L from '../layout.js';
 import { DF } from '../state.js';
-import { checkPort, portRead, portWrite } from '../system/ports.js';
+import { checkPort, portRead, portWrite, readRun, stringRun, writeRun } from '../system/ports.js';
 import { type Expr, I32, i32, i64 } from '../wasm/expr.js';
 import { ACCESS_READ, ACCESS_WRITE, type Body, type BodyContext } from './context.js';
 import { width } from './width.js';
@@ -151,44 +152,75 @@ export const scas =
     });
   };
 
-/** One iteration of INS or OUTS; with REP, RIP stays on the instruction until rCX is used up. */
-function portString(c: BodyContext, bytes: number, iteration: () => void): void {
+/** What INS or OUTS does at a linear address: one item, or a run of them. */
+interface PortString {
+  readonly register: number;
+  readonly write: boolean;
+  address(): Expr;
+  one(linear: Expr): void;
+  run(linear: Expr, items: Expr): void;
+}
+
+/** One item, or with REP a run of items; RIP stays on the instruction until rCX is used up. */
+function portString(c: BodyContext, bytes: number, string: PortString): void {
   // All checks come before the port is reached, for a device read cannot be taken back; the permission even at count 0.
   c.js(checkPort, [c.gpr(2, 16), i32.const(bytes)]);
   const w = width(c.variant.asize);
-  const once = () => {
-    iteration();
-    if (c.variant.rep !== 0) {
-      const left = c.let(w.mask(w.sub(c.gpr(RCX, w.bits), w.const(1))));
-      c.setGpr(RCX, w.bits, left);
-      c.if(i32.eqz(w.eqz(left)), () => giveWay(c));
-    }
-  };
-  if (c.variant.rep === 0) once();
-  else c.if(i32.eqz(w.eqz(c.gpr(RCX, w.bits))), once);
+  if (c.variant.rep === 0) {
+    const step = stepOf(c, bytes);
+    string.one(string.address());
+    advance(c, string.register, step);
+    return;
+  }
+  c.if(i32.eqz(w.eqz(c.gpr(RCX, w.bits))), () => {
+    const step = stepOf(c, bytes);
+    const linear = string.address();
+    const left = c.let(w.zext64(c.gpr(RCX, w.bits)));
+    const items = c.jsResult(stringRun, I32, [
+      linear,
+      pointer(c, string.register),
+      left,
+      i32.const(bytes),
+      i32.const(c.variant.asize),
+      i32.const(string.write ? 1 : 0),
+    ]);
+    c.if(
+      i32.gtU(items, 1),
+      () => string.run(linear, items),
+      () => string.one(linear),
+    );
+    advance(c, string.register, i64.mul(step, i64.extendU(items)));
+    const after = c.let(w.mask(w.sub(c.gpr(RCX, w.bits), w.from64(i64.extendU(items)))));
+    c.setGpr(RCX, w.bits, after);
+    c.if(i32.eqz(w.eqz(after)), () => giveWay(c));
+  });
 }
 
 export const ins =
   (bits: number): Body =>
   (c) => {
     const bytes = (bits || Math.min(c.osize, 32)) / 8;
-    portString(c, bytes, () => {
-      const step = stepOf(c, bytes);
-      const linear = destinationAt(c, bytes, ACCESS_READ | ACCESS_WRITE);
-      c.modifyAt(linear, bytes);
-      const v = c.jsResult(portRead, I32, [c.gpr(2, 16), i32.const(bytes)]);
-      c.writeBack(v);
-      advance(c, RDI, step);
+    portString(c, bytes, {
+      register: RDI,
+      write: true,
+      address: () => destinationAt(c, bytes, ACCESS_READ | ACCESS_WRITE),
+      one: (linear) => {
+        c.modifyAt(linear, bytes);
+        c.writeBack(c.jsResult(portRead, I32, [c.gpr(2, 16), i32.const(bytes)]));
+      },
+      run: (linear, items) => c.js(readRun, [c.gpr(2, 16), linear, i32.const(bytes), items]),
     });
   };
+
 export const outs =
   (bits: number): Body =>
   (c) => {
     const bytes = (bits || Math.min(c.osize, 32)) / 8;
-    portString(c, bytes, () => {
-      const step = stepOf(c, bytes);
-      const v = source(c, bytes);
-      c.js(portWrite, [c.gpr(2, 16), i32.const(bytes), v]);
-      advance(c, RSI, step);
+    portString(c, bytes, {
+      register: RSI,
+      write: false,
+      address: () => c.let(c.implicitAddress(L.DS, pointer(c, RSI), bytes, ACCESS_READ)),
+      one: (linear) => c.js(portWrite, [c.gpr(2, 16), i32.const(bytes), c.load(linear, bytes)]),
+      run: (linear, items) => c.js(writeRun, [c.gpr(2, 16), linear, i32.const(bytes), items]),
     });
   };

@@ -1,10 +1,16 @@
 // IN and OUT (SDM vol. 1, 19.5): the I/O privilege check by CPL and IOPL, else by the TSS's permission bitmap.
-// The port access itself is the bus's.
+// The port access itself is the bus's. REP INS and OUTS move runs of items in one access to the bus: a run is as long
+// as registers, segments and paging alone say, never as long as there is time, so that a replay makes the same runs.
 
 import type { AccessSize } from '../bus.js';
 import type { CpuCore } from '../core.js';
 import * as L from '../layout.js';
-import { gp } from '../state.js';
+import { DF, gp, MODE_64BIT, TF } from '../state.js';
+
+/** Cycles of an access to a port, and of each item of a string. */
+export const PORT_COST = 250;
+/** Items of a run at most: at 4 ns a cycle an interrupt waits 256 µs for it. */
+const LONGEST_RUN = 256;
 
 /** #GP(0) unless the program may access `size` ports from `port` on. */
 export function checkPort(cpu: CpuCore, port: number, size: number): void {
@@ -34,4 +40,71 @@ export function portWrite(cpu: CpuCore, port: number, size: number, value: numbe
   cpu.notePort?.(port, size);
   const masked = size === 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
   cpu.bus.portWrite(port, size as AccessSize, masked);
+}
+
+/**
+ * How many items from `linear` on a REP INS (`write`) or OUTS moves at once: up to the end of the page, of the segment
+ * and of the address size; 1 where each item must be seen alone (single step, breakpoints, DF, memory of a device).
+ * @param left items to go
+ * @param offset within the segment
+ * @throws Fault that the first item's access raises
+ */
+export function stringRun(
+  cpu: CpuCore,
+  linear: bigint,
+  offset: bigint,
+  left: bigint,
+  bytes: number,
+  addressBits: number,
+  write: number,
+): number {
+  const s = cpu.state;
+  if (left === 1n || (s.get32(L.EFLAGS) & (TF | DF)) !== 0 || (Number(s.dr(7)) & 0xff) !== 0) return 1;
+  const at = BigInt.asUintN(64, linear);
+  const from = BigInt.asUintN(addressBits, offset);
+  let room = 4096n - (at & 0xfffn);
+  const wraps = (1n << BigInt(addressBits)) - from;
+  if (wraps < room) room = wraps;
+  if ((s.get32(L.MODE) & MODE_64BIT) === 0) {
+    const limit = segmentRoom(cpu, at, from, write !== 0);
+    if (limit < room) room = limit;
+  }
+  let run = room / BigInt(bytes);
+  if (left < run) run = left;
+  const items = Math.min(Number(run), LONGEST_RUN);
+  if (items < 2) return 1;
+  return cpu.memory.probe(at, items * bytes, write !== 0, 'current', bytes) ? items : 1;
+}
+
+/** Bytes up to the end of the shortest segment in which `offset` may have led to `linear`. */
+function segmentRoom(cpu: CpuCore, linear: bigint, offset: bigint, write: boolean): bigint {
+  const s = cpu.state;
+  let room = 4096n;
+  for (let segment = L.ES; segment <= L.GS; segment++) {
+    const place = L.SEGMENTS + L.SEGMENT_SIZE * segment;
+    const usable = (s.get32(place + L.SEG_ACCESS) & (write ? 2 : 1)) !== 0;
+    if (!usable || BigInt.asUintN(32, s.base(segment) + offset) !== linear) continue;
+    const left = BigInt(s.get32(place + L.SEG_MAX) >>> 0) - offset + 1n;
+    if (left < room) room = left;
+  }
+  return room;
+}
+
+/** The run of a REP INS whose destination `stringRun` has checked. */
+export function readRun(cpu: CpuCore, port: number, linear: bigint, bytes: number, items: number): void {
+  const data = cpu.bus.portReadString(port, bytes as AccessSize, items);
+  cpu.memory.writeBytes(linear, data);
+  chargeRun(cpu, items);
+}
+
+/** The run of a REP OUTS. */
+export function writeRun(cpu: CpuCore, port: number, linear: bigint, bytes: number, items: number): void {
+  cpu.bus.portWriteString(port, bytes as AccessSize, cpu.memory.readBytes(linear, items * bytes));
+  chargeRun(cpu, items);
+}
+
+/** The row pays for one item. */
+function chargeRun(cpu: CpuCore, items: number): void {
+  cpu.state.i32[L.BUDGET >>> 2]! -= (items - 1) * PORT_COST;
+  cpu.state.set64(L.INSTRUCTIONS, cpu.state.get64(L.INSTRUCTIONS) + BigInt(items - 1));
 }

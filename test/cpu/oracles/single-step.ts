@@ -140,8 +140,12 @@ export class SingleStep {
     const bus: Bus = {
       portRead: (_port, size) => (this.portValue & mask[size]) >>> 0,
       portWrite: () => {},
-      portReadString: unused,
-      portWriteString: unused,
+      portReadString: (_port, size, count) => {
+        const data = new Uint8Array(size * count);
+        for (let i = 0; i < data.length; i++) data[i] = this.portValue >>> (8 * (i % size));
+        return data;
+      },
+      portWriteString: () => {},
       mmioRead: unused,
       mmioWrite: unused,
       msrRead: () => 0n,

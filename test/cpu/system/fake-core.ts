@@ -112,7 +112,7 @@ export class FakeCore implements CpuCore {
         return this.bytes.slice(at, at + n);
       },
       writeBytes: (a, data, p) => this.bytes.set(data, check(a, data.length, true, p)),
-      probe: (a, n, write, p) => void check(a, n, write, p),
+      probe: (a, n, write, p) => check(a, n, write, p) >= 0,
     };
   }
 
