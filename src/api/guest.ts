@@ -143,7 +143,6 @@ function offeredRoute(kernel: ImageFile): Route {
 /** Build the guest that the options ask for. @throws UserError, ImageError */
 export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest {
   if (options.machine === 'microvm') throw new UserError('--machine microvm is not available yet; use --machine pc');
-  if (options.engine === 'jit') throw new UserError('--engine jit is not available yet; use auto or interp');
   checkOptions(options);
   const ram = options.memory ?? 128 * MIB;
   const files = readFiles(options);

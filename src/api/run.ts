@@ -4,11 +4,13 @@
 import type { RunEnd } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
 import type { StopSignal } from './options.js';
+import { type EngineChoice, translateHotCode } from './tier.js';
 
 /** Cycles between two looks at the outside world. */
 const SLICE = 20_000_000;
 
 export interface RunControl {
+  engine?: EngineChoice | undefined;
   untilCycle?: number | undefined;
   maxCycles?: number | undefined;
   /** Starts the machine anew where a reset or triple fault would end the run; says false when it is to end all the same. */
@@ -23,6 +25,7 @@ export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
   const until = control.untilCycle ?? Number.POSITIVE_INFINITY;
   const most = control.maxCycles ?? Number.POSITIVE_INFINITY;
   const limit = Math.min(until, most);
+  if (control.engine === 'jit') await translateHotCode(cpu);
   for (;;) {
     let end = cpu.runUntil(Math.min(limit, cpu.now + SLICE));
     if (end.reason === 'breakpoint' && control.breakpoint) {

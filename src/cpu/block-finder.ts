@@ -87,8 +87,8 @@ export class BlockFinder {
     const hi = is64 ? Number(BigInt.asUintN(64, linear) >> 32n) : 0;
     const { page } = this.fetchPage(...this.pageAfter(Number(BigInt.asUintN(32, linear)), hi));
     if (page === s.u32[(uop + L.UOP_IMM) >>> 2]!) return true;
-    // The header lies right before; its last word is the map entry's index.
-    s.u32[s.u32[(uop - L.UOP_SIZE + 12) >>> 2]!] = 0;
+    // The header lies right before.
+    s.u32[s.u32[(uop - L.UOP_SIZE + L.HEADER_MAP) >>> 2]!] = 0;
     return false;
   }
 

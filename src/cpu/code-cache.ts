@@ -54,6 +54,10 @@ export class CodeCache {
    * knows the linear address. Code decoded before an offset was added must be dropped by who adds it.
    */
   readonly stops = new Set<number>();
+  /** Executions after which a new block is reported as hot; 0 = never. */
+  heat: () => number = () => 0;
+  /** Called when everything was dropped. */
+  onDropAll: () => void = () => {};
 
   constructor(
     private readonly state: CpuState,
@@ -79,6 +83,18 @@ export class CodeCache {
     this.nextUop = L.UOPS;
     this.mmu.flushCode(false);
     this.state.set32(L.LINK_PATCH, 0);
+    this.onDropAll();
+  }
+
+  /** Begin counting anew for all blocks that are not translated. */
+  setHeat(heat: () => number): void {
+    const { u32, i32 } = this.state;
+    for (const code of this.pages.values())
+      for (const map of code.maps.values())
+        for (let at = map >>> 2; at < (map + L.MAP_SIZE) >>> 2; at++) {
+          const header = u32[at]!;
+          if (header !== 0 && i32[(header + L.HEADER_HEAT) >>> 2]! >= 0) i32[(header + L.HEADER_HEAT) >>> 2] = heat();
+        }
   }
 
   /** True when a write of `length` bytes touches decoded bytes. */
@@ -232,9 +248,10 @@ export class CodeCache {
       }
     }
     u32[header >>> 2] = cost;
-    u32[(header + 4) >>> 2] = count;
-    u32[(header + 8) >>> 2] = place.offset;
-    u32[(header + 12) >>> 2] = (map >>> 2) + place.offset;
+    u16[(header + L.HEADER_COUNT) >>> 1] = count;
+    u16[(header + L.HEADER_OFFSET) >>> 1] = place.offset;
+    u32[(header + L.HEADER_HEAT) >>> 2] = this.heat();
+    u32[(header + L.HEADER_MAP) >>> 2] = (map >>> 2) + place.offset;
     if (!this.stops.has(place.offset)) u32[(map >>> 2) + place.offset] = header;
     this.nextUop = at;
     this.blocks++;

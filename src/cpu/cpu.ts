@@ -12,17 +12,18 @@ import { CodeCache } from './code-cache.js';
 import type { CpuCore } from './core.js';
 import type { CpuModel } from './cpuid.js';
 import { DebugRegisters } from './debug-registers.js';
-import { Decoder } from './decode.js';
-import { instantiate, variants } from './engine.js';
+import { type DecodeMode, Decoder } from './decode.js';
+import { type Engine, instantiate, variants } from './engine.js';
 import { ABORT_CROSS } from './interp/build.js';
 import { EXIT_ABORT, EXIT_BUDGET, EXIT_MISS, EXIT_REQUESTED, EXIT_STEPPED } from './interp/exits.js';
 import { HANDLER_CROSS, HANDLER_NEXT, HANDLER_STEP_END } from './interp/variants.js';
 import { allRows } from './isa/rows.js';
 import { OpcodeTable } from './isa/table.js';
+import type { TranslatorParts } from './jit/translator.js';
 import * as L from './layout.js';
 import { Memory } from './linear-memory.js';
 import { Mmu } from './mmu.js';
-import { deriveMode } from './mode.js';
+import { type DerivedMode, deriveMode } from './mode.js';
 import { peekTranslation } from './peek.js';
 import { PhysicalMemory } from './physical.js';
 import { ABORT_FAULT, ABORT_REDO } from './semantics/context.js';
@@ -67,6 +68,7 @@ export class Cpu implements CpuCore, ProcessorLines {
 
   private readonly finder: BlockFinder;
   private readonly debug: DebugRegisters;
+  private readonly engine: Engine;
   private readonly runWasm: (uop: number) => void;
   private platform!: Bus;
   private ended: RunEnd | undefined;
@@ -79,6 +81,9 @@ export class Cpu implements CpuCore, ProcessorLines {
   /** Linear addresses before which run() ends. */
   private readonly stopsBefore = new Set<bigint>();
   private readonly codeKeys = new Map<string, number>();
+  /** How each code key decodes. */
+  private readonly codeModes: DecodeMode[] = [];
+  private translator: { poll(): void } | undefined;
   private userReached = false;
   private readonly reached = new Set<string>();
 
@@ -98,13 +103,21 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.slow = new SlowPaths(this.state, this.mmu, this.physical, this.memory, this.code);
     this.physical.onRemap = () => this.mmu.flush(false);
     this.mmu.flush(false);
-    const enter = instantiate(memory, this, this.slow);
+    this.engine = instantiate(memory, this, this.slow);
+    const { run } = this.engine;
     this.runWasm = (uop) => {
       this.inEvent = false;
-      enter(uop);
+      run(uop);
       this.inEvent = true;
     };
     this.reset();
+  }
+
+  /** Give the processor its second tier: `make` is given what it works on. It never changes what the guest sees. */
+  translateBy(make: (parts: TranslatorParts) => { poll(): void }): void {
+    const { state, code, engine } = this;
+    const modeOf = (key: number) => this.codeModes[key];
+    this.translator ??= make({ state, code, engine, variants, memory: state.memory, modeOf });
   }
 
   /** Power-on state; memory is left alone. */
@@ -213,7 +226,7 @@ export class Cpu implements CpuCore, ProcessorLines {
     const mode = deriveMode(s, armed);
     this.finder.mode = mode;
     const user = s.get32(L.CPL) === 3;
-    s.set32(L.CODE_KEY, (this.codeKey(mode.key) << 1) | (user ? 1 : 0));
+    s.set32(L.CODE_KEY, (this.codeKey(mode) << 1) | (user ? 1 : 0));
     this.stepUop = 0;
     if (user && !this.userReached) {
       this.userReached = true;
@@ -226,15 +239,18 @@ export class Cpu implements CpuCore, ProcessorLines {
   }
 
   /** A small number for a way of decoding; when they run out, decoded code is dropped and they begin anew. */
-  private codeKey(key: string): number {
+  private codeKey(mode: DerivedMode): number {
+    const { key } = mode;
     const known = this.codeKeys.get(key);
     if (known !== undefined) return known;
     if (this.codeKeys.size >= MAX_CODE_KEYS) {
       this.codeKeys.clear();
       this.code.dropAll();
     }
-    this.codeKeys.set(key, this.codeKeys.size);
-    return this.codeKeys.size - 1;
+    const n = this.codeKeys.size;
+    this.codeKeys.set(key, n);
+    this.codeModes[n] = mode;
+    return n;
   }
 
   flushTlb(keepGlobal: boolean): void {
@@ -364,6 +380,7 @@ export class Cpu implements CpuCore, ProcessorLines {
     if (this.ended !== undefined) return this.takeEnd();
     if (cycle >= this.cycleLimit) return { reason: 'until-cycle' };
     s.set32(L.EXIT_REQUEST, 0);
+    this.translator?.poll();
     const shadow = this.interruptShadow;
     if (s.get32(L.NMI_PENDING) !== 0 && s.get32(L.NMI_BLOCKED) === 0 && shadow !== 2) {
       s.set32(L.NMI_PENDING, 0);

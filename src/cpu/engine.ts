@@ -2,7 +2,7 @@
 // instantiated for each processor with its memory, its slow paths and its TypeScript operations.
 
 import type { CpuCore } from './core.js';
-import { buildInterpreter, type InterpreterModule } from './interp/build.js';
+import { buildInterpreter, type HelperSlots, type InterpreterModule } from './interp/build.js';
 import { VariantTable } from './interp/variants.js';
 import { allRows } from './isa/rows.js';
 import type { SlowPaths } from './slow-paths.js';
@@ -20,9 +20,19 @@ function interpreter() {
   return built;
 }
 
-/** The `run` function of a processor: see interp/build.ts. Faults that operations throw become ABORT. */
-export function instantiate(memory: WebAssembly.Memory, cpu: CpuCore, slow: SlowPaths): (uop: number) => void {
-  const { module, operations, wide } = interpreter();
+/** A processor's instance of tier 0 (interp/build.ts). */
+export interface Engine {
+  run(uop: number): void;
+  /** Functions for translated code, and where they are. */
+  readonly helpers: WebAssembly.Table;
+  readonly slots: HelperSlots;
+  /** Translated regions by slot. */
+  readonly regions: WebAssembly.Table;
+}
+
+/** Tier 0 for a processor. Faults that operations throw become ABORT. */
+export function instantiate(memory: WebAssembly.Memory, cpu: CpuCore, slow: SlowPaths): Engine {
+  const { module, operations, wide, helpers: slots } = interpreter();
   const system: Record<string, (...args: (number | bigint)[]) => unknown> = {};
   for (const [name, operation] of operations) {
     const nothing = wide.has(name) ? 0n : 0;
@@ -46,5 +56,6 @@ export function instantiate(memory: WebAssembly.Memory, cpu: CpuCore, slow: Slow
     },
     system,
   });
-  return instance.exports.run;
+  const { run, helpers, regions } = instance.exports;
+  return { run, helpers, regions, slots };
 }

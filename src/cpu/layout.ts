@@ -172,6 +172,11 @@ export const SCRATCH = 0xa00;
 export const STEP_UOPS = 0xa80;
 /** End of the architectural state that is saved and hashed. Fields past SCRATCH are working storage. */
 export const STATE_END = 0x1000;
+/** u32: blocks that became hot since somebody looked; then one entry for each: u32 header, u32 CODE_KEY, u64 PAGE_IP. */
+export const HOT_COUNT = 0x1000;
+export const HOT_LIST = 0x1010;
+export const HOT_ENTRY_SIZE = 16;
+export const HOT_LIMIT = 1024;
 
 /** Data TLBs: user, supervisor, supervisor with user pages allowed, and one that is never filled (every access is checked in TypeScript); 32-byte entries. */
 export const TLB_ENTRIES = 2048;
@@ -205,14 +210,25 @@ export const MAPS = 0x10_0000;
 export const MAP_SIZE = 4096 * 4;
 export const MAP_COUNT = 4096;
 /**
- * Decoded code, allocated upwards in blocks; when full, all of it is dropped. A block is a 16-byte header, then one
- * 16-byte micro-op record for each instruction. The header: u32 cost in cycles, u32 instructions, u32 offset in the
- * page of the first one, u32 address of the map entry. A record: see the UOP_* offsets.
+ * Decoded code, allocated upwards in blocks; when full, all of it is dropped. A block is a 16-byte header (HEADER_*),
+ * then one 16-byte micro-op record for each instruction (UOP_*).
  */
 export const UOPS = MAPS + MAP_SIZE * MAP_COUNT;
 export const UOPS_SIZE = 0x300_0000;
 /** Guest RAM, then ROM images, start here. */
 export const GUEST = UOPS + UOPS_SIZE;
+
+/** Fields of a block's header: u32 cost in cycles, u16 instructions, u16 offset in the page of the first one. */
+export const HEADER_COST = 0;
+export const HEADER_COUNT = 4;
+export const HEADER_OFFSET = 6;
+/**
+ * i32: positive, executions until the block is worth translating; 0, it stays with the interpreter; negative, it is
+ * translated: bits 8–30 say the region's slot in the table of regions, bits 0–7 the block's number in it.
+ */
+export const HEADER_HEAT = 8;
+/** u32: index (address / 4) of the map entry that leads to the block. */
+export const HEADER_MAP = 12;
 
 /** Fields of a micro-op record (16 bytes). */
 export const UOP_SIZE = 16;

@@ -29,7 +29,33 @@ export interface InterpreterModule {
   readonly operations: ReadonlyMap<string, SystemOperation>;
   /** Operations whose import gives an i64, also when they throw and nothing looks at it. */
   readonly wide: ReadonlySet<string>;
+  /** Slots of the exported table `helpers`, for translated regions. */
+  readonly helpers: HelperSlots;
 }
+
+/** Where the functions that translated code calls are in the table. */
+export interface HelperSlots {
+  /** Handlers of the variants that are not inlined: the slot of the first one, and its handler number. */
+  readonly outlined: number;
+  readonly firstOutlined: number;
+  /** By access width in bytes, as SharedFunctions. */
+  readonly load: ReadonlyMap<number, number>;
+  readonly store: ReadonlyMap<number, number>;
+  readonly hostForWrite: number;
+  readonly slowCommit: number;
+  readonly segmented: number;
+  readonly segmentedIn: number;
+  readonly stackSegmented: number;
+  /** Imports that stand for TypeScript operations, with their signature. */
+  readonly operations: ReadonlyMap<SystemOperation, { slot: number; params: readonly Type[]; result?: Type }>;
+}
+
+/** What a translated region returns instead of the header of the block to enter: RIP is set, find the block. */
+export const REGION_LOOKUP = 0;
+/** The next block does not fit the budget; RIP is set. */
+export const REGION_BUDGET = 1;
+/** ABORT and ABORT_UOP are set. */
+export const REGION_ABORT = 2;
 
 export function buildInterpreter(table: VariantTable): InterpreterModule {
   const m = new ModuleBuilder();
@@ -70,13 +96,66 @@ export function buildInterpreter(table: VariantTable): InterpreterModule {
     m.define(h, (f) => emitOutlined(f, variant, shared));
     outlined.push(h);
   }
-  m.table(outlined);
 
+  const noteHot = m.declare([I32]);
+  m.define(noteHot, emitNoteHot);
   const run = m.declare([I32]);
-  const outlinedType = m.typeIndex([I32], I32);
-  m.define(run, (f) => emitRun(f, table, shared, outlinedType));
+  const regions = m.emptyTable();
+  const links = { handlerType: m.typeIndex([I32], I32), regions, noteHot };
+  m.define(run, (f) => emitRun(f, table, shared, links));
   m.export('run', run);
-  return { bytes: m.encode(L.GUEST >>> 16), operations, wide };
+
+  const slots: FunctionHandle[] = [...outlined];
+  const slotOf = (handle: FunctionHandle): number => slots.push(handle) - 1;
+  const slotsOf = (handles: ReadonlyMap<number, FunctionHandle>) =>
+    new Map([...handles].map(([bytes, handle]) => [bytes, slotOf(handle)]));
+  const helpers: HelperSlots = {
+    outlined: 0,
+    firstOutlined: SPECIAL_HANDLERS + table.hotCount,
+    load: slotsOf(shared.load),
+    store: slotsOf(shared.store),
+    hostForWrite: slotOf(shared.hostForWrite),
+    slowCommit: slotOf(slowCommit),
+    segmented: slotOf(shared.segmented),
+    segmentedIn: slotOf(shared.segmentedIn),
+    stackSegmented: slotOf(shared.stackSegmented),
+    operations: new Map(
+      [...imported].map(([operation, [, handle]]) => [
+        operation,
+        { slot: slotOf(handle), params: handle.params, ...(handle.result !== undefined && { result: handle.result }) },
+      ]),
+    ),
+  };
+  m.table(slots);
+  m.exportTable('helpers', 0);
+  m.exportTable('regions', regions);
+  return { bytes: m.encode(L.GUEST >>> 16), operations, wide, helpers };
+}
+
+/** What the dispatch loop calls through tables. */
+interface Links {
+  /** Type of outlined handlers and of regions: i32 → i32. */
+  readonly handlerType: number;
+  /** The table of translated regions. */
+  readonly regions: number;
+  readonly noteHot: FunctionHandle;
+}
+
+/** A block became hot: append its header to the list. A list that is full forgets it for now. */
+function emitNoteHot(f: FunctionBuilder): void {
+  const header = f.param(0);
+  const count = f.let(i32.load(L.HOT_COUNT));
+  f.if(
+    i32.ltU(count, L.HOT_LIMIT),
+    () => {
+      const at = f.let(i32.shl(count, Math.log2(L.HOT_ENTRY_SIZE)));
+      f.store32(at, header, L.HOT_LIST);
+      f.store32(at, i32.load(L.CODE_KEY), L.HOT_LIST + 4);
+      f.store64(at, i64.load(L.PAGE_IP), L.HOT_LIST + 8);
+      f.store32(L.HOT_COUNT, i32.add(count, 1));
+    },
+    () => f.store32(header, i32.const(64), L.HEADER_HEAT),
+  );
 }
 
 function emitOutlined(f: FunctionBuilder, variant: Variant, shared: SharedFunctions): void {
@@ -87,7 +166,7 @@ function emitOutlined(f: FunctionBuilder, variant: Variant, shared: SharedFuncti
 }
 
 /** `run(startUop)`: 0 = begin at RIP; else execute the record at that address (and what follows it). */
-function emitRun(f: FunctionBuilder, table: VariantTable, shared: SharedFunctions, outlinedType: number): void {
+function emitRun(f: FunctionBuilder, table: VariantTable, shared: SharedFunctions, links: Links): void {
   const uop = f.local(I32);
   const code = f.local(I32);
   const exit = (reason: number) => {
@@ -105,9 +184,21 @@ function emitRun(f: FunctionBuilder, table: VariantTable, shared: SharedFunction
       });
       f.loop((enter) => {
         // A block header is recognised by its address: records handed in by TypeScript start below UOPS.
-        f.if(i32.geU(uop, L.UOPS), () => f.scope(() => emitEnter(f, uop, exit)));
+        f.if(i32.geU(uop, L.UOPS), () => {
+          f.scope(() => emitHeat(f, uop, links, { lookup, enter }, exit));
+          f.scope(() => emitEnter(f, uop, exit));
+        });
         f.loop((dispatch) => {
-          emitDispatch(f, table, shared, { uop, code, outlinedType, abort, lookup, enter, dispatch, exit });
+          emitDispatch(f, table, shared, {
+            uop,
+            code,
+            outlinedType: links.handlerType,
+            abort,
+            lookup,
+            enter,
+            dispatch,
+            exit,
+          });
         });
       });
     });
@@ -131,15 +222,44 @@ function emitLookup(f: FunctionBuilder, uop: LocalGet, exit: (reason: number) =>
   f.if(i32.eqz(uop), () => exit(EXIT_MISS));
 }
 
+/** `uop` is a block header: run its translation, or count the execution. */
+function emitHeat(
+  f: FunctionBuilder,
+  uop: LocalGet,
+  links: Links,
+  to: { lookup: Label; enter: Label },
+  exit: (reason: number) => void,
+): void {
+  const heat = f.let(i32.load(uop, L.HEADER_HEAT));
+  f.if(heat, () => {
+    f.if(i32.ltS(heat, 0), () => {
+      f.callIndirect(
+        uop,
+        links.handlerType,
+        [i32.and(heat, 0xff)],
+        i32.and(i32.shrU(heat, 8), 0x7f_ffff),
+        links.regions,
+      );
+      f.brIf(to.enter, i32.geU(uop, L.UOPS));
+      f.brIf(to.lookup, i32.eqz(uop));
+      f.if(i32.eq(uop, REGION_BUDGET), () => exit(EXIT_BUDGET));
+      exit(EXIT_ABORT);
+    });
+    f.store32(uop, i32.sub(heat, 1), L.HEADER_HEAT);
+    f.if(i32.eq(heat, 1), () => f.call(links.noteHot, uop));
+  });
+}
+
 /** `uop` is a block header: charge the block or leave. */
 function emitEnter(f: FunctionBuilder, uop: LocalGet, exit: (reason: number) => void): void {
-  const left = f.let(i32.sub(i32.load(L.BUDGET), i32.load(uop, 0)));
+  const left = f.let(i32.sub(i32.load(L.BUDGET), i32.load(uop, L.HEADER_COST)));
   f.if(i32.ltS(left, 0), () => {
-    f.store64(L.RIP, i64.and(i64.add(i64.load(L.PAGE_IP), i64.load32U(uop, 8)), i64.load(L.IP_MASK)));
+    const ip = i64.add(i64.load(L.PAGE_IP), i64.load16U(uop, L.HEADER_OFFSET));
+    f.store64(L.RIP, i64.and(ip, i64.load(L.IP_MASK)));
     exit(EXIT_BUDGET);
   });
   f.store32(L.BUDGET, left);
-  f.store64(L.INSTRUCTIONS, i64.add(i64.load(L.INSTRUCTIONS), i64.load32U(uop, 4)));
+  f.store64(L.INSTRUCTIONS, i64.add(i64.load(L.INSTRUCTIONS), i64.load16U(uop, L.HEADER_COUNT)));
   f.set(uop, i32.add(uop, L.UOP_SIZE));
 }
 

@@ -267,6 +267,10 @@ export class InterpreterContext extends BodyContext {
     else this.f.store64(at, value.type === I64 ? value : i64.extendU(value));
   }
 
+  override setHighByte(n: number, value: Expr): void {
+    this.f.store8(L.REGS + 8 * n + 1, value);
+  }
+
   override chargeIteration(): Expr {
     const left = this.let(i32.load(L.BUDGET));
     this.f.if(i32.gtS(left, 0), () => {

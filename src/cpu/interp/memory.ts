@@ -21,14 +21,14 @@ export interface SlowPaths {
 
 const valueType = (bytes: number): Type => (bytes === 16 ? V128 : bytes === 8 ? I64 : I32);
 
-function loadAt(at: Expr, bytes: number): Expr {
+export function loadAt(at: Expr, bytes: number): Expr {
   if (bytes === 1) return i32.load8U(at);
   if (bytes === 2) return i32.load16U(at);
   if (bytes === 4) return i32.load(at);
   if (bytes === 8) return i64.load(at);
   return v128.load(at);
 }
-function storeAt(f: FunctionBuilder, at: Expr, bytes: number, value: Expr): void {
+export function storeAt(f: FunctionBuilder, at: Expr, bytes: number, value: Expr): void {
   if (bytes === 1) f.store8(at, value);
   else if (bytes === 2) f.store16(at, value);
   else if (bytes === 4) f.store32(at, value);

@@ -39,7 +39,7 @@ export const add = twoOperand(
 );
 export const adc = twoOperand(
   (c, w, a, b) => w.add(w.add(a, b), carryIn(c, w)),
-  (c, w, a, b, r) => c.flags.add(w, a, b, r),
+  (c, w, a, b, r) => c.flags.add(w, a, b, r, true),
 );
 export const sub = twoOperand(
   (_c, w, a, b) => w.sub(a, b),
@@ -47,7 +47,7 @@ export const sub = twoOperand(
 );
 export const sbb = twoOperand(
   (c, w, a, b) => w.sub(w.sub(a, b), carryIn(c, w)),
-  (c, w, a, b, r) => c.flags.sub(w, a, b, r),
+  (c, w, a, b, r) => c.flags.sub(w, a, b, r, true),
 );
 export const cmp = twoOperand(
   (_c, w, a, b) => w.sub(a, b),

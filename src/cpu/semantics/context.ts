@@ -58,8 +58,9 @@ export abstract class BodyContext {
   constructor(
     readonly f: FunctionBuilder,
     readonly variant: Variant,
+    flags?: Flags,
   ) {
-    this.flags = new Flags(f);
+    this.flags = flags ?? new Flags(f);
   }
 
   // --- what a tier provides ---------------------------------------------------------------------------------
@@ -108,12 +109,33 @@ export abstract class BodyContext {
   /** General register `n` by number: its low `bits` bits, zero-extended (i32) or i64. */
   abstract gpr(n: number, bits: number): Expr;
   abstract setGpr(n: number, bits: number, value: Expr): void;
+  /** Bits 8–15 of general register `n` (AH for 0); i32. */
+  abstract setHighByte(n: number, value: Expr): void;
   /** Charge one more cycle and retire one more instruction (REP iterations after the first). i32: 0 when the budget is used up. */
   abstract chargeIteration(): Expr;
 
   /** i32: number of the general register in ModRM.reg. */
   registerNumber(): Expr {
     return i32.shrU(this.registerField('reg'), 3);
+  }
+
+  // --- what a tier may know beforehand ----------------------------------------------------------------------
+
+  /** i64 AND mask of effective addresses in the current mode. */
+  protected addressMask(): Expr {
+    return i64.load(L.ADDRESS_MASK);
+  }
+  /** i64 mask of the stack pointer. */
+  protected stackMask(): Expr {
+    return i64.load(L.STACK_MASK);
+  }
+  /** i32, nonzero when stack accesses need the segmented path. */
+  protected stackChecked(): Expr {
+    return i32.load(L.STACK_CHECKED);
+  }
+  /** False where the segmented path only adds a base. */
+  protected get segmentsFault(): boolean {
+    return true;
   }
 
   // --- locals -----------------------------------------------------------------------------------------------
@@ -162,9 +184,9 @@ export abstract class BodyContext {
       this.isSegmented(),
       () => {
         this.f.set(linear, this.segmentedAddress(offset, bytes | access));
-        this.checkAbort();
+        if (this.segmentsFault) this.checkAbort();
       },
-      () => this.f.set(linear, i64.and(offset, i64.load(L.ADDRESS_MASK))),
+      () => this.f.set(linear, i64.and(offset, this.addressMask())),
     );
     return linear;
   }
@@ -182,7 +204,7 @@ export abstract class BodyContext {
           this.abort();
         });
       },
-      () => this.f.set(linear, i64.and(offset, i64.load(L.ADDRESS_MASK))),
+      () => this.f.set(linear, i64.and(offset, this.addressMask())),
     );
     return linear;
   }
@@ -198,9 +220,9 @@ export abstract class BodyContext {
       this.isSegmented(),
       () => {
         this.f.set(linear, this.segmentedAddress(off, bytes | access));
-        this.checkAbort();
+        if (this.segmentsFault) this.checkAbort();
       },
-      () => this.f.set(linear, i64.and(off, i64.load(L.ADDRESS_MASK))),
+      () => this.f.set(linear, i64.and(off, this.addressMask())),
     );
     return linear;
   }
@@ -210,17 +232,17 @@ export abstract class BodyContext {
 
   /** Read `bits` bits at a stack offset (i64), which is truncated to the stack's width. */
   stackRead(offset: Expr, bits: number): Expr {
-    const sp = this.let(i64.and(offset, i64.load(L.STACK_MASK)));
+    const sp = this.let(i64.and(offset, this.stackMask()));
     return this.load(this.stackAddress(sp, bits / 8, ACCESS_READ), bits / 8, ACCESS_STACK);
   }
   stackWrite(offset: Expr, value: Expr, bits: number): void {
     const v = this.let(value);
-    const sp = this.let(i64.and(offset, i64.load(L.STACK_MASK)));
+    const sp = this.let(i64.and(offset, this.stackMask()));
     this.store(this.stackAddress(sp, bits / 8, ACCESS_WRITE), bits / 8, v, ACCESS_STACK);
   }
   /** Check that `bytes` bytes could be written at a stack offset. */
   stackProbe(offset: Expr, bytes: number): void {
-    const sp = this.let(i64.and(offset, i64.load(L.STACK_MASK)));
+    const sp = this.let(i64.and(offset, this.stackMask()));
     this.let(this.hostForWrite(this.stackAddress(sp, bytes, ACCESS_WRITE), bytes));
   }
 
@@ -232,9 +254,9 @@ export abstract class BodyContext {
       this.isSegmented(),
       () => {
         this.f.set(linear, this.segmentedAddress(offset, bytes | access));
-        this.checkAbort();
+        if (this.segmentsFault) this.checkAbort();
       },
-      () => this.f.set(linear, i64.and(offset, i64.load(L.ADDRESS_MASK))),
+      () => this.f.set(linear, i64.and(offset, this.addressMask())),
     );
     return linear;
   }
@@ -286,7 +308,7 @@ export abstract class BodyContext {
     return this.let(o.text === 'Iq' ? this.imm64() : i64.extendS(this.imm()));
   }
 
-  private readRegister(field: 'reg' | 'rm', bits: number): Expr {
+  protected readRegister(field: 'reg' | 'rm', bits: number): Expr {
     const at = this.registerField(field);
     if (bits === 8) return i32.load8U(at, L.REGS);
     if (bits === 16) return i32.load16U(at, L.REGS);
@@ -294,7 +316,7 @@ export abstract class BodyContext {
     return i64.load(at, L.REGS);
   }
 
-  private writeRegister(field: 'reg' | 'rm', bits: number, value: Expr): void {
+  protected writeRegister(field: 'reg' | 'rm', bits: number, value: Expr): void {
     const at = this.registerField(field);
     if (bits === 8) this.f.store8(at, value, L.REGS);
     else if (bits === 16) this.f.store16(at, value, L.REGS);
@@ -429,7 +451,7 @@ export abstract class BodyContext {
   private stackAddress(sp: Expr, bytes: number, access: number): Expr {
     const linear = this.f.local(I64);
     this.f.if(
-      i32.load(L.STACK_CHECKED),
+      this.stackChecked(),
       () => {
         this.f.set(linear, this.stackSegmented(sp, bytes | access | ACCESS_STACK));
         this.checkAbort();
@@ -446,32 +468,32 @@ export abstract class BodyContext {
   }
   /** What `setStackPointer` would make of RSP: i64. */
   withStackPointer(sp: Expr): Expr {
-    const mask = i64.load(L.STACK_MASK);
+    const mask = this.stackMask();
     return i64.or(i64.and(this.gpr(4, 64), i64.xor(mask, -1n)), i64.and(sp, mask));
   }
   /** RSP truncated to the stack's width: i64. */
   stackPointer(): Expr {
-    return i64.and(this.gpr(4, 64), i64.load(L.STACK_MASK));
+    return i64.and(this.gpr(4, 64), this.stackMask());
   }
 
   /** Push a value of `bits` bits (i32 or i64 accordingly). */
   push(value: Expr, bits: number): void {
     const v = this.let(value);
-    const sp = this.let(i64.and(i64.sub(this.gpr(4, 64), BigInt(bits / 8)), i64.load(L.STACK_MASK)));
+    const sp = this.let(i64.and(i64.sub(this.gpr(4, 64), BigInt(bits / 8)), this.stackMask()));
     this.store(this.stackAddress(sp, bits / 8, ACCESS_WRITE), bits / 8, v, ACCESS_STACK);
     this.setStackPointer(sp);
   }
 
   /** Read `bits` bits at the stack pointer plus `displacement` bytes without moving it. */
   peek(bits: number, displacement = 0): Expr {
-    const sp = this.let(i64.and(i64.add(this.gpr(4, 64), BigInt(displacement)), i64.load(L.STACK_MASK)));
+    const sp = this.let(i64.and(i64.add(this.gpr(4, 64), BigInt(displacement)), this.stackMask()));
     return this.load(this.stackAddress(sp, bits / 8, ACCESS_READ), bits / 8, ACCESS_STACK);
   }
 
   /** Write at the stack pointer plus `displacement` without moving it. */
   poke(value: Expr, bits: number, displacement: number): void {
     const v = this.let(value);
-    const sp = this.let(i64.and(i64.add(this.gpr(4, 64), BigInt(displacement)), i64.load(L.STACK_MASK)));
+    const sp = this.let(i64.and(i64.add(this.gpr(4, 64), BigInt(displacement)), this.stackMask()));
     this.store(this.stackAddress(sp, bits / 8, ACCESS_WRITE), bits / 8, v, ACCESS_STACK);
   }
 

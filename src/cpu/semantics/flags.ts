@@ -11,13 +11,25 @@ import type { FunctionBuilder } from '../wasm/function.js';
 import type { Width } from './width.js';
 
 export class Flags {
-  constructor(private readonly f: FunctionBuilder) {}
+  constructor(protected readonly f: FunctionBuilder) {}
 
   result(): Expr {
     return i64.load(FLAG_RESULT);
   }
   aux(): Expr {
     return i32.load(FLAG_AUX);
+  }
+  /** i32: nonzero when the result is negative. */
+  protected resultSign(): Expr {
+    return i32.shrU(i32.load(FLAG_RESULT + 4), 31);
+  }
+  /** i32: the result's low byte; the rest may be anything. */
+  protected resultByte(): Expr {
+    return i32.load8U(FLAG_RESULT);
+  }
+  /** i32: bits 8–15 of the carry word in the low byte; the rest may be anything. */
+  protected parityFlip(): Expr {
+    return i32.load8U(FLAG_AUX + 1);
   }
   setResult(value: Expr): void {
     this.f.store64(FLAG_RESULT, value);
@@ -27,22 +39,29 @@ export class Flags {
   }
 
   /** AUX from a carry vector at width `w`. */
-  private auxOf(w: Width, carries: Expr): Expr {
+  protected auxOf(w: Width, carries: Expr): Expr {
     const c = this.f.let(carries);
     if (w.bits === 64) return i32.or(i32.and(i32.wrap(i64.shrU(c, 32n)), 0xc000_0000), i32.and(i32.wrap(c), 8));
     if (w.bits === 32) return i32.and(c, 0xc000_0008);
     return i32.or(i32.and(i32.shl(c, 32 - w.bits), 0xc000_0000), i32.and(c, 8));
   }
 
-  /** r = a + b (+ carry). */
-  add(w: Width, a: Expr, b: Expr, r: Expr): void {
-    this.setResult(w.sext64(r));
-    this.setAux(this.auxOf(w, w.or(w.and(a, b), w.and(w.or(a, b), w.not(r)))));
+  protected addAux(w: Width, a: Expr, b: Expr, r: Expr): Expr {
+    return this.auxOf(w, w.or(w.and(a, b), w.and(w.or(a, b), w.not(r))));
   }
-  /** r = a − b (− borrow). */
-  sub(w: Width, a: Expr, b: Expr, r: Expr): void {
+  protected subAux(w: Width, a: Expr, b: Expr, r: Expr): Expr {
+    return this.auxOf(w, w.or(w.and(w.not(a), b), w.and(w.or(w.not(a), b), r)));
+  }
+
+  /** r = a + b, or a + b + carry (`chained`). */
+  add(w: Width, a: Expr, b: Expr, r: Expr, _chained = false): void {
     this.setResult(w.sext64(r));
-    this.setAux(this.auxOf(w, w.or(w.and(w.not(a), b), w.and(w.or(w.not(a), b), r))));
+    this.setAux(this.addAux(w, a, b, r));
+  }
+  /** r = a − b, or a − b − borrow (`chained`). */
+  sub(w: Width, a: Expr, b: Expr, r: Expr, _chained = false): void {
+    this.setResult(w.sext64(r));
+    this.setAux(this.subAux(w, a, b, r));
   }
   /** AND, OR, XOR, TEST: CF = OF = 0; AF is undefined, left 0. */
   logic(w: Width, r: Expr): void {
@@ -51,12 +70,16 @@ export class Flags {
   }
   /** INC and DEC: as add/sub of 1 but CF stays. */
   incDec(w: Width, a: Expr, r: Expr, dec: boolean): void {
+    const cf = this.f.let(i32.shrU(this.aux(), 31));
+    this.setAux(this.incDecAux(w, a, r, dec, cf));
+    this.setResult(w.sext64(r));
+  }
+  /** `cf`: a local, the carry that stays. */
+  protected incDecAux(w: Width, a: Expr, r: Expr, dec: boolean, cf: Expr): Expr {
     const limit = 1n << BigInt(w.bits - 1);
     const of = this.f.let(w.eq(w.mask(r), w.mask(w.const(dec ? limit - 1n : limit))));
-    const cf = this.f.let(i32.shrU(this.aux(), 31));
     const af = i32.shrU(i32.and(w.low32(w.xor(a, r)), 0x10), 1);
-    this.setAux(i32.or(af, i32.or(i32.shl(cf, 31), i32.shl(i32.xor(cf, of), 30))));
-    this.setResult(w.sext64(r));
+    return i32.or(af, i32.or(i32.shl(cf, 31), i32.shl(i32.xor(cf, of), 30)));
   }
   /** Result flags from `r`, with CF and OF given as i32 0/1 (locals or constants); AF = 0. */
   resultCfOf(w: Width, r: Expr, cf: Expr, of: Expr): void {
@@ -101,10 +124,10 @@ export class Flags {
     return i64.eqz(this.result());
   }
   sf(): Expr {
-    return i32.xor(i32.shrU(i32.load(FLAG_RESULT + 4), 31), i32.and(this.aux(), 1));
+    return i32.xor(this.resultSign(), i32.and(this.aux(), 1));
   }
   pf(): Expr {
-    const byte = i32.and(i32.xor(i32.load8U(FLAG_RESULT), i32.load8U(FLAG_AUX + 1)), 0xff);
+    const byte = i32.and(i32.xor(this.resultByte(), this.parityFlip()), 0xff);
     return i32.xor(i32.and(i32.popcnt(byte), 1), 1);
   }
 

@@ -207,9 +207,9 @@ export const stc: Body = (c) => c.flags.setCf(i32.const(1));
 export const cmc: Body = (c) => c.flags.setCf(i32.xor(c.flags.cf(), 1));
 export const cld: Body = (c) => c.f.store32(L.EFLAGS, i32.and(i32.load(L.EFLAGS), ~DF));
 export const std: Body = (c) => c.f.store32(L.EFLAGS, i32.or(i32.load(L.EFLAGS), DF));
-export const lahf: Body = (c) => c.f.store8(L.REGS + 1, i32.or(i32.and(c.flags.all(), 0xd5), 2));
+export const lahf: Body = (c) => c.setHighByte(0, i32.or(i32.and(c.flags.all(), 0xd5), 2));
 export const sahf: Body = (c) => {
-  const ah = i32.load8U(L.REGS + 1);
+  const ah = c.let(i32.and(i32.shrU(c.gpr(0, 16), 8), 0xff));
   const image = c.let(i32.or(i32.and(ah, 0xd5), i32.shl(c.flags.of(), 11)));
   c.flags.load(image);
 };

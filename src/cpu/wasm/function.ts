@@ -23,7 +23,9 @@ export class Label {
 }
 
 export class FunctionBuilder {
-  readonly body = new Bytes(1024);
+  /** Comes before the body. */
+  readonly head = new Bytes(64);
+  body = new Bytes(1024);
   readonly locals: Type[] = [];
   private readonly free = new Map<Type, LocalGet[]>([
     [I32, []],
@@ -39,6 +41,32 @@ export class FunctionBuilder {
     readonly params: readonly Type[],
     readonly result?: Type,
   ) {}
+
+  /** Nesting level. */
+  get level(): number {
+    return this.depth;
+  }
+  /** Emit what comes before all the rest: for what is known only when the body is complete. */
+  prepend(emit: () => void): void {
+    const { body } = this;
+    this.body = this.head;
+    emit();
+    this.body = body;
+  }
+  /** Run `emit` in a scope; when it throws, what it emitted is forgotten. */
+  attempt(emit: () => void): void {
+    const { length, relocations } = this.body;
+    const before = relocations.length;
+    const { depth } = this;
+    try {
+      this.scope(emit);
+    } catch (error) {
+      this.body.length = length;
+      relocations.length = before;
+      this.depth = depth;
+      throw error;
+    }
+  }
 
   param(n: number): LocalGet {
     return new LocalGet(this.params[n]!, n);
@@ -60,9 +88,12 @@ export class FunctionBuilder {
   scope(emit: () => void): void {
     const before = this.taken;
     this.taken = [];
-    emit();
-    for (const local of this.taken) this.free.get(local.type)!.push(local);
-    this.taken = before;
+    try {
+      emit();
+    } finally {
+      for (const local of this.taken) this.free.get(local.type)!.push(local);
+      this.taken = before;
+    }
   }
 
   set(local: LocalGet, value: Expr): void {
@@ -89,11 +120,12 @@ export class FunctionBuilder {
     writeCall(this.body, callee, args);
   }
 
-  /** Call through the table; the i32 result goes to `result`. */
-  callIndirect(result: LocalGet, typeIndex: number, args: readonly Expr[], slot: Expr): void {
+  /** Call through a table; the result, if there is one, goes to `result`. */
+  callIndirect(result: LocalGet | undefined, typeIndex: number, args: readonly Expr[], slot: Expr, table = 0): void {
     for (const a of args) a.write(this.body);
     slot.write(this.body);
-    this.body.u8(0x11).uleb(typeIndex).u8(0).u8(0x21).uleb(result.index);
+    this.body.u8(0x11).uleb(typeIndex).u8(table);
+    if (result !== undefined) this.body.u8(0x21).uleb(result.index);
   }
 
   private storeOp(code: number, address: I32Like, offset: number, value: Expr): void {

@@ -1,5 +1,5 @@
 // A WebAssembly module under construction (core specification 1.0, 5.5): imported functions and one imported
-// memory, functions, one table of functions for indirect calls, exports.
+// memory, functions, tables of functions for indirect calls (its own or, as the first one, an imported one), exports.
 
 import { Bytes } from './bytes.js';
 import { type Callee, call, type Expr, type Type } from './expr.js';
@@ -25,7 +25,10 @@ export class ModuleBuilder {
   private readonly imports: { module: string; name: string; type: number }[] = [];
   private readonly functions: { type: number; builder?: FunctionBuilder }[] = [];
   private readonly exports: { name: string; handle: FunctionHandle }[] = [];
+  private readonly exportedTables: { name: string; index: number }[] = [];
   private tableFunctions: readonly FunctionHandle[] = [];
+  private importedTable: { module: string; name: string } | undefined;
+  private emptyTables = 0;
 
   typeIndex(params: readonly Type[], result?: Type): number {
     const key = `${params.join(',')}:${result ?? ''}`;
@@ -60,9 +63,20 @@ export class ModuleBuilder {
     this.exports.push({ name, handle });
   }
 
-  /** Functions of the one table, in slot order. */
+  /** Functions of the first table, in slot order. */
   table(handles: readonly FunctionHandle[]): void {
     this.tableFunctions = handles;
+  }
+  /** Import the first table. */
+  importTable(module: string, name: string): void {
+    this.importedTable = { module, name };
+  }
+  /** A further table, without functions yet; it can grow. Returns its index. */
+  emptyTable(): number {
+    return ++this.emptyTables;
+  }
+  exportTable(name: string, index: number): void {
+    this.exportedTables.push({ name, index });
   }
 
   /** Encode. The memory is imported as `env.memory` with at least `minPages` pages of 64 KiB. */
@@ -79,19 +93,28 @@ export class ModuleBuilder {
       for (const t of this.typeBytes) b.append(t);
     });
     section(2, (b) => {
-      b.uleb(this.imports.length + 1);
+      b.uleb(this.imports.length + (this.importedTable === undefined ? 1 : 2));
       for (const i of this.imports) b.text(i.module).text(i.name).u8(0).uleb(i.type);
       b.text('env').text('memory').u8(2).u8(0).uleb(minPages);
+      const t = this.importedTable;
+      if (t !== undefined) b.text(t.module).text(t.name).u8(1).u8(0x70).u8(0).uleb(0);
     });
     section(3, (b) => {
       b.uleb(this.functions.length);
       for (const f of this.functions) b.uleb(f.type);
     });
     const size = this.tableFunctions.length;
-    if (size > 0) section(4, (b) => b.u8(1).u8(0x70).u8(0).uleb(size));
+    const own = size > 0 ? 1 : 0;
+    if (own + this.emptyTables > 0)
+      section(4, (b) => {
+        b.uleb(own + this.emptyTables);
+        if (own > 0) b.u8(0x70).u8(0).uleb(size);
+        for (let i = 0; i < this.emptyTables; i++) b.u8(0x70).u8(0).uleb(0);
+      });
     section(7, (b) => {
-      b.uleb(this.exports.length);
+      b.uleb(this.exports.length + this.exportedTables.length);
       for (const e of this.exports) b.text(e.name).u8(0).uleb(index(e.handle));
+      for (const t of this.exportedTables) b.text(t.name).u8(1).uleb(t.index);
     });
     if (size > 0)
       section(9, (b) => {
@@ -102,7 +125,7 @@ export class ModuleBuilder {
       b.uleb(this.functions.length);
       for (const f of this.functions) {
         if (f.builder === undefined) throw new Error('wasm function declared but not defined');
-        const code = new Bytes(f.builder.body.length + 32);
+        const code = new Bytes(f.builder.body.length + 64);
         const runs: [number, Type][] = [];
         for (const l of f.builder.locals) {
           const last = runs.at(-1);
@@ -111,7 +134,7 @@ export class ModuleBuilder {
         }
         code.uleb(runs.length);
         for (const [n, t] of runs) code.uleb(n).u8(t);
-        code.append(f.builder.body).u8(0x0b);
+        code.append(f.builder.head).append(f.builder.body).u8(0x0b);
         code.relocate(this.imports.length);
         code.relocations.length = 0;
         b.uleb(code.length).append(code);

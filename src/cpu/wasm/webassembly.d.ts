@@ -4,6 +4,14 @@ declare namespace WebAssembly {
     constructor(descriptor: { initial: number; maximum?: number });
     readonly buffer: ArrayBuffer;
   }
+  // biome-ignore lint/suspicious/noExplicitAny: the API's own type
+  type Callable = (...args: any[]) => any;
+  class Table {
+    constructor(descriptor: { element: 'anyfunc'; initial: number; maximum?: number });
+    readonly length: number;
+    grow(by: number): number;
+    set(index: number, value: Callable | null): void;
+  }
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }

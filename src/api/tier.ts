@@ -1,0 +1,14 @@
+// The second execution tier: loaded only by runs that are long enough to gain from it. It never changes a trace.
+
+import type { Cpu } from '../cpu/cpu.js';
+
+export type EngineChoice = 'auto' | 'interp' | 'jit';
+
+/** Executions after which a block is translated, and hot blocks that are translated together. */
+export const TIER = { threshold: 500, batch: 32 };
+
+/** Let hot code be translated from now on. */
+export async function translateHotCode(cpu: Cpu): Promise<void> {
+  const { Translator } = await import('../cpu/jit/translator.js');
+  cpu.translateBy((parts) => new Translator(parts, { threshold: () => TIER.threshold, batch: TIER.batch }));
+}

@@ -1,0 +1,103 @@
+// What a translated region keeps in wasm locals while it runs: the general registers, the lazy flags, the budget, the
+// retired instructions, the IP of the code page, and the data TLB in use. Memory is stale meanwhile; `spill` makes it
+// true again, before anything outside the region looks at the processor, and `reload` takes over what was changed
+// there. Invariant: where a region is left, by whatever way, memory holds the architectural state.
+
+import * as L from '../layout.js';
+import { I32, I64, i32, i64, type LocalGet } from '../wasm/expr.js';
+import type { FunctionBuilder, Label } from '../wasm/function.js';
+
+export class RegionFrame {
+  readonly registers: LocalGet[] = [];
+  readonly flagResult: LocalGet;
+  readonly flagAux: LocalGet;
+  readonly budget: LocalGet;
+  /** Instructions retired since the state was last spilled. */
+  readonly retired: LocalGet;
+  readonly pageIp: LocalGet;
+  readonly tlb: LocalGet;
+  /** Where to look up the next block. */
+  readonly rip: LocalGet;
+  /** What the region returns. */
+  readonly result: LocalGet;
+  /** Operands of the last flag-setting instruction, by type; and the carry that INC and DEC leave alone. */
+  readonly kept: { readonly i32: readonly [LocalGet, LocalGet]; readonly i64: readonly [LocalGet, LocalGet] };
+  readonly keptCarry: LocalGet;
+  out!: Label;
+  lookup!: Label;
+  dispatch!: Label;
+  /** Registers that the region changes, and those that it needs at all. */
+  private readonly changed = new Set<number>();
+  private readonly needed = new Set<number>();
+
+  constructor(
+    readonly f: FunctionBuilder,
+    registers: number,
+  ) {
+    for (let i = 0; i < registers; i++) this.registers.push(f.local(I64));
+    this.flagResult = f.local(I64);
+    this.flagAux = f.local(I32);
+    this.budget = f.local(I32);
+    this.retired = f.local(I32);
+    this.pageIp = f.local(I64);
+    this.tlb = f.local(I32);
+    this.rip = f.local(I64);
+    this.result = f.local(I32);
+    this.kept = { i32: [f.local(I32), f.local(I32)], i64: [f.local(I64), f.local(I64)] };
+    this.keptCarry = f.local(I32);
+  }
+
+  /** Block number to go to; the function's parameter. */
+  get entry(): LocalGet {
+    return this.f.param(0);
+  }
+
+  register(n: number): LocalGet {
+    this.needed.add(n);
+    return this.registers[n]!;
+  }
+  registerToChange(n: number): LocalGet {
+    this.changed.add(n);
+    return this.register(n);
+  }
+
+  /** Make memory true. All registers: what else the region changes is not known yet. */
+  spill(): void {
+    for (let n = 0; n < this.registers.length; n++) this.f.store64(L.REGS + 8 * n, this.register(n));
+    this.spillRest();
+  }
+  private spillRest(): void {
+    const { f } = this;
+    f.store64(L.FLAG_RESULT, this.flagResult);
+    f.store32(L.FLAG_AUX, this.flagAux);
+    f.store32(L.BUDGET, this.budget);
+    f.store64(L.INSTRUCTIONS, i64.add(i64.load(L.INSTRUCTIONS), i64.extendU(this.retired)));
+    f.store64(L.PAGE_IP, this.pageIp);
+    f.set(this.retired, i32.const(0));
+  }
+  /** Take over what was changed in memory. */
+  reload(): void {
+    for (let n = 0; n < this.registers.length; n++) this.f.set(this.register(n), i64.load(L.REGS + 8 * n));
+    this.reloadRest();
+  }
+  private reloadRest(): void {
+    const { f } = this;
+    f.set(this.flagResult, i64.load(L.FLAG_RESULT));
+    f.set(this.flagAux, i32.load(L.FLAG_AUX));
+    f.set(this.budget, i32.load(L.BUDGET));
+    f.set(this.tlb, i32.load(L.DATA_TLB));
+  }
+
+  /** At the end of the region, when all of it is known: the way in and the way out. */
+  finish(): void {
+    const { f } = this;
+    for (const n of this.changed) f.store64(L.REGS + 8 * n, this.registers[n]!);
+    this.spillRest();
+    this.result.write(f.body);
+    f.prepend(() => {
+      for (const n of this.needed) f.set(this.registers[n]!, i64.load(L.REGS + 8 * n));
+      this.reloadRest();
+      f.set(this.pageIp, i64.load(L.PAGE_IP));
+    });
+  }
+}

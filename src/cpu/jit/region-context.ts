@@ -1,0 +1,426 @@
+// Operands of translated code: what the interpreter reads from a micro-op record at run time is a constant here, and
+// general registers and flags are locals (frame.ts). The bodies are the same. Rare work is a call through the table of
+// helpers: the shared load and store functions on a TLB miss, TypeScript operations with the state spilled around them.
+//
+// Leaving: an abort stores what the run loop needs (ABORT_UOP) and goes to the region's end; a branch goes to a block
+// of the region, or returns the header of another block, or sets RIP and has it looked up. Each way does what tier 0
+// does at the same place, links and code TLB included.
+
+import type { HelperSlots } from '../interp/build.js';
+import { REGION_ABORT, REGION_LOOKUP } from '../interp/build.js';
+import { IP_PAGE_MASK, loadAt, storeAt } from '../interp/memory.js';
+import { endsBlock } from '../interp/variants.js';
+import * as L from '../layout.js';
+import { ACCESS_READ, ACCESS_WRITE, BodyContext, type SystemOperation, type Variant } from '../semantics/context.js';
+import type { CpuState } from '../state.js';
+import { type Expr, I32, type I32Like, I64, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
+import type { RegionFrame } from './frame.js';
+import type { RegionFlags } from './region-flags.js';
+
+/** What a region knows of the code it is made from. */
+export interface RegionParts {
+  readonly state: CpuState;
+  readonly frame: RegionFrame;
+  readonly flags: RegionFlags;
+  readonly slots: HelperSlots;
+  /** Default address size, and bit n set: segment n needs no base, limit or rights check. */
+  readonly bits: 16 | 32 | 64;
+  readonly flat: number;
+  typeIndex(params: readonly Type[], result?: Type): number;
+  /** Go to the block with this header: in the region or out of it. */
+  enter(header: number): void;
+}
+
+/** Thrown while a body is emitted that had better stay in the interpreter. */
+export class NotTranslated {}
+
+export class RegionContext extends BodyContext {
+  /** A branch was emitted; the block is over. */
+  left = false;
+  private readonly where: number;
+
+  constructor(
+    private readonly region: RegionParts,
+    variant: Variant,
+    private readonly at: number,
+    private readonly mayCallOut: boolean,
+  ) {
+    super(region.frame.f, variant, region.flags);
+    this.where = region.state.u16[(at + L.UOP_WHERE) >>> 1]!;
+  }
+
+  private get frame(): RegionFrame {
+    return this.region.frame;
+  }
+  private get regionFlags(): RegionFlags {
+    return this.region.flags;
+  }
+  private get long(): boolean {
+    return this.region.bits === 64;
+  }
+  private byte(field: number): number {
+    return this.region.state.u8[this.at + field]!;
+  }
+  private word(field: number): number {
+    return this.region.state.i32[(this.at + field) >>> 2]!;
+  }
+
+  // --- the record's fields ------------------------------------------------------------------------------------
+
+  override uop(): Expr {
+    return i32.const(this.at);
+  }
+  protected override registerField(field: 'reg' | 'rm'): Expr {
+    return i32.const(this.byte(field === 'reg' ? L.UOP_REG : L.UOP_BASE));
+  }
+  override imm(): Expr {
+    return i32.const(this.word(L.UOP_IMM));
+  }
+  override imm64(): Expr {
+    return i64.const(this.imm64Value());
+  }
+  private imm64Value(): bigint {
+    return (BigInt(this.word(L.UOP_IMM)) << 32n) | BigInt(this.word(L.UOP_DISP) >>> 0);
+  }
+
+  protected override addressMask(): Expr {
+    return i64.const(this.long ? -1n : 0xffff_ffffn);
+  }
+  protected override stackMask(): Expr {
+    return this.long ? i64.const(-1n) : super.stackMask();
+  }
+  protected override stackChecked(): Expr {
+    return i32.const(this.long || (this.region.flat & (1 << L.SS)) !== 0 ? 0 : 1);
+  }
+  protected override get segmentsFault(): boolean {
+    return !this.long;
+  }
+  override withStackPointer(sp: Expr): Expr {
+    return this.long ? sp : super.withStackPointer(sp);
+  }
+
+  // --- addresses ----------------------------------------------------------------------------------------------
+
+  private addressRegister(offset: number): Expr | undefined {
+    if (offset === L.ZERO_OFFSET) return undefined;
+    if (offset === L.PAGE_IP_OFFSET) return this.frame.pageIp;
+    return this.frame.register(offset >>> 3);
+  }
+  protected override rawOffset(): Expr {
+    if (this.variant.asize === 64 && this.variant.row.operands.some((o) => o.kind === 'O'))
+      return i64.const(this.imm64Value());
+    const base = this.addressRegister(this.byte(L.UOP_BASE));
+    const index = this.addressRegister(this.byte(L.UOP_INDEX));
+    const disp = i64.const(BigInt(this.word(L.UOP_DISP)));
+    const first = base === undefined ? disp : i64.add(base, disp);
+    if (index === undefined) return first;
+    return i64.add(i64.shl(index, BigInt(this.byte(L.UOP_ADDRESS) & 3)), first);
+  }
+  private get asize(): number {
+    return 16 << ((this.byte(L.UOP_ADDRESS) >> 5) & 3);
+  }
+  override effectiveOffset(): Expr {
+    return this.truncated(this.rawOffset());
+  }
+  private truncated(offset: Expr): Expr {
+    return this.asize === 64 ? offset : i64.and(offset, this.asize === 32 ? 0xffff_ffffn : 0xffffn);
+  }
+  protected override isSegmented(): Expr {
+    return i32.const(this.byte(L.UOP_ADDRESS) & 0x80);
+  }
+  protected override segmentedAddress(offset: Expr, access: number): Expr {
+    if (!this.long) return this.helper(this.region.slots.segmented, I64, [this.uop(), offset, i32.const(access)]);
+    const segment = (this.byte(L.UOP_ADDRESS) >> 2) & 7;
+    const off = this.truncated(offset);
+    return segment >= L.FS ? i64.add(off, i64.load(L.SEGMENTS + L.SEGMENT_SIZE * segment + L.SEG_BASE)) : off;
+  }
+  override fixedSegmentAddress(segment: number, offset: Expr, access: number): Expr {
+    if (this.long) return this.let(offset);
+    const linear = this.helper(this.region.slots.segmentedIn, I64, [
+      i32.const(segment),
+      offset,
+      i32.const(access),
+      this.uop(),
+    ]);
+    this.checkAbort();
+    return linear;
+  }
+  protected override stackSegmented(sp: Expr, access: number): Expr {
+    return this.helper(this.region.slots.stackSegmented, I64, [this.uop(), sp, i32.const(access)]);
+  }
+
+  // --- memory -------------------------------------------------------------------------------------------------
+
+  private call(result: LocalGet | undefined, slot: number, args: readonly Expr[]): void {
+    const type = this.region.typeIndex(
+      args.map((a) => a.type),
+      result?.type,
+    );
+    this.f.callIndirect(result, type, args, i32.const(slot));
+  }
+  private helper(slot: number, type: Type, args: readonly Expr[]): Expr {
+    const result = this.f.local(type);
+    this.call(result, slot, args);
+    return result;
+  }
+
+  private tlbEntry(linear: Expr): Expr {
+    const index = i32.and(i32.shrU(i32.wrap(linear), 12 - 5), (L.TLB_ENTRIES - 1) * L.TLB_ENTRY_SIZE);
+    return this.let(i32.add(index, this.frame.tlb));
+  }
+  private hits(entry: Expr, tag: number, linear: Expr, bytes: number): Expr {
+    return i64.eq(i64.load(entry, tag), i64.and(i64.add(linear, BigInt(bytes - 1)), ~0xfffn));
+  }
+
+  override load(linear: Expr, bytes: number, access = 0): Expr {
+    const value = this.f.local(this.typeOf(bytes));
+    const at = this.let(linear);
+    const entry = this.tlbEntry(at);
+    this.f.if(
+      this.hits(entry, L.TLB_READ, at, bytes),
+      () => this.f.set(value, loadAt(i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND)), bytes)),
+      () => {
+        this.call(value, this.region.slots.load.get(bytes)!, [at, this.uop(), i32.const(bytes | ACCESS_READ | access)]);
+        this.checkAbort();
+      },
+    );
+    return value;
+  }
+  override store(linear: Expr, bytes: number, value: Expr, access = 0): void {
+    const at = this.let(linear);
+    const v = this.let(value);
+    const entry = this.tlbEntry(at);
+    this.f.if(
+      this.hits(entry, L.TLB_WRITE, at, bytes),
+      () => storeAt(this.f, i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND)), bytes, v),
+      () => {
+        const how = i32.const(bytes | ACCESS_WRITE | access);
+        this.call(undefined, this.region.slots.store.get(bytes)!, [at, this.uop(), how, v]);
+        this.checkAbort();
+      },
+    );
+  }
+  protected override hostForWrite(linear: Expr, bytes: number): Expr {
+    const host = this.f.local(I32);
+    const at = this.let(linear);
+    const entry = this.tlbEntry(at);
+    this.f.if(
+      this.hits(entry, L.TLB_WRITE, at, bytes),
+      () => this.f.set(host, i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND))),
+      () => {
+        this.call(host, this.region.slots.hostForWrite, [at, this.uop(), i32.const(bytes)]);
+        this.checkAbort();
+      },
+    );
+    return host;
+  }
+  protected override commitModified(host: Expr): void {
+    this.f.if(i32.ltU(host, L.GUEST), () => {
+      this.call(undefined, this.region.slots.slowCommit, []);
+      this.checkAbort();
+    });
+  }
+
+  override checkAbort(): void {
+    this.f.if(i32.load(L.ABORT), () => this.abort());
+  }
+  override abort(): void {
+    this.regionFlags.settleAside();
+    this.f.store32(L.ABORT_UOP, this.uop());
+    this.f.set(this.frame.result, i32.const(REGION_ABORT));
+    this.f.br(this.frame.out);
+  }
+
+  // --- registers ----------------------------------------------------------------------------------------------
+
+  /** `offset` is a byte offset from REGS; an odd one names a high byte. */
+  private readAt(offset: number, bits: number): Expr {
+    const register = this.frame.register(offset >>> 3);
+    if (bits === 64) return register;
+    const low = i32.wrap(register);
+    if (bits === 32) return low;
+    if (bits === 16) return i32.and(low, 0xffff);
+    return i32.and((offset & 7) === 1 ? i32.shrU(low, 8) : low, 0xff);
+  }
+  private writeAt(offset: number, bits: number, value: Expr): void {
+    const register = this.frame.registerToChange(offset >>> 3);
+    const wide = value.type === I64 ? value : i64.extendU(value);
+    if (bits >= 32) {
+      this.f.set(register, wide);
+      return;
+    }
+    const high = bits === 8 && (offset & 7) === 1;
+    const mask = bits === 16 ? 0xffffn : 0xffn;
+    const part = i64.and(wide, mask);
+    const kept = i64.and(register, high ? ~0xff00n : ~mask);
+    this.f.set(register, i64.or(kept, high ? i64.shl(part, 8n) : part));
+  }
+  protected override readRegister(field: 'reg' | 'rm', bits: number): Expr {
+    return this.readAt(this.byte(field === 'reg' ? L.UOP_REG : L.UOP_BASE), bits);
+  }
+  protected override writeRegister(field: 'reg' | 'rm', bits: number, value: Expr): void {
+    this.writeAt(this.byte(field === 'reg' ? L.UOP_REG : L.UOP_BASE), bits, value);
+  }
+  override gpr(n: number, bits: number): Expr {
+    return this.readAt(8 * n, bits);
+  }
+  override setGpr(n: number, bits: number, value: Expr): void {
+    this.writeAt(8 * n, bits, value);
+  }
+  override setHighByte(n: number, value: Expr): void {
+    this.writeAt(8 * n + 1, 8, value);
+  }
+
+  // --- control flow -------------------------------------------------------------------------------------------
+
+  override if(condition: I32Like, then: () => void, otherwise?: () => void): void {
+    const constant = typeof condition === 'number' ? condition : condition.value;
+    if (constant !== undefined) {
+      if (constant) then();
+      else otherwise?.();
+      return;
+    }
+    this.regionFlags.branch(then, otherwise, (a, b) => this.f.if(condition, a, b));
+  }
+  override block(): void {
+    throw new NotTranslated();
+  }
+
+  private get ipMask(): bigint {
+    return this.long ? -1n : 0xffff_ffffn;
+  }
+  private get nextOffset(): bigint {
+    return BigInt((this.where & Number(IP_PAGE_MASK)) + (this.where >>> 12));
+  }
+  override ip(): Expr {
+    return i64.and(i64.add(this.frame.pageIp, BigInt(this.where) & IP_PAGE_MASK), this.ipMask);
+  }
+  override nextIp(): Expr {
+    return i64.and(i64.add(this.frame.pageIp, this.nextOffset), this.ipMask);
+  }
+
+  override jump(target: Expr): void {
+    this.left = true;
+    this.regionFlags.settle();
+    this.f.set(this.frame.rip, i64.and(target, this.ipMask));
+    this.f.br(this.frame.lookup);
+  }
+
+  private relativeTarget(): Expr {
+    const to = i64.add(this.frame.pageIp, this.nextOffset + BigInt(this.word(L.UOP_IMM)));
+    return this.osize === 64 ? to : i64.and(to, this.osize === 16 ? 0xffffn : 0xffff_ffffn);
+  }
+  override checkTarget(target: Expr): void {
+    const bad = this.long
+      ? i64.ne(i64.shrS(i64.shl(target, 16n), 16n), target)
+      : i64.gtU(target, i64.load32U(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_LIMIT));
+    this.f.if(bad, () => this.raise(13, 0));
+  }
+  override checkRelative(taken?: Expr): void {
+    if (this.variant.near) return;
+    if (taken === undefined) this.checkTarget(this.let(this.relativeTarget()));
+    else this.f.if(taken, () => this.checkTarget(this.let(this.relativeTarget())));
+  }
+
+  /** Enter the block that a link field names, or have it found and the link filled: as tier 0 does. */
+  private follow(field: number, target: () => Expr): void {
+    const known = this.word(field);
+    if (known !== 0) {
+      this.region.enter(known >>> 0);
+      return;
+    }
+    this.followUnlinked(this.at + field, target);
+  }
+  /** The link at `address` was empty at translation time. */
+  private followUnlinked(address: number, target: () => Expr): void {
+    const { f } = this;
+    const { result, out } = this.frame;
+    f.set(result, i32.load(address));
+    f.brIf(out, result);
+    f.store32(L.LINK_PATCH, i32.const(address));
+    f.store64(L.RIP, target());
+    f.set(result, i32.const(REGION_LOOKUP));
+    f.br(out);
+  }
+
+  override jumpRelative(): void {
+    this.left = true;
+    if (this.variant.near) {
+      this.regionFlags.settle();
+      this.follow(L.UOP_DISP, () => this.relativeTarget());
+    } else this.jump(this.relativeTarget());
+  }
+  override branchIf(condition: Expr): void {
+    this.left = true;
+    const taken = this.let(condition);
+    this.regionFlags.settle();
+    if (this.variant.near) {
+      this.f.if(taken, () => this.follow(L.UOP_DISP, () => this.relativeTarget()));
+      this.follow(L.UOP_REG, () => this.nextIp());
+      return;
+    }
+    this.f.if(
+      taken,
+      () => this.f.set(this.frame.rip, this.relativeTarget()),
+      () => this.f.set(this.frame.rip, this.nextIp()),
+    );
+    this.f.br(this.frame.lookup);
+  }
+  /** Go on at the next instruction, by a lookup. */
+  fallOut(): void {
+    this.jump(this.nextIp());
+  }
+  /** The end of a block that goes on elsewhere (HANDLER_NEXT). */
+  next(): void {
+    this.regionFlags.settle();
+    const link = this.word(L.UOP_DISP) >>> 0;
+    if (link !== 0) this.region.enter(link);
+    else if (this.byte(L.UOP_REG) !== 0) this.followUnlinked(this.at + L.UOP_DISP, () => this.nextIp());
+    else this.fallOut();
+  }
+
+  // --- calls out of the region ----------------------------------------------------------------------------------
+
+  override js(operation: SystemOperation, args: readonly Expr[]): void {
+    this.callOut(undefined, operation, args);
+  }
+  override jsResult(operation: SystemOperation, result: Type, args: readonly Expr[]): Expr {
+    const local = this.f.local(result);
+    this.callOut(local, operation, args);
+    return local;
+  }
+  private callOut(result: LocalGet | undefined, operation: SystemOperation, args: readonly Expr[]): void {
+    if (!this.mayCallOut) throw new NotTranslated();
+    const { slot } = this.region.slots.operations.get(operation)!;
+    const values = args.map((a) => this.let(a));
+    this.regionFlags.settle();
+    this.frame.spill();
+    this.f.store32(L.ABORT_UOP, this.uop());
+    if (endsBlock(this.variant)) this.f.store64(L.RIP, this.nextIp());
+    this.call(result, slot, values);
+    this.f.if(i32.load(L.ABORT), () => this.f.return(i32.const(REGION_ABORT)));
+    this.frame.reload();
+    this.regionFlags.changed();
+  }
+  /** The whole instruction by the interpreter's own handler. */
+  callHandler(slot: number, ends: boolean): void {
+    const { f } = this;
+    const code = f.local(I32);
+    this.regionFlags.settle();
+    this.frame.spill();
+    f.store32(L.ABORT_UOP, this.uop());
+    this.call(code, slot, [this.uop()]);
+    if (ends) {
+      this.left = true;
+      f.return(i32.and(code, REGION_ABORT));
+      return;
+    }
+    f.if(code, () => f.return(i32.const(REGION_ABORT)));
+    this.frame.reload();
+    this.regionFlags.changed();
+  }
+
+  override chargeIteration(): Expr {
+    throw new NotTranslated();
+  }
+}
