@@ -15,8 +15,8 @@ import { Translator, type TranslatorOptions } from '../../../src/cpu/jit/transla
 const MOST_CYCLES = 20_000_000;
 
 function bootOf({ image, directory, expected: { boot } }: CorpusGuest): BootOptions {
-  const { memory, modules, maxCycles: _, ...same } = boot;
-  const options: BootOptions = { ...same, boot: 'pvh', kernel: image, memory: parseSize(memory) };
+  const { route = 'pvh', memory, modules, maxCycles: _, ...same } = boot;
+  const options: BootOptions = { ...same, boot: route, kernel: image, memory: parseSize(memory) };
   if (modules) options.modules = modules.map((m) => ({ ...m, path: join(directory, m.path) }));
   if (boot.serialIn) options.serialIn = join(directory, boot.serialIn);
   return options;
