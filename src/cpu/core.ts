@@ -57,6 +57,8 @@ export interface CpuCore {
   tripleFault(): void;
   /** Inhibit interrupts for one instruction: 1 after STI, 2 after MOV SS / POP SS. */
   setShadow(kind: 1 | 2): void;
+  /** SYSCALL and SYSRET: whether a single-step trap follows them, whatever TF was before. */
+  setStepTrap?(on: boolean): void;
   /** A port is about to be accessed: for I/O breakpoints. */
   notePort?(port: number, bytes: number): void;
   /** Tell the listener that the processor reached something (paging on, long mode, first user-mode instruction). */

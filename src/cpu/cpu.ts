@@ -75,6 +75,8 @@ export class Cpu implements CpuCore, ProcessorLines {
   /** Record to execute next while stepping, 0 = look RIP up; valid for `stepIp` only. */
   private stepUop = 0;
   private stepIp = 0n;
+  /** What the instruction says of its own single-step trap. */
+  private stepTrap: boolean | undefined;
   delivered = false;
   /** False only while wasm runs: then the current instruction is that of ABORT_UOP. */
   private inEvent = true;
@@ -279,6 +281,10 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.state.f64[L.SHADOW_CYCLE >>> 3] = this.now;
     if (this.state.get32(L.INTR) !== 0) this.requestExit();
   }
+  setStepTrap(on: boolean): void {
+    this.stepTrap = on;
+    if (on) this.requestExit();
+  }
   milestone(name: string): void {
     // Firmware goes to protected mode and back for every service: only the first time is a milestone.
     if (this.reached.has(name)) return;
@@ -431,6 +437,13 @@ export class Cpu implements CpuCore, ProcessorLines {
     const s = this.state;
     for (;;) {
       this.runWasm(0);
+      if (this.stepTrap) {
+        // SYSRET has set TF.
+        s.set32(L.LINK_PATCH, 0);
+        this.stepTrap = undefined;
+        this.deliverFault(new DebugFault(DR6_BS));
+        return;
+      }
       switch (s.get32(L.EXIT_REASON)) {
         case EXIT_MISS:
           if (this.atStop) {
@@ -586,6 +599,7 @@ export class Cpu implements CpuCore, ProcessorLines {
     s.set32(L.DEBUG_HELD, held);
     this.delivered = false;
     this.debug.hits = held;
+    this.stepTrap = undefined;
     if (!resume && this.debug.armed && !shadowed && !s.betweenIterations) {
       const hit = this.debug.onExecution();
       if (hit !== 0) {
@@ -641,7 +655,8 @@ export class Cpu implements CpuCore, ProcessorLines {
       return true;
     }
     // A software interrupt goes unstepped; what was held back is taken at its handler.
-    const hits = this.delivered ? waiting : this.debug.hits | (trap ? DR6_BS : 0);
+    const hits = this.delivered ? waiting : this.debug.hits | ((this.stepTrap ?? trap) ? DR6_BS : 0);
+    this.stepTrap = undefined;
     if (hits === 0) return true;
     this.deliverFault(new DebugFault(hits));
     return false;

@@ -7,7 +7,7 @@
 import type { CpuCore } from '../core.js';
 import * as L from '../layout.js';
 import { readMsr, readTsc, writeMsr } from '../msr.js';
-import { AC, type CpuState, CR4_FSGSBASE, CR4_OSXSAVE, CR4_TSD, EFER_SCE, gp, IF, RF, ud, VM } from '../state.js';
+import { AC, type CpuState, CR4_FSGSBASE, CR4_OSXSAVE, CR4_TSD, EFER_SCE, gp, IF, RF, TF, ud, VM } from '../state.js';
 import { ATTR_DB, ATTR_G, ATTR_L, isCanonical } from './descriptors.js';
 
 const RAX = 0;
@@ -51,6 +51,8 @@ export function syscall(cpu: CpuCore): void {
     s.rip = star & 0xffff_ffffn;
   }
   cpu.modeChanged();
+  // TF is looked at when the call is done: one that the mask clears traps nowhere in the kernel.
+  cpu.setStepTrap?.(s.flag(TF));
 }
 
 /** SYSRET: operand size 64 returns to 64-bit code, 32 to compatibility mode (or, on AMD, legacy mode). */
@@ -67,6 +69,8 @@ export function sysret(cpu: CpuCore, operandSize: number): void {
   s.eflags = flags;
   s.rip = target;
   cpu.modeChanged();
+  // As if the SYSCALL that it returns from had just completed.
+  cpu.setStepTrap?.(s.flag(TF));
 }
 
 /** AMD has no SYSENTER in 64-bit mode. */
