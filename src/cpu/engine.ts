@@ -1,10 +1,15 @@
-// Tier 0 made ready to run: the interpreter's module is built once for a process (it depends on the rows alone) and
+// Tier 0 made ready to run: the interpreter's module is made once for a process (it depends on the rows alone; a
+// build keeps it in prebuilt-module.ts) and
 // instantiated for each processor with its memory, its slow paths and its TypeScript operations.
 
 import type { CpuCore } from './core.js';
 import { buildInterpreter, type HelperSlots, type InterpreterModule } from './interp/build.js';
+import { givesI64, type Operations } from './interp/operations.js';
+import { unpackInterpreter } from './interp/prebuilt.js';
+import { prebuilt } from './interp/prebuilt-module.js';
 import { VariantTable } from './interp/variants.js';
 import { allRows } from './isa/rows.js';
+import type { SystemOperation } from './semantics/context.js';
 import type { SlowPaths } from './slow-paths.js';
 
 /** All rows of the instruction set as numbered handlers. */
@@ -14,7 +19,7 @@ let built: (InterpreterModule & { readonly module: WebAssembly.Module }) | undef
 
 function interpreter() {
   if (built === undefined) {
-    const made = buildInterpreter(variants);
+    const made = prebuilt ? unpackInterpreter(prebuilt, variants) : buildInterpreter(variants);
     built = { ...made, module: new WebAssembly.Module(made.bytes) };
   }
   return built;
@@ -26,17 +31,21 @@ export interface Engine {
   /** Functions for translated code, and where they are. */
   readonly helpers: WebAssembly.Table;
   readonly slots: HelperSlots;
+  /** TypeScript operations that both tiers call. */
+  readonly operations: Operations;
   /** Translated regions by slot. */
   readonly regions: WebAssembly.Table;
 }
 
 /** Tier 0 for a processor. Faults that operations throw become ABORT. */
 export function instantiate(memory: WebAssembly.Memory, cpu: CpuCore, slow: SlowPaths): Engine {
-  const { module, operations, wide, helpers: slots } = interpreter();
+  const { module, operations, helpers: slots } = interpreter();
   const system: Record<string, (...args: (number | bigint)[]) => unknown> = {};
-  for (const [name, operation] of operations) {
-    const nothing = wide.has(name) ? 0n : 0;
-    system[name] = (...args) => {
+  operations.imports.forEach((made, n) => {
+    const nothing = givesI64(made) ? 0n : 0;
+    let operation: SystemOperation | undefined;
+    system[made.name] = (...args) => {
+      operation ??= operations.operation(n);
       try {
         return operation(cpu, ...args);
       } catch (fault) {
@@ -44,7 +53,7 @@ export function instantiate(memory: WebAssembly.Memory, cpu: CpuCore, slow: Slow
         return nothing;
       }
     };
-  }
+  });
   const instance = new WebAssembly.Instance(module, {
     env: { memory },
     slow: {
@@ -57,5 +66,5 @@ export function instantiate(memory: WebAssembly.Memory, cpu: CpuCore, slow: Slow
     system,
   });
   const { run, helpers, regions } = instance.exports;
-  return { run, helpers, regions, slots };
+  return { run, helpers, regions, slots, operations };
 }

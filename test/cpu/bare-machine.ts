@@ -9,6 +9,7 @@ import type { CpuModel, Feature } from '../../src/cpu/cpuid.js';
 import { DECODE_OK, type Decoded, Decoder } from '../../src/cpu/decode.js';
 import { buildInterpreter } from '../../src/cpu/interp/build.js';
 import { EXIT_STEPPED } from '../../src/cpu/interp/exits.js';
+import { givesI64 } from '../../src/cpu/interp/operations.js';
 import { HANDLER_STEP_END, HANDLER_UD, VariantTable } from '../../src/cpu/interp/variants.js';
 import type { Row } from '../../src/cpu/isa/row.js';
 import { OpcodeTable } from '../../src/cpu/isa/table.js';
@@ -60,16 +61,18 @@ export class BareMachine {
     this.core = { state: s, memory: linear, model } as unknown as CpuCore;
     const built = buildInterpreter(variants);
     const system: Record<string, (...args: (number | bigint)[]) => unknown> = {};
-    for (const [name, operation] of built.operations)
-      system[name] = (...args) => {
+    built.operations.imports.forEach((made, n) => {
+      const operation = built.operations.operation(n);
+      system[made.name] = (...args) => {
         this.slowCalls++;
         try {
           return operation(this.core, ...args);
         } catch (fault) {
           slow.setFault(fault);
-          return built.wide.has(name) ? 0n : 0;
+          return givesI64(made) ? 0n : 0;
         }
       };
+    });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(built.bytes), {
       env: { memory },
       slow: {

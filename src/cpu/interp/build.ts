@@ -7,12 +7,13 @@
 
 import * as L from '../layout.js';
 import { ABORT_FAULT, type SystemOperation, type Variant } from '../semantics/context.js';
-import { type Expr, I32, I64, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
+import { type Expr, I32, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
 import type { FunctionBuilder, Label } from '../wasm/function.js';
 import { type FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 import { InterpreterContext, type SharedFunctions } from './context.js';
 import { EXIT_ABORT, EXIT_BUDGET, EXIT_MISS, EXIT_REQUESTED, EXIT_STEPPED } from './exits.js';
 import { defineMemoryFunctions, defineSegmentFunctions } from './memory.js';
+import { type OperationImport, Operations } from './operations.js';
 import {
   endsBlock,
   HANDLER_CROSS,
@@ -23,12 +24,11 @@ import {
   type VariantTable,
 } from './variants.js';
 
-/** What the module imports besides the memory, and the TypeScript operations it calls by import name. */
+/** Tier 0 as bytes, and what it imports besides the memory and the slow paths. */
 export interface InterpreterModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly operations: ReadonlyMap<string, SystemOperation>;
-  /** Operations whose import gives an i64, also when they throw and nothing looks at it. */
-  readonly wide: ReadonlySet<string>;
+  /** Imports of the module `system`. */
+  readonly operations: Operations;
   /** Slots of the exported table `helpers`, for translated regions. */
   readonly helpers: HelperSlots;
 }
@@ -46,8 +46,6 @@ export interface HelperSlots {
   readonly segmented: number;
   readonly segmentedIn: number;
   readonly stackSegmented: number;
-  /** Imports that stand for TypeScript operations, with their signature. */
-  readonly operations: ReadonlyMap<SystemOperation, { slot: number; params: readonly Type[]; result?: Type }>;
 }
 
 /** What a translated region returns instead of the header of the block to enter: RIP is set, find the block. */
@@ -59,14 +57,12 @@ export const REGION_ABORT = 2;
 
 export function buildInterpreter(table: VariantTable): InterpreterModule {
   const m = new ModuleBuilder();
-  const operations = new Map<string, SystemOperation>();
-  const wide = new Set<string>();
   const slowRead = m.importFunction('slow', 'read', [I32, I32, I32, I32]);
   const slowWrite = m.importFunction('slow', 'write', [I32, I32, I32, I32]);
   const slowModify = m.importFunction('slow', 'modify', [I32, I32, I32, I32], I32);
   const slowCommit = m.importFunction('slow', 'commit', []);
   const segmentFault = m.importFunction('slow', 'segmentFault', [I32, I32]);
-  const imported = new Map<SystemOperation, [string, FunctionHandle]>();
+  const imported = new Map<SystemOperation, [key: string, handle: FunctionHandle, name: string]>();
   const shared: SharedFunctions = {
     ...defineMemoryFunctions(m, { slowRead, slowWrite, slowModify }),
     ...defineSegmentFunctions(m, segmentFault),
@@ -81,11 +77,9 @@ export function buildInterpreter(table: VariantTable): InterpreterModule {
         if (known[0] !== key) throw new Error(`system operation ${operation.name} used with two signatures`);
         return known[1];
       }
-      const name = `${operation.name}#${operations.size}`;
-      operations.set(name, operation);
-      if (result === I64) wide.add(name);
+      const name = `${operation.name}#${imported.size}`;
       const handle = m.importFunction('system', name, params, result);
-      imported.set(operation, [key, handle]);
+      imported.set(operation, [key, handle, name]);
       return handle;
     },
   };
@@ -119,17 +113,20 @@ export function buildInterpreter(table: VariantTable): InterpreterModule {
     segmented: slotOf(shared.segmented),
     segmentedIn: slotOf(shared.segmentedIn),
     stackSegmented: slotOf(shared.stackSegmented),
-    operations: new Map(
-      [...imported].map(([operation, [, handle]]) => [
-        operation,
-        { slot: slotOf(handle), params: handle.params, ...(handle.result !== undefined && { result: handle.result }) },
-      ]),
-    ),
   };
+  const imports = [...imported.values()].map(
+    ([, handle, name]): OperationImport => ({
+      name,
+      params: handle.params,
+      result: handle.result ?? 0,
+      slot: slotOf(handle),
+    }),
+  );
   m.table(slots);
   m.exportTable('helpers', 0);
   m.exportTable('regions', regions);
-  return { bytes: m.encode(L.GUEST >>> 16), operations, wide, helpers };
+  const operations = new Operations(imports, table.variants, [], [...imported.keys()]);
+  return { bytes: m.encode(L.GUEST >>> 16), operations, helpers };
 }
 
 /** What the dispatch loop calls through tables. */

@@ -9,6 +9,7 @@
 import type { HelperSlots } from '../interp/build.js';
 import { REGION_ABORT, REGION_LOOKUP } from '../interp/build.js';
 import { IP_PAGE_MASK, loadAt, storeAt } from '../interp/memory.js';
+import type { Operations } from '../interp/operations.js';
 import { endsBlock } from '../interp/variants.js';
 import * as L from '../layout.js';
 import { ACCESS_READ, ACCESS_WRITE, BodyContext, type SystemOperation, type Variant } from '../semantics/context.js';
@@ -23,6 +24,7 @@ export interface RegionParts {
   readonly frame: RegionFrame;
   readonly flags: RegionFlags;
   readonly slots: HelperSlots;
+  readonly operations: Operations;
   /** Default address size, and bit n set: segment n needs no base, limit or rights check. */
   readonly bits: 16 | 32 | 64;
   readonly flat: number;
@@ -391,7 +393,7 @@ export class RegionContext extends BodyContext {
   }
   private callOut(result: LocalGet | undefined, operation: SystemOperation, args: readonly Expr[]): void {
     if (!this.mayCallOut) throw new NotTranslated();
-    const { slot } = this.region.slots.operations.get(operation)!;
+    const { slot } = this.region.operations.importOf(operation, this.variant);
     const values = args.map((a) => this.let(a));
     this.regionFlags.settle();
     this.frame.spill();

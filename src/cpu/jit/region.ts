@@ -9,6 +9,7 @@
 
 import type { HelperSlots } from '../interp/build.js';
 import { ABORT_CROSS, REGION_BUDGET, REGION_LOOKUP } from '../interp/build.js';
+import type { Operations } from '../interp/operations.js';
 import { endsBlock, HANDLER_CROSS, HANDLER_NEXT, HANDLER_UD, type VariantTable } from '../interp/variants.js';
 import * as L from '../layout.js';
 import { ABORT_FAULT, type Variant } from '../semantics/context.js';
@@ -30,6 +31,7 @@ export interface RegionMaker {
   readonly state: CpuState;
   readonly variants: VariantTable;
   readonly slots: HelperSlots;
+  readonly operations: Operations;
   /** Handlers found to be better off in the interpreter. */
   readonly notTranslated: Set<number>;
 }
@@ -57,6 +59,7 @@ class RegionEmitter implements RegionParts {
   readonly flags: RegionFlags;
   readonly state: CpuState;
   readonly slots: HelperSlots;
+  readonly operations: Operations;
   readonly bits: 16 | 32 | 64;
   readonly flat: number;
   private readonly numbers = new Map<number, number>();
@@ -72,6 +75,7 @@ class RegionEmitter implements RegionParts {
   ) {
     this.state = maker.state;
     this.slots = maker.slots;
+    this.operations = maker.operations;
     this.bits = plan.bits;
     this.flat = plan.flat;
     this.frame = new RegionFrame(f, plan.bits === 64 ? 16 : 8);

@@ -55,7 +55,7 @@ export class Translator {
     private readonly options: TranslatorOptions,
   ) {
     const { state, variants, engine, code } = parts;
-    this.maker = { state, variants, slots: engine.slots, notTranslated: new Set() };
+    this.maker = { state, variants, slots: engine.slots, operations: engine.operations, notTranslated: new Set() };
     code.heat = options.threshold;
     code.onDropAll = () => this.reset();
     code.setHeat(options.threshold);

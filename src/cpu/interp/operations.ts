@@ -1,0 +1,132 @@
+// The TypeScript operations that emitted code calls, by the number of their import. Bodies name an operation by the
+// function itself. An interpreter that was built beforehand (prebuilt.ts) knows only in which variants each number is
+// used; the function is then found by running the body of such a variant once more, when the operation is first called.
+
+import type { SystemOperation, Variant } from '../semantics/context.js';
+import { I32, I64, type Type } from '../wasm/expr.js';
+import { FunctionBuilder } from '../wasm/function.js';
+import { type FunctionHandle, ModuleBuilder } from '../wasm/module.js';
+import { InterpreterContext, type SharedFunctions } from './context.js';
+import { defineMemoryFunctions, defineSegmentFunctions } from './memory.js';
+
+/** An imported function that stands for an operation. Plain data. */
+export interface OperationImport {
+  readonly name: string;
+  readonly params: readonly Type[];
+  /** 0 when there is none. */
+  readonly result: Type | 0;
+  /** Place in the table of helpers. */
+  readonly slot: number;
+}
+
+/** Operations that each variant's body calls, in order, by import number. Variants without any are left out. */
+export type OperationUses = readonly (readonly [variant: number, operations: readonly number[]])[];
+
+export class Operations {
+  private readonly known: (SystemOperation | undefined)[];
+  private readonly numbers = new Map<SystemOperation, number>();
+  private uses: Map<number, readonly number[]> | undefined;
+
+  /** @param known the functions by import number, where the bodies have been run already */
+  constructor(
+    readonly imports: readonly OperationImport[],
+    private readonly variants: readonly Variant[],
+    private readonly listed: OperationUses,
+    known: readonly SystemOperation[] = [],
+  ) {
+    this.known = imports.map((_, n) => known[n]);
+    known.forEach((operation, n) => {
+      this.numbers.set(operation, n);
+    });
+  }
+
+  /** The function behind an import. @throws Error when the interpreter was not built from these rows */
+  operation(number: number): SystemOperation {
+    const known = this.known[number];
+    if (known !== undefined) return known;
+    const user = this.listed.find(([, used]) => used.includes(number));
+    if (user !== undefined) this.learn(user[0]);
+    const learnt = this.known[number];
+    if (learnt === undefined) throw new Error(STALE);
+    return learnt;
+  }
+
+  /** The import that stands for an operation which the body of a variant calls. */
+  importOf(operation: SystemOperation, variant: Variant): OperationImport {
+    let number = this.numbers.get(operation);
+    if (number === undefined) {
+      this.learn(this.variants.indexOf(variant));
+      number = this.numbers.get(operation);
+    }
+    if (number === undefined) throw new Error(STALE);
+    return this.imports[number]!;
+  }
+
+  private learn(variant: number): void {
+    this.uses ??= new Map(this.listed);
+    const used = this.uses.get(variant) ?? [];
+    const operations = operationsOf(this.variants[variant]!);
+    if (operations.length !== used.length) throw new Error(STALE);
+    operations.forEach((operation, i) => {
+      const number = used[i]!;
+      this.known[number] = operation;
+      this.numbers.set(operation, number);
+    });
+  }
+
+  /** The uses of all variants; for an interpreter whose operations are all known. */
+  listUses(): OperationUses {
+    return this.variants.flatMap((variant, n) => {
+      const operations = operationsOf(variant);
+      return operations.length === 0 ? [] : [[n, operations.map((o) => this.numbers.get(o)!)] as const];
+    });
+  }
+}
+
+const STALE = 'the prebuilt interpreter does not belong to these opcode rows: run `npm run build` again';
+
+/** The operations that a body calls, each once, in the order of first use. */
+function operationsOf(variant: Variant): SystemOperation[] {
+  const found = new Set<SystemOperation>();
+  scratch ??= scratchFunctions();
+  const { m, shared } = scratch;
+  const handles = new Map<string, FunctionHandle>();
+  const system = (operation: SystemOperation, params: readonly Type[], result?: Type): FunctionHandle => {
+    found.add(operation);
+    const key = `${params.join()}:${result ?? ''}`;
+    let handle = handles.get(key);
+    if (handle === undefined) {
+      handle = m.importFunction('system', '', params, result);
+      handles.set(key, handle);
+    }
+    return handle;
+  };
+  const f = new FunctionBuilder([I32], I32);
+  const c = new InterpreterContext(f, variant, f.param(0), { ...shared, system });
+  variant.row.body(c);
+  return [...found];
+}
+
+let scratch: { m: ModuleBuilder; shared: Omit<SharedFunctions, 'system'> } | undefined;
+
+/** Functions to emit calls of, in a module that is never encoded. */
+function scratchFunctions() {
+  const m = new ModuleBuilder();
+  const slowRead = m.importFunction('slow', 'read', [I32, I32, I32, I32]);
+  const slowWrite = m.importFunction('slow', 'write', [I32, I32, I32, I32]);
+  const slowModify = m.importFunction('slow', 'modify', [I32, I32, I32, I32], I32);
+  const slowCommit = m.importFunction('slow', 'commit', []);
+  const segmentFault = m.importFunction('slow', 'segmentFault', [I32, I32]);
+  const shared = {
+    ...defineMemoryFunctions(m, { slowRead, slowWrite, slowModify }),
+    ...defineSegmentFunctions(m, segmentFault),
+    slowRead,
+    slowWrite,
+    slowModify,
+    slowCommit,
+  };
+  return { m, shared };
+}
+
+/** Whether an import gives an i64, also when its operation throws and nothing looks at it. */
+export const givesI64 = (operation: OperationImport): boolean => operation.result === I64;
