@@ -16,7 +16,7 @@ import {
   parseTime,
 } from './values.js';
 
-const ROUTES = ['pvh', 'linux64', 'linux32', 'multiboot', 'multiboot2', 'firmware'];
+const ROUTES = ['pvh', 'linux64', 'linux32', 'linux16', 'multiboot', 'multiboot2', 'firmware'];
 
 /** What commander makes of the boot options. */
 type BootValues = Omit<

@@ -133,11 +133,9 @@ function chooseRoute(options: BootOptions, kernel: ImageFile | undefined): Route
 }
 
 function offeredRoute(kernel: ImageFile): Route {
-  const offered = detectRoutes(kernel.bytes);
-  const route = offered.find((r) => r !== 'linux16');
-  if (route !== undefined) return route;
-  if (offered.length === 0) throw whyNoKernel(kernel.name, kernel.bytes);
-  throw new UserError(`${kernel.name}: the file offers only ${offered.join(', ')}; give a kernel for another route`);
+  const [route] = detectRoutes(kernel.bytes);
+  if (route === undefined) throw whyNoKernel(kernel.name, kernel.bytes);
+  return route;
 }
 
 /** Build the guest that the options ask for. @throws UserError, ImageError */
@@ -194,7 +192,8 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       rsdp,
       rsdpTable: cpu.physical.read(rsdp, 36),
     });
-    for (const { address, data } of boot.segments) if (data.length > 0) placing.write(address, data);
+    for (const { address, data } of [...boot.segments, ...(boot.firmware ?? [])])
+      if (data.length > 0) placing.write(address, data);
     for (const { address, data } of initialMemory) cpu.physical.track(address, data.length);
     enter(cpu, boot);
   }

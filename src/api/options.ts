@@ -5,7 +5,7 @@
 import type { RunEnd } from '../cpu/bus.js';
 import type { Divergence } from '../replay/divergence.js';
 
-export type Route = 'pvh' | 'linux64' | 'linux32' | 'multiboot' | 'multiboot2' | 'firmware';
+export type Route = 'pvh' | 'linux64' | 'linux32' | 'linux16' | 'multiboot' | 'multiboot2' | 'firmware';
 
 /** A boot. File names without a slash are also looked up in the cache that `fetch` fills. */
 export interface BootOptions {

@@ -27,16 +27,6 @@ export function linuxItems(request: FirmwareRequest, initrdEnd: number): Omit<Fi
   const setupSize = ((reader.u8(0x1f1, what) || 4) + 1) * 512;
   if (setupSize > reader.length)
     throw reader.error(`the setup code claims ${setupSize} bytes (offset 0x1f1), the file has ${reader.length}`);
-  const setup = new Uint8Array(file.bytes.subarray(0, setupSize));
-  const view = new DataView(setup.buffer);
-  // Fields past the setup code or past what QEMU rewrites are lost, as there.
-  const put = (offset: number, size: 1 | 2 | 4, value: number): void => {
-    if (offset + size > Math.min(setupSize, HEADER_SIZE)) return;
-    if (size === 4) view.setUint32(offset, value, true);
-    else if (size === 2) view.setUint16(offset, value, true);
-    else view.setUint8(offset, value);
-  };
-
   const text = request.append ?? '';
   const cmdline = commandLine(text);
   const low = version < 0x200 || (reader.u8(0x211, what) & LOADED_HIGH) === 0;
@@ -44,25 +34,15 @@ export function linuxItems(request: FirmwareRequest, initrdEnd: number): Omit<Fi
   const realAddress = old ? 0x9_0000 : 0x1_0000;
   const cmdlineAddress = old ? 0x9_a000 - ((cmdline.length - 1 + 16) & ~15) : 0x2_0000;
   const kernelAddress = low ? 0x1_0000 : 0x10_0000;
-  if (version >= 0x202) put(0x228, 4, cmdlineAddress);
-  else {
-    put(0x20, 2, CMDLINE_MAGIC);
-    put(0x22, 2, cmdlineAddress - realAddress);
-  }
-  const mode = videoMode(reader, text);
-  if (mode !== undefined) put(0x1fa, 2, mode);
-  if (version >= 0x200) put(0x210, 1, LOADER_QEMU);
-  if (version >= 0x201) {
-    put(0x211, 1, view.getUint8(0x211) | CAN_USE_HEAP);
-    put(0x224, 2, cmdlineAddress - realAddress - 0x200);
-  }
   if (initrd && version < 0x200)
     throw reader.error('boot protocols before 2.00 (offset 0x206) know no initrd', 'boot it without --initrd');
   const placed = initrdItems(initrd, Math.min(initrdLimit(reader, version), initrdEnd));
-  if (initrd) {
-    put(0x218, 4, placed.address);
-    put(0x21c, 4, initrd.bytes.length);
-  }
+  const setup = setupCode(reader, {
+    cmdline: text,
+    cmdlineAddress,
+    realAddress,
+    initrd: initrd && { address: placed.address, size: initrd.bytes.length },
+  });
   const kernel = file.bytes.subarray(setupSize);
   const items = [
     item32(FW_CFG.CMDLINE_ADDR, cmdlineAddress),
@@ -80,6 +60,51 @@ export function linuxItems(request: FirmwareRequest, initrdEnd: number): Omit<Fi
   // Where the setup code goes on to; a zImage moves itself first.
   if (!low) handoffs.push({ address: reader.u32(0x214, what), protocol: 'linux32' });
   return { items, segments: [], symbols: [], handoffs };
+}
+
+/** What the loader writes into the setup code. */
+export interface LoaderFields {
+  cmdline: string;
+  cmdlineAddress: number;
+  realAddress: number;
+  initrd: { address: number; size: number } | undefined;
+}
+
+/**
+ * The setup code with the loader's fields filled in: a copy.
+ * @throws ImageError when it is longer than the file, or vga= on the command line is no mode
+ */
+export function setupCode(reader: ImageReader, fields: LoaderFields): Uint8Array {
+  const { cmdline, cmdlineAddress, realAddress, initrd } = fields;
+  const what = 'the Linux setup header';
+  const version = reader.u16(0x206, what);
+  const setupSize = ((reader.u8(0x1f1, what) || 4) + 1) * 512;
+  const setup = new Uint8Array(reader.slice(0, setupSize, 'the setup code'));
+  const view = new DataView(setup.buffer);
+  // Fields past the setup code or past what QEMU rewrites are lost, as there.
+  const put = (offset: number, size: 1 | 2 | 4, value: number): void => {
+    if (offset + size > Math.min(setupSize, HEADER_SIZE)) return;
+    if (size === 4) view.setUint32(offset, value, true);
+    else if (size === 2) view.setUint16(offset, value, true);
+    else view.setUint8(offset, value);
+  };
+  if (version >= 0x202) put(0x228, 4, cmdlineAddress);
+  else {
+    put(0x20, 2, CMDLINE_MAGIC);
+    put(0x22, 2, cmdlineAddress - realAddress);
+  }
+  const mode = videoMode(reader, cmdline);
+  if (mode !== undefined) put(0x1fa, 2, mode);
+  if (version >= 0x200) put(0x210, 1, LOADER_QEMU);
+  if (version >= 0x201) {
+    put(0x211, 1, view.getUint8(0x211) | CAN_USE_HEAP);
+    put(0x224, 2, cmdlineAddress - realAddress - 0x200);
+  }
+  if (initrd) {
+    put(0x218, 4, initrd.address);
+    put(0x21c, 4, initrd.size);
+  }
+  return setup;
 }
 
 /** The highest address that a byte of the initrd may have, as far as the kernel has a say. */

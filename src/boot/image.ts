@@ -82,6 +82,8 @@ export interface BootImage {
   entry: EntryState;
   structures: Structure[];
   symbols: ImageSymbol[];
+  /** What lies where the memory map says that firmware is, and so is not checked against RAM. */
+  firmware?: Segment[];
   /** Where the kernel's own code hands over to itself by another protocol, beside the entry. */
   handoffs?: HandoffPoint[];
 }

@@ -88,14 +88,15 @@ export function buildLinux(route: 'linux64' | 'linux32', request: LinuxRequest):
 }
 
 /** End of the memory that the kernel uses while it unpacks itself: init_size from where it will run. */
-function runtimeEnd(linux: LinuxImage): number {
+export function runtimeEnd(linux: LinuxImage): number {
   const { kernelAlignment, preferredAddress, initSize } = linux;
   const aligned = Math.ceil(KERNEL_ADDRESS / kernelAlignment) * kernelAlignment;
   const start = linux.relocatable ? Math.max(aligned, preferredAddress) : preferredAddress;
   return start + initSize;
 }
 
-function initrdMax(linux: LinuxImage): number {
+/** Highest address that a byte of the initrd may have, by the header. */
+export function initrdMax(linux: LinuxImage): number {
   return linux.xloadFlags & XLF_CAN_BE_LOADED_ABOVE_4G ? 0xffff_ffff : linux.initrdAddressMax;
 }
 

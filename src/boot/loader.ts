@@ -6,6 +6,7 @@ import { ImageError } from './boot-error.js';
 import type { DirectRoute } from './detect.js';
 import { type BootImage, checkImage, type MemoryRange } from './image.js';
 import { buildLinux } from './linux.js';
+import { buildLinux16 } from './linux16.js';
 import { buildMultiboot } from './multiboot.js';
 import type { TextScreen } from './multiboot-boot.js';
 import { buildMultiboot2 } from './multiboot2.js';
@@ -58,18 +59,14 @@ function build(request: BootRequest): BootImage {
       return buildPvh(request);
     case 'linux64':
     case 'linux32':
+    case 'linux16':
       if (request.modules && request.modules.length > 0) {
         throw new ImageError(`--module is not for --boot ${request.route}; use --initrd`);
       }
-      return buildLinux(request.route, request);
+      return request.route === 'linux16' ? buildLinux16(request) : buildLinux(request.route, request);
     case 'multiboot':
       return buildMultiboot(request);
     case 'multiboot2':
       return buildMultiboot2(request);
-    default:
-      throw new ImageError(
-        `--boot ${request.route} is not one of the routes that load directly here: pvh, linux64, linux32, multiboot, ` +
-          'multiboot2; choose one',
-      );
   }
 }

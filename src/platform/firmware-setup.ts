@@ -42,6 +42,8 @@ function setUpInterrupts(bus: FirmwareBus): void {
   const out = (port: number, ...values: readonly number[]) => {
     for (const value of values) bus.portWrite(port, 1, value);
   };
+  // A20 is on by port 92h, too.
+  out(0x92, 0x02);
   // PICs: vectors 0x08 and 0x70; open are timer, keyboard, cascade, floppy; clock, mouse, coprocessor, disk.
   out(0x20, 0x11);
   out(0xa0, 0x11);

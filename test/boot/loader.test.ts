@@ -223,6 +223,27 @@ for (const [what, change, message] of refused) {
   });
 }
 
+test('by the 16-bit entry a Linux kernel is entered in its setup code, the loader fields filled in', (t) => {
+  const image = buildBoot({ route: 'linux16', kernel: file(bzImage()), initrd, append: 'a b', memoryMap });
+  const { entry } = image;
+  t.is(entry.cr0 & 1, 0);
+  t.like(entry.segments.cs, { selector: 0x1020, base: 0x1_0200, limit: 0xffff });
+  t.is(entry.rip, 0n);
+  for (const name of ['ds', 'es', 'fs', 'gs', 'ss'] as const) t.is(entry.segments[name].selector, 0x1000);
+  t.is(entry.rflags & 0x200, 0);
+  const setup = memory(image, 0x1_0000, 0x280);
+  t.is(setup.getUint8(0x210), 0xb0);
+  t.is(setup.getUint8(0x211), 0x81, 'loaded high, heap usable');
+  t.is(setup.getUint16(0x224, true), 0xfe00, 'end of the heap');
+  t.true(Number(entry.registers.rsp) <= 0x1_0000 && Number(entry.registers.rsp) >= 0xfe00, 'the stack above the heap');
+  t.is(text(image, setup.getUint32(0x228, true)), 'a b');
+  t.is(memory(image, setup.getUint32(0x218, true), 1).getUint8(0), 7);
+  t.is(setup.getUint32(0x21c, true), 5000);
+  t.is(memory(image, 4 * 0x15, 4).getUint16(2, true), 0xf000, 'INT 15h');
+  t.true(image.firmware!.every(({ address }) => address >= 0x9_fc00 && address < 0x10_0000));
+  t.deepEqual(image.handoffs, [{ address: 0x10_0000, protocol: 'linux32' }]);
+});
+
 test('a file offers the routes that stand in it, the PVH note first', (t) => {
   t.deepEqual(detectRoutes(pvhKernel()), ['pvh']);
   t.deepEqual(detectRoutes(bzImage()), ['linux64', 'linux32', 'linux16']);
@@ -257,7 +278,7 @@ const originals = {
 } as const;
 const extreme = fc.constantFrom(0, 1, 0x7f, 0x80, 0xff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xffff_fff0);
 for (const [origin, original] of Object.entries(originals)) {
-  for (const route of ['pvh', 'linux64', 'linux32'] as const) {
+  for (const route of ['pvh', 'linux64', 'linux32', 'linux16'] as const) {
     test(`a damaged ${origin} file by --boot ${route} is laid out inside RAM or refused, within 100 ms`, (t) => {
       const place = fc.oneof(fc.nat(Math.min(original.length, 0x280) - 4), fc.nat(original.length - 4));
       const change = fc.tuple(place, fc.constantFrom(1, 2, 4), fc.oneof(extreme, fc.nat(0xffff_ffff)));

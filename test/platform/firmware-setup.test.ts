@@ -132,7 +132,7 @@ test('base addresses of VGA, virtio-blk, e1000 and IDE are those SeaBIOS gives t
 
 test('interrupt controllers and the timer are set up in a fixed order', (t) => {
   t.deepEqual(setUp().writes, [
-    ...['20=11', 'a0=11', '21=8', '21=4', '21=1', '21=b8', 'a1=70', 'a1=2', 'a1=1', 'a1=8e'],
+    ...['92=2', '20=11', 'a0=11', '21=8', '21=4', '21=1', '21=b8', 'a1=70', 'a1=2', 'a1=1', 'a1=8e'],
     ...['4d0=0', '4d1=c', '43=34', '40=0', '40=0'],
     ...['fee00350=8700', 'fee00360=8400', 'fee000f0=1ff', 'fee00300=c4500', 'fee00300=c4610'],
   ]);
