@@ -14,14 +14,16 @@ import { Dma8237 } from './devices/dma8237.js';
 import { FW_CFG_DMA_PORT, FW_CFG_DMA_PORTS, FW_CFG_PORT, FW_CFG_PORTS, FwCfg } from './devices/fw-cfg.js';
 import { HPET_BASE, HPET_SIZE, Hpet } from './devices/hpet.js';
 import { I8042 } from './devices/i8042.js';
+import { IDE_PORTS } from './devices/ide-channel.js';
 import { PcSpeaker } from './devices/pc-speaker.js';
 import type { PciFunction } from './devices/pci-function.js';
 import { I440fx, PCI_ADDRESS_PORT, PCI_DATA_PORT, PciHost } from './devices/pci-host.js';
+import { IDE_CHANNELS, type IdeMedia, Piix3Ide } from './devices/piix3-ide.js';
 import { Piix3Isa, RESET_CONTROL_PORT } from './devices/piix3-isa.js';
 import { Pit } from './devices/pit.js';
 import { Port92 } from './devices/port92.js';
 import { Rtc } from './devices/rtc.js';
-import { storeBoardSetup } from './devices/rtc-board.js';
+import { storeBoardSetup, storeDisks } from './devices/rtc-board.js';
 import { Uart16550 } from './devices/uart16550.js';
 import type { Input } from './inputs.js';
 
@@ -33,6 +35,8 @@ export interface PcOptions extends BoardOptions {
   memoryChanged?: (bridge: I440fx) => void;
   /** ACPI mode is switched through the SMI command port, as with QEMU's default; else it is always on (smm=off). */
   smm?: boolean;
+  /** Disks and CDs by their place on the IDE controller. Default: none. */
+  ide?: IdeMedia;
 }
 
 /** The machine. Devices that not every PC has are added with addDevice() and addPciFunction() before it runs. */
@@ -101,6 +105,7 @@ export class Pc extends Board {
     this.addPciFunction(0, 0, new I440fx(options.ramSize, options.memoryChanged));
     this.addPciFunction(1, 0, isa);
     this.addPciFunction(1, 3, this.acpiPm);
+    this.#addIde(options);
     this.#mapPorts(isa, options.fwCfgDma !== false);
     this.#mapMmio();
   }
@@ -109,6 +114,32 @@ export class Pc extends Board {
   addPciFunction<T extends PciFunction>(slot: number, number: number, pciFunction: T): T {
     this.pci.add(slot, number, pciFunction);
     return this.addDevice(pciFunction);
+  }
+
+  /** The IDE controller, its ports and its bus master, and what CMOS says about disks. */
+  #addIde({ memory, ide = [] }: PcOptions): void {
+    let mappings: readonly Mapping[] = [];
+    const controller: Piix3Ide = new Piix3Ide({
+      clock: this.clock,
+      memory,
+      media: ide,
+      irq: (irq, level) => this.setGsi(irq, level),
+      mapBusMaster: (base) => {
+        for (const mapping of mappings) mapping.unmap();
+        const places = base === undefined ? [] : controller.busMasters.entries();
+        mappings = [...places].flatMap(([n, { registers, address }]) => [
+          this.ports.map('ide-bus-master', base! + 8 * n, 4, registers, { width: 4, overlay: true }),
+          this.ports.map('ide-bus-master', base! + 8 * n + 4, 4, address, { width: 4, overlay: true }),
+        ]);
+      },
+    });
+    this.addPciFunction(1, 1, controller);
+    storeDisks(this.rtc, controller.disks);
+    for (const [n, { name, command, control }] of IDE_CHANNELS.entries()) {
+      const channel = controller.channels[n]!;
+      this.ports.map(name, command, IDE_PORTS, channel.command, { width: 4, unaligned: true });
+      this.ports.map(`${name}-control`, control, 1, channel.control, { width: 4, unaligned: true });
+    }
   }
 
   protected input(input: Input): void {

@@ -1,8 +1,8 @@
 // What the board has put into CMOS RAM when a PC is switched on (register meanings: IBM AT Technical Reference and
-// Ralf Brown's CMOS list; values: QEMU 7.2, hw/i386/pc.c): memory sizes, equipment, boot order, number of processors.
-//
-// Disks have registers, too; whoever adds one sets them with Rtc.setCmos().
+// Ralf Brown's CMOS list; values: QEMU 7.2, hw/i386/pc.c): memory sizes, equipment, boot order, number of processors, and
+// the geometry of the disks on the primary channel.
 
+import type { DiskGeometry } from '../block/disk-geometry.js';
 import { splitRam } from '../e820.js';
 import type { Rtc } from './rtc.js';
 
@@ -41,4 +41,34 @@ export function storeBoardSetup(rtc: Pick<Rtc, 'setCmos'>, ramSize: number): voi
   rtc.setCmos(0x3d, BOOT_ORDER);
   rtc.setCmos(0x38, BOOT_ORDER_3);
   rtc.setCmos(0x5f, 0);
+}
+
+/** Drive type that stands for "see the registers". */
+const USER_DEFINED = 47;
+
+/** Tell firmware about disks by place: primary master, primary slave, secondary master, secondary slave. */
+export function storeDisks(
+  rtc: Pick<Rtc, 'setCmos'>,
+  disks: readonly ({ readonly geometry: DiskGeometry } | undefined)[],
+): void {
+  const primary = [
+    { type: 0x19, registers: 0x1b, present: 0xf0 },
+    { type: 0x1a, registers: 0x24, present: 0x0f },
+  ];
+  let present = 0;
+  for (const [n, place] of primary.entries()) {
+    const disk = disks[n];
+    if (disk === undefined) continue;
+    const { cylinders, heads, sectors } = disk.geometry;
+    const control = 0xc0 | (heads > 8 ? 8 : 0);
+    const [low, high] = [cylinders & 0xff, cylinders >>> 8];
+    // Cylinders, heads, write precompensation (none), control, landing zone, sectors.
+    const values = [low, high, heads, 0xff, 0xff, control, low, high, sectors];
+    for (const [at, value] of values.entries()) rtc.setCmos(place.registers + at, value);
+    rtc.setCmos(place.type, USER_DEFINED);
+    present |= place.present;
+  }
+  rtc.setCmos(0x12, present);
+  const translations = disks.reduce((bits, disk, n) => bits | ((disk?.geometry.translation ?? 0) << (2 * n)), 0);
+  rtc.setCmos(0x39, translations);
 }
