@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { RecordOptions } from '../../src/index.js';
 import {
   collectAddresses,
+  collectDrive,
   collectFiles,
   collectFwCfg,
   collectModule,
@@ -21,10 +22,11 @@ const ROUTES = ['pvh', 'linux64', 'linux32', 'linux16', 'multiboot', 'multiboot2
 /** What commander makes of the boot options. */
 type BootValues = Omit<
   RecordOptions,
-  'modules' | 'optionRoms' | 'noReboot' | 'output' | 'onConsole' | 'onProgress' | 'signal'
+  'modules' | 'optionRoms' | 'drives' | 'noReboot' | 'output' | 'onConsole' | 'onProgress' | 'signal'
 > & {
   module?: RecordOptions['modules'];
   optionRom?: RecordOptions['optionRoms'];
+  drive?: RecordOptions['drives'];
   /** Commander's reading of `--no-reboot`: true unless it is given. */
   reboot: boolean;
 };
@@ -53,6 +55,8 @@ export function addBootOptions(command: Command): Command {
     .option('--append <text>', 'kernel command line')
     .option('--fw-cfg <item>', 'name=opt/x,file=F or name=opt/x,string=S; repeatable', collectFwCfg)
     .option('--no-fw-cfg-dma', 'fw_cfg has no DMA interface')
+    .option('--drive <file[,if=ide|virtio]>', 'a disk, raw; writes end with the run; repeatable', collectDrive)
+    .option('--cdrom <file>', 'a CD', parseText)
     .option('--serial-in <file>', 'input for the serial console, part of the trace', parseText)
     .option('--type <text@cycle>', 'console input from a cycle on, part of the trace; repeatable', collectTyping)
     .addOption(
@@ -77,10 +81,11 @@ export function addBootOptions(command: Command): Command {
 
 /** The library's options for what was given on the command line. */
 export function bootOptions(values: BootValues): RecordOptions {
-  const { module, optionRom, reboot, ...same } = values;
+  const { module, optionRom, drive, reboot, ...same } = values;
   const known: RecordOptions = { ...same, noReboot: !reboot };
   if (module) known.modules = module;
   if (optionRom) known.optionRoms = optionRom;
+  if (drive) known.drives = drive;
   return known;
 }
 

@@ -62,6 +62,21 @@ export function collectModule(text: string, before: { path: string; cmdline?: st
   return [...before, comma < 0 ? { path } : { path, cmdline: text.slice(comma + 1) }];
 }
 
+interface Drive {
+  path: string;
+  interface?: 'ide' | 'virtio';
+}
+
+/** A disk: `FILE`, or `FILE,if=ide` and `FILE,if=virtio` for the controller; repeatable. */
+export function collectDrive(text: string, before: Drive[] = []): Drive[] {
+  const match = /^(.*?)(?:,if=([^,]*))?$/s.exec(text)!;
+  const [, path, where] = match as unknown as [string, string, string | undefined];
+  if (path === '') throw new InvalidArgumentError('FILE, FILE,if=ide or FILE,if=virtio is needed');
+  if (where === undefined) return [...before, { path }];
+  if (where !== 'ide' && where !== 'virtio') throw new InvalidArgumentError('a disk is on if=ide or if=virtio');
+  return [...before, { path, interface: where }];
+}
+
 /** File names, repeatable. */
 export function collectFiles(text: string, before: string[] = []): string[] {
   return [...before, parseText(text)];

@@ -28,6 +28,7 @@ import { buildSmbios } from '../platform/smbios.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { MemoryRegion } from '../trace/memory.js';
 import { checkOptions } from './check-options.js';
+import { type Disks, openDisks } from './disks.js';
 import { prepareFirmware, romRanges, romSizeOf } from './firmware-guest.js';
 import { entryState, HandoffWatch } from './handoff.js';
 import { type ImageFile, imageRecord, readImage } from './images.js';
@@ -106,6 +107,7 @@ interface BootFiles {
   readonly modules: readonly (ImageFile & { cmdline: string })[];
   readonly fwCfg: readonly { name: string; data: Uint8Array; image: ImageFile | undefined }[];
   readonly serialIn: Uint8Array | undefined;
+  readonly disks: Disks;
 }
 
 function readFiles(options: BootOptions): BootFiles {
@@ -120,6 +122,7 @@ function readFiles(options: BootOptions): BootFiles {
       return { name: item.name, data: image.bytes, image };
     }),
     serialIn: options.serialIn === undefined ? undefined : readImage('serial-in', options.serialIn).bytes,
+    disks: openDisks(options),
   };
 }
 
@@ -212,6 +215,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     fwCfgDma,
     rtc: options.rtc ?? '2020-01-01T00:00:00Z',
     seed: options.seed ?? 0,
+    ide: files.disks.ide,
     ...(pcShadow && { memoryChanged: (bridge) => pcShadow.update(bridge) }),
     fwCfg: (fwCfg) => {
       addPcItems(fwCfg, { ramSize: ram, e820: fwCfgE820(ram, amd), acpi, smbios });
@@ -238,11 +242,14 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     timing: TIMING,
     route,
     commandLine: options.append ?? '',
-    images: images.map(({ bytes, record }) => {
-      // A file that lies in memory as it is (initrd, module): every byte there has a place in the file.
-      const whole = boot.segments.find(({ data }) => data === bytes);
-      return whole === undefined ? record : { ...record, address: whole.address };
-    }),
+    images: [
+      ...images.map(({ bytes, record }) => {
+        // A file that lies in memory as it is (initrd, module): every byte there has a place in the file.
+        const whole = boot.segments.find(({ data }) => data === bytes);
+        return whole === undefined ? record : { ...record, address: whole.address };
+      }),
+      ...files.disks.files.map(({ record }) => record),
+    ],
     rom,
     options: {
       rtc: options.rtc ?? '2020-01-01T00:00:00Z',
@@ -276,7 +283,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
         for (const { address, data } of firmware.load?.segments ?? []) memory.write(address, data);
       }),
     header,
-    imageNames: images.map((i) => i.name),
+    imageNames: [...images, ...files.disks.files].map((i) => i.name),
     initialMemory,
   };
 }

@@ -19,17 +19,18 @@ export interface ImageFile {
   readonly record: ImageRecord;
 }
 
+/** Where the file of a name is. @throws UserError when there is none */
+export function findImage(option: string, path: string): string {
+  if (existsSync(path)) return path;
+  const cached = path.includes('/') ? undefined : cachedImage(path);
+  if (cached !== undefined) return cached;
+  const where = path.includes('/') ? '' : ' here or in the cache (vmreplay fetch fills it)';
+  throw new UserError(`${path}: there is no such file${where}; check --${option}`);
+}
+
 /** Read an image. @throws UserError when there is no such file, or it is no file, or absurdly large. */
 export function readImage(role: string, path: string): ImageFile {
-  let found = path;
-  if (!existsSync(path)) {
-    const cached = path.includes('/') ? undefined : cachedImage(path);
-    if (cached === undefined) {
-      const where = path.includes('/') ? '' : ' here or in the cache (vmreplay fetch fills it)';
-      throw new UserError(`${path}: there is no such file${where}; check --${role}`);
-    }
-    found = cached;
-  }
+  const found = findImage(role, path);
   let bytes: Uint8Array;
   try {
     const stat = statSync(found);

@@ -28,6 +28,10 @@ export interface BootOptions {
   /** Kernel command line. */
   append?: string;
   fwCfg?: readonly { name: string; file?: string; string?: string }[];
+  /** Disks: raw images. On IDE by default, in order of their places; the guest's writes end with the run. */
+  drives?: readonly { path: string; interface?: 'ide' | 'virtio' }[];
+  /** A CD, on the secondary IDE channel. */
+  cdrom?: string;
   /** File whose bytes arrive at the serial console from cycle 0 on. */
   serialIn?: string;
   /** Text that arrives at the serial console at a cycle. */

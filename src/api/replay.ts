@@ -13,6 +13,7 @@ import { PlayerBus } from '../replay/replay.js';
 import { TraceError } from '../trace/error.js';
 import { binary, integer, list, record, text } from '../trace/fields.js';
 import { TraceReader } from '../trace/reader.js';
+import { DISK_ROLES } from './disks.js';
 import { romSizeOf } from './firmware-guest.js';
 import { type Hardware, makeGuest, makeHardware, TIMING } from './guest.js';
 import { HandoffWatch } from './handoff.js';
@@ -278,6 +279,7 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
   const kernel = names('kernel')[0];
   const initrd = names('initrd')[0];
   const bios = names('bios')[0];
+  const cdrom = names(DISK_ROLES.cdrom)[0];
   return {
     machine: 'pc',
     memory: header.memory,
@@ -289,6 +291,11 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
     ...(initrd !== undefined && { initrd }),
     ...(bios !== undefined && { bios }),
     optionRoms: names('option-rom'),
+    drives: header.images.flatMap(({ role }, i) => {
+      const path = notes.names[i]!;
+      return role === DISK_ROLES.ide ? [{ path }] : role === DISK_ROLES.virtio ? [{ path, interface: 'virtio' }] : [];
+    }),
+    ...(cdrom !== undefined && { cdrom }),
     ...(!o.fwCfgDma && { fwCfgDma: false }),
     modules: names('module').map((path, i) => ({ path, cmdline: o.modules[i] ?? '' })),
     fwCfg: o.fwCfg.map(([name, hash]) => {

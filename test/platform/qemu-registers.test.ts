@@ -3,8 +3,10 @@
 
 import { readFileSync } from 'node:fs';
 import test from 'ava';
+import type { IdeMedium } from '../../src/platform/devices/piix3-ide.js';
 import { Pc } from '../../src/platform/pc.js';
-import { type Step, script } from './qemu-registers/scripts.js';
+import { cdImage, diskImage } from './qemu-registers/ide-scripts.js';
+import { type Step, script, WITH_DISKS } from './qemu-registers/scripts.js';
 
 /**
  * Instructions of the recording interpreter, a nanosecond each: before the first entry, and from the start of an entry
@@ -15,12 +17,32 @@ const TO_ACCESS = 7;
 const TO_OUT = 8;
 const AFTER_READ = 16;
 const AFTER_WRITE = 1;
+/** What the scripts use of it. */
+const RAM = 0x2_0000;
 
-function answers(steps: readonly Step[]): string[] {
+const medium = (kind: 'disk' | 'cd', bytes: Uint8Array): IdeMedium => ({
+  kind,
+  source: { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) },
+});
+
+function answers(steps: readonly Step[], disks: boolean): string[] {
   const processor = { cycle: 0, setIntr: () => {}, pulseNmi: () => {}, stop: () => {}, setA20: () => {} };
-  const memory = { ramSize: 0, read: (_address: number, length: number) => new Uint8Array(length), write: () => {} };
+  const ram = new Uint8Array(RAM);
+  const view = new DataView(ram.buffer);
+  const memory = {
+    ramSize: RAM,
+    read: (address: number, length: number) => ram.slice(address, address + length),
+    write: (address: number, data: Uint8Array) => ram.set(data, address),
+  };
   const timing = { name: 'instructions', nsPerCycle: 1 };
-  const pc = new Pc({ lines: processor, memory, timing, ramSize: 128 * 1024 * 1024, rtc: '2020-01-01T00:00:00Z' });
+  const pc = new Pc({
+    lines: processor,
+    memory,
+    timing,
+    ramSize: 128 * 1024 * 1024,
+    rtc: '2020-01-01T00:00:00Z',
+    ...(disks && { ide: [medium('disk', diskImage()), undefined, medium('cd', cdImage())] }),
+  });
   const advance = (cycles: number): void => {
     const end = processor.cycle + cycles;
     while (pc.nextEvent() <= end) {
@@ -39,7 +61,9 @@ function answers(steps: readonly Step[]): string[] {
         advance(AFTER_READ);
         break;
       case 'read':
-        read.push(pc.mmioRead(step.address, step.size).toString(16));
+        read.push(
+          (step.address < RAM ? view.getUint32(step.address, true) : pc.mmioRead(step.address, 4)).toString(16),
+        );
         advance(AFTER_READ);
         break;
       case 'out': {
@@ -49,8 +73,18 @@ function answers(steps: readonly Step[]): string[] {
         break;
       }
       case 'write':
-        pc.mmioWrite(step.address, step.size, step.value);
+        if (step.address < RAM) view.setUint32(step.address, step.value, true);
+        else pc.mmioWrite(step.address, step.size, step.value);
         advance(AFTER_WRITE);
+        break;
+      case 'skip':
+        pc.portReadString(step.address, step.size, step.value);
+        break;
+      case 'fill':
+        pc.portWriteString(step.address, step.size, new Uint8Array(step.size * step.value));
+        break;
+      case 'poll':
+        while ((pc.portRead(step.address, 1) & step.mask) !== step.value) advance(1000);
         break;
       case 'delay':
         advance(2 * step.rounds);
@@ -69,7 +103,7 @@ for (const line of recorded) {
   test(`${kind} registers answer as in QEMU 7.2, seed ${seed}`, (t) => {
     const steps = script(kind, Number(seed));
     const qemu = expected.split(' ');
-    const ours = answers(steps);
+    const ours = answers(steps, WITH_DISKS.includes(kind));
     t.is(ours.length, qemu.length);
     const at = ours.findIndex((answer, index) => answer !== qemu[index]);
     const reads = steps.flatMap((step, index) => (step.op === 'in' || step.op === 'read' ? [index] : []));

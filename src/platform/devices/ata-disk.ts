@@ -6,18 +6,20 @@
 import type { BlockImage } from '../block/block-image.js';
 import type { DiskGeometry } from '../block/disk-geometry.js';
 import type { Plain } from '../device.js';
+import { sectorOf, showSector } from './ata-address.js';
+import { COMMANDS } from './ata-commands.js';
 import {
   type After,
   type DmaPiece,
   IdeDrive,
   type IdeHost,
-  SELECT_LBA,
   STATUS_BSY,
   STATUS_DRQ,
   STATUS_DSC,
   STATUS_RDY,
 } from './ide-drive.js';
 import * as identify from './ide-identify.js';
+import { Smart } from './ide-smart.js';
 
 /** A disk's medium with what it says of itself. */
 export interface DiskMedium {
@@ -29,22 +31,15 @@ export interface DiskMedium {
 
 type DmaKind = 'read' | 'write' | 'trim';
 
-/** Handlers say whether the command is over, so that its end is like that of every other. */
-interface CommandRow {
-  run: (disk: AtaDisk, command: number) => boolean;
-  /** The end sets "seek complete". */
-  seek: boolean;
-}
-
 const FEATURE_TRIM = 1;
-const SMART_KEY_LOW = 0x4f;
-const SMART_KEY_HIGH = 0xc2;
-const MAX_SELF_TESTS = 21;
 
 /** A disk, or no drive at all. */
 export class AtaDisk extends IdeDrive {
   readonly isCd = false;
   readonly #medium: DiskMedium | undefined;
+  /** How addresses by cylinder and head are meant: as the disk is, until the guest says otherwise. */
+  #heads = 1;
+  #track = 1;
   /** Sectors a DRQ block of READ and WRITE MULTIPLE; 0: not allowed. */
   #multiple = 0;
   /** Sectors a DRQ block of the running command. */
@@ -59,7 +54,7 @@ export class AtaDisk extends IdeDrive {
   #described = 0;
   #identify: Uint8Array | undefined;
   #writeCache = true;
-  #smart = { enabled: true, autosave: true, count: 0, tests: new Uint8Array(512) };
+  readonly #smart = new Smart();
 
   constructor(host: IdeHost, medium?: DiskMedium) {
     super(host);
@@ -73,6 +68,8 @@ export class AtaDisk extends IdeDrive {
 
   override reset(): void {
     super.reset();
+    this.#heads = this.#medium?.geometry.heads ?? 1;
+    this.#track = this.#medium?.geometry.sectors ?? 1;
     this.#multiple = identify.MAX_MULTIPLE;
     this.#blockSectors = 0;
     this.#wide = false;
@@ -152,6 +149,13 @@ export class AtaDisk extends IdeDrive {
     return true;
   }
 
+  setParameters(): boolean {
+    if (!this.present) return this.refuse();
+    this.#heads = (this.task.select & 0x0f) + 1;
+    this.#track = this.task.count;
+    return true;
+  }
+
   runDiagnostic(): boolean {
     this.diagnose();
     return false;
@@ -201,36 +205,8 @@ export class AtaDisk extends IdeDrive {
   }
 
   smart(): boolean {
-    const { task } = this;
-    const state = this.#smart;
-    if (task.cylinderHigh !== SMART_KEY_HIGH || task.cylinderLow !== SMART_KEY_LOW) return this.refuse();
-    if (!state.enabled && task.feature !== 0xd8) return this.refuse();
-    const last = 2 + (state.count - 1) * 24;
-    switch (task.feature) {
-      case 0xd0:
-        return this.#reply(identify.smartData(state.autosave, state.count === 0 ? 0 : state.tests[last + 1]!));
-      case 0xd1:
-        return this.#reply(identify.smartThresholds());
-      case 0xd2:
-        if (task.sector !== 0 && task.sector !== 0xf1) return this.refuse();
-        state.autosave = task.sector !== 0;
-        return true;
-      case 0xd4:
-        return this.#selfTest();
-      case 0xd5:
-        if (task.sector === 0x01) return this.#reply(identify.smartErrorLog());
-        if (task.sector === 0x06) return this.#reply(identify.smartTestLog(state.tests, state.count));
-        return this.refuse();
-      case 0xd8:
-      case 0xd9:
-        state.enabled = task.feature === 0xd8;
-        return true;
-      case 0xda:
-        // No threshold exceeded: the key stays as it is.
-        return true;
-      default:
-        return this.refuse();
-    }
+    const answer = this.#smart.execute(this.task);
+    return answer === 'refused' ? this.refuse() : answer === 'done' || this.#reply(answer);
   }
 
   freezeLock(): boolean {
@@ -289,6 +265,8 @@ export class AtaDisk extends IdeDrive {
 
   protected saveOwn(): Plain {
     return {
+      heads: this.#heads,
+      track: this.#track,
       multiple: this.#multiple,
       blockSectors: this.#blockSectors,
       wide: this.#wide,
@@ -298,13 +276,15 @@ export class AtaDisk extends IdeDrive {
       described: this.#described,
       identify: this.#identify?.slice() ?? null,
       writeCache: this.#writeCache,
-      smart: { ...this.#smart, tests: this.#smart.tests.slice() },
+      smart: this.#smart.save(),
       medium: this.#medium?.image.save() ?? null,
     };
   }
 
   protected loadOwn(state: Plain): void {
     const s = state as unknown as {
+      heads: number;
+      track: number;
       multiple: number;
       blockSectors: number;
       wide: boolean;
@@ -314,9 +294,11 @@ export class AtaDisk extends IdeDrive {
       described: number;
       identify: Uint8Array | null;
       writeCache: boolean;
-      smart: { enabled: boolean; autosave: boolean; count: number; tests: Uint8Array<ArrayBuffer> };
+      smart: Plain;
       medium: Plain;
     };
+    this.#heads = s.heads;
+    this.#track = s.track;
     this.#multiple = s.multiple;
     this.#blockSectors = s.blockSectors;
     this.#wide = s.wide;
@@ -326,7 +308,7 @@ export class AtaDisk extends IdeDrive {
     this.#described = s.described;
     this.#identify = s.identify?.slice();
     this.#writeCache = s.writeCache;
-    this.#smart = { ...s.smart, tests: s.smart.tests.slice() };
+    this.#smart.load(s.smart);
     if (this.#medium && s.medium !== null) this.#medium.image.load(s.medium);
   }
 
@@ -439,21 +421,12 @@ export class AtaDisk extends IdeDrive {
     return false;
   }
 
-  #selfTest(): boolean {
-    const { sector } = this.task;
-    if (sector > 2) return this.refuse();
-    const state = this.#smart;
-    state.count = state.count >= MAX_SELF_TESTS ? 1 : state.count + 1;
-    // Passed at once, at hour 0x1234.
-    state.tests.set([sector, 0x00, 0x34, 0x12], 2 + (state.count - 1) * 24);
-    return true;
-  }
-
   /** Made once; afterwards only SET FEATURES changes it. */
   #identifyData(): Uint8Array {
     const { image, geometry, serial } = this.#medium!;
     if (this.#identify === undefined) {
-      this.#identify = identify.identifyDisk(image.sectors, geometry, serial, this.#multiple);
+      const current = { cylinders: geometry.cylinders, heads: this.#heads, sectors: this.#track };
+      this.#identify = identify.identifyDisk(image.sectors, current, serial, this.#multiple);
       this.#setIdentifyWord(identify.IDENTIFY_FEATURES_ENABLED, this.#featuresEnabled());
     }
     return this.#identify;
@@ -500,103 +473,14 @@ export class AtaDisk extends IdeDrive {
     this.task.count = this.#left & 0xff;
   }
 
-  /** The address in the registers; −1 and below for sector 0 of the first track. */
   #sector(): number {
-    const { task } = this;
-    const low = (task.cylinderHigh << 16) | (task.cylinderLow << 8) | task.sector;
-    if (task.select & SELECT_LBA) {
-      if (!this.#wide) return (task.select & 0x0f) * 2 ** 24 + low;
-      const high = task.previousCylinderHigh * 2 ** 16 + (task.previousCylinderLow << 8) + task.previousSector;
-      return high * 2 ** 24 + low;
-    }
-    const { heads, sectors } = this.#geometry;
-    const cylinder = (task.cylinderHigh << 8) | task.cylinderLow;
-    return (cylinder * heads + (task.select & 0x0f)) * sectors + task.sector - 1;
+    return sectorOf(this.task, this.#wide, this.#heads, this.#track);
   }
 
   #setSector(sector: number): void {
-    const { task } = this;
-    if (!(task.select & SELECT_LBA)) {
-      const { heads, sectors } = this.#geometry;
-      const cylinder = Math.floor(sector / (heads * sectors));
-      const rest = sector % (heads * sectors);
-      task.cylinderHigh = (cylinder >> 8) & 0xff;
-      task.cylinderLow = cylinder & 0xff;
-      task.select = (task.select & 0xf0) | (Math.floor(rest / sectors) & 0x0f);
-      task.sector = (rest % sectors) + 1;
-      return;
-    }
-    const high = Math.floor(sector / 2 ** 24);
-    task.sector = sector & 0xff;
-    task.cylinderLow = (sector >>> 8) & 0xff;
-    task.cylinderHigh = (sector >>> 16) & 0xff;
-    if (!this.#wide) {
-      task.select = (task.select & 0xf0) | (high & 0x0f);
-      return;
-    }
-    task.previousSector = high & 0xff;
-    task.previousCylinderLow = (high >>> 8) & 0xff;
-    task.previousCylinderHigh = (high >>> 16) & 0xff;
-  }
-
-  get #geometry(): { heads: number; sectors: number } {
-    return this.#medium?.geometry ?? { heads: 1, sectors: 1 };
+    showSector(this.task, sector, this.#wide, this.#heads, this.#track);
   }
 }
 
 /** Features that are accepted without effect: defaults, look-ahead, power and acoustic management. */
 const IGNORED_FEATURES = new Set([0xcc, 0x66, 0xaa, 0x55, 0x05, 0x85, 0x69, 0x67, 0x96, 0x9a, 0x42, 0xc2]);
-
-const ends = (run: CommandRow['run']): CommandRow => ({ run, seek: false });
-const seeks = (run: CommandRow['run']): CommandRow => ({ run, seek: true });
-
-/** Command codes. Several of old have a second one. */
-// biome-ignore format: a table
-const COMMANDS: ReadonlyMap<number, CommandRow> = new Map([
-  [0x06, ends((d) => d.trim())],                    // DATA SET MANAGEMENT
-  [0x10, seeks((d) => d.nothing())],                // RECALIBRATE
-  [0x20, ends((d) => d.readSectors(false))],        // READ SECTOR(S)
-  [0x21, ends((d) => d.readSectors(false))],
-  [0x24, ends((d) => d.readSectors(true))],         // READ SECTOR(S) EXT
-  [0x25, ends((d) => d.readDma(true))],             // READ DMA EXT
-  [0x27, seeks((d) => d.readNativeMax(true))],      // READ NATIVE MAX ADDRESS EXT
-  [0x29, ends((d) => d.readSectors(true, true))],   // READ MULTIPLE EXT
-  [0x30, ends((d) => d.writeSectors(false))],       // WRITE SECTOR(S)
-  [0x31, ends((d) => d.writeSectors(false))],
-  [0x34, ends((d) => d.writeSectors(true))],        // WRITE SECTOR(S) EXT
-  [0x35, ends((d) => d.writeDma(true))],            // WRITE DMA EXT
-  [0x39, ends((d) => d.writeSectors(true, true))],  // WRITE MULTIPLE EXT
-  [0x3c, ends((d) => d.writeSectors(false))],       // WRITE VERIFY
-  [0x40, seeks((d) => d.verify(false))],            // READ VERIFY SECTOR(S)
-  [0x41, seeks((d) => d.verify(false))],
-  [0x42, seeks((d) => d.verify(true))],             // READ VERIFY SECTOR(S) EXT
-  [0x70, seeks((d) => d.nothing())],                // SEEK
-  [0x90, ends((d) => d.runDiagnostic())],           // EXECUTE DEVICE DIAGNOSTIC
-  [0x91, seeks((d) => d.nothing())],                // INITIALIZE DEVICE PARAMETERS
-  [0x94, ends((d) => d.nothing())],                 // STANDBY IMMEDIATE
-  [0x95, ends((d) => d.nothing())],                 // IDLE IMMEDIATE
-  [0x96, ends((d) => d.nothing())],                 // STANDBY
-  [0x97, ends((d) => d.nothing())],                 // IDLE
-  [0x98, seeks((d) => d.checkPower())],             // CHECK POWER MODE
-  [0x99, ends((d) => d.nothing())],                 // SLEEP
-  [0xb0, seeks((d) => d.smart())],                  // SMART
-  [0xc4, ends((d) => d.readSectors(false, true))],  // READ MULTIPLE
-  [0xc5, ends((d) => d.writeSectors(false, true))], // WRITE MULTIPLE
-  [0xc6, seeks((d) => d.setMultiple())],            // SET MULTIPLE MODE
-  [0xc8, ends((d) => d.readDma(false))],            // READ DMA
-  [0xc9, ends((d) => d.readDma(false))],
-  [0xca, ends((d) => d.writeDma(false))],           // WRITE DMA
-  [0xcb, ends((d) => d.writeDma(false))],
-  [0xe0, ends((d) => d.nothing())],                 // STANDBY IMMEDIATE
-  [0xe1, ends((d) => d.nothing())],                 // IDLE IMMEDIATE
-  [0xe2, ends((d) => d.nothing())],                 // STANDBY
-  [0xe3, ends((d) => d.nothing())],                 // IDLE
-  [0xe5, seeks((d) => d.checkPower())],             // CHECK POWER MODE
-  [0xe6, ends((d) => d.nothing())],                 // SLEEP
-  [0xe7, ends((d) => d.flush())],                   // FLUSH CACHE
-  [0xea, ends((d) => d.flush())],                   // FLUSH CACHE EXT
-  [0xec, ends((d) => d.identify())],                // IDENTIFY DEVICE
-  [0xef, seeks((d) => d.setFeatures())],            // SET FEATURES
-  [0xf5, seeks((d) => d.freezeLock())],             // SECURITY FREEZE LOCK
-  [0xf8, seeks((d) => d.readNativeMax(false))],     // READ NATIVE MAX ADDRESS
-]);

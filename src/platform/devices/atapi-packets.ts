@@ -106,8 +106,10 @@ function inquireProductData(unit: CdUnit, packet: Uint8Array, most: number): voi
   }
   put(packet, 4, 0x02, 0x00, 0x00, 20);
   putText(packet, 8, 20, unit.serial);
+  // The model only where there is room for it.
   if (100 > most) {
-    unit.fail(SENSE.illegalRequest, DATA_PHASE_ERROR);
+    packet[3] = 24;
+    unit.reply(28, most);
     return;
   }
   put(packet, 28, 0x02, 0x01, 0x00, 68);
@@ -258,7 +260,7 @@ function modeSense(unit: CdUnit, packet: Uint8Array): void {
     unit.reply(24, most);
   } else if (kind === 0 && page === 0x2a) {
     const lock = unit.trayLocked ? 2 : 0;
-    put(packet, 0, ...header(30), 0x2a, 0x14, 0x08, 0, 0x71, 3 << 5, 0x29 | lock, 0);
+    put(packet, 0, ...header(30), 0x2a, 0x14, 0x3b, 0, 0x71, 3 << 5, 0x29 | lock, 0);
     put(packet, 16, ...bytes16(704), 0, 2, ...bytes16(512), ...bytes16(704), 0, 0, 0, 0, 0, 0);
     unit.reply(30, most);
   } else unit.fail(SENSE.illegalRequest, INVALID_FIELD);

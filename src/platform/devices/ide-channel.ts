@@ -159,7 +159,6 @@ export class IdeChannel implements IdeHost {
   #readRegister(offset: number): number {
     const { task, error } = this.#active;
     const previous = (this.#control & CONTROL_HIGH_ORDER) !== 0;
-    if (offset === 0) return 0xff;
     if (offset === 7) {
       const status = this.#visibleStatus();
       this.#irq(false);
@@ -167,6 +166,9 @@ export class IdeChannel implements IdeHost {
     }
     if (!this.#anyDrive) return 0;
     switch (offset) {
+      case 0:
+        // A word all the same, of which the other half is lost.
+        return this.#active.readData(2) & 0xff;
       case 1:
         if (!this.#answers) return 0;
         return previous ? task.previousFeature : error;

@@ -136,7 +136,7 @@ export abstract class IdeDrive {
   /** By which software tells disks from packet devices (9.12). */
   setSignature(): void {
     const { task } = this;
-    task.select &= 0xf0;
+    task.select = SELECT_ALWAYS | (task.select & SELECT_DRIVE);
     task.count = 1;
     task.sector = 1;
     task.cylinderLow = this.isCd ? 0x14 : this.present ? 0 : 0xff;

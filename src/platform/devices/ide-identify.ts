@@ -1,5 +1,4 @@
-// What drives say about themselves: IDENTIFY DEVICE and IDENTIFY PACKET DEVICE (ATA/ATAPI-6, 8.15 and 8.16), and the
-// pages of SMART. Words and bytes are QEMU 7.2's for a drive on its PIIX3, to the bit: guests print some of them.
+// What drives say about themselves: IDENTIFY DEVICE and IDENTIFY PACKET DEVICE (ATA/ATAPI-6, 8.15 and 8.16). Words are QEMU 7.2's for a drive on its PIIX3, to the bit: guests print some of them.
 
 import type { DiskGeometry } from '../block/disk-geometry.js';
 
@@ -33,10 +32,13 @@ export const IDENTIFY_ULTRA_DMA = 88;
 export const FEATURES_WITHOUT_CACHE = 0x4001;
 export const WRITE_CACHE = 0x20;
 
-/** @param multiple the number that SET MULTIPLE MODE has left */
+/**
+ * @param cylinders of the disk; heads and sectors a track are those that INITIALIZE DEVICE PARAMETERS has left
+ * @param multiple the number that SET MULTIPLE MODE has left
+ */
 export function identifyDisk(
   sectors: number,
-  { cylinders, heads, sectors: track }: DiskGeometry,
+  { cylinders, heads, sectors: track }: Omit<DiskGeometry, 'translation'>,
   serial: string,
   multiple: number,
 ): Uint8Array {
@@ -71,51 +73,8 @@ export function identifyPacketDevice(serial: string): Uint8Array {
   // biome-ignore format: words by number
   words.set({
     0: 0x85c0, 20: 3, 21: 512, 22: 4, 48: 1, 49: 0x0300, 53: 7,
-    [IDENTIFY_SINGLE_DMA]: 7, [IDENTIFY_MULTI_DMA]: 7, 64: 0x3f, 65: 0xb4, 66: 0xb4, 67: 0x12c, 68: 0xb4,
+    [IDENTIFY_SINGLE_DMA]: 7, [IDENTIFY_MULTI_DMA]: 7, 64: 0x03, 65: 0xb4, 66: 0xb4, 67: 0x12c, 68: 0xb4,
     71: 30, 72: 30, 80: 0x1e, [IDENTIFY_ULTRA_DMA]: 0x203f,
   });
   return words.bytes;
 }
-
-/** Attribute number, flags, value, worst, raw (six bytes), threshold. */
-// biome-ignore format: a table
-const SMART_ATTRIBUTES: readonly (readonly number[])[] = [
-  [0x01, 0x03, 0x00, 0x64, 0x64, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x06],
-  [0x03, 0x03, 0x00, 0x64, 0x64, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x46],
-  [0x04, 0x02, 0x00, 0x64, 0x64, 0x64, 0x00, 0x00, 0x00, 0x00, 0x00, 0x14],
-  [0x05, 0x03, 0x00, 0x64, 0x64, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x36],
-  [0x09, 0x03, 0x00, 0x64, 0x64, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00],
-  [0x0c, 0x03, 0x00, 0x64, 0x64, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00],
-  [0xbe, 0x03, 0x00, 0x45, 0x45, 0x1f, 0x00, 0x1f, 0x1f, 0x00, 0x00, 0x32],
-];
-
-/** A SMART page with its version and its checksum. */
-function smartPage(fill: (page: Uint8Array) => void): Uint8Array {
-  const page = new Uint8Array(512);
-  page[0] = 1;
-  fill(page);
-  page[511] = -page.reduce((sum, byte) => sum + byte, 0);
-  return page;
-}
-
-export const smartThresholds = (): Uint8Array =>
-  smartPage((page) => {
-    for (const [n, attribute] of SMART_ATTRIBUTES.entries()) page.set([attribute[0]!, attribute[11]!], 2 + 12 * n);
-  });
-
-/** @param lastTest the result byte of the last self-test */
-export const smartData = (autosave: boolean, lastTest: number): Uint8Array =>
-  smartPage((page) => {
-    for (const [n, attribute] of SMART_ATTRIBUTES.entries()) page.set(attribute.slice(0, 11), 2 + 12 * n);
-    // Off-line collection, capabilities, and the minutes that tests take.
-    page.set([autosave ? 0x82 : 0x02, lastTest, 0x20, 0x01, 0, 0x19, 0x03, 0, 0x01, 0, 0x02, 0x36, 0x01], 362);
-  });
-
-export const smartErrorLog = (): Uint8Array => smartPage(() => {});
-
-/** @param tests descriptors of the self-tests, from byte 2 on; @param count how many there were */
-export const smartTestLog = (tests: Uint8Array, count: number): Uint8Array =>
-  smartPage((page) => {
-    if (count > 0) page.set(tests.subarray(2, 506), 2);
-    page[508] = count;
-  });

@@ -32,6 +32,7 @@ table:  dd 0xF0000 + finish
         dd 0xF0000 + in1, 0xF0000 + in2, 0xF0000 + in4
         dd 0xF0000 + out1, 0xF0000 + out2, 0xF0000 + out4
         dd 0xF0000 + read4, 0xF0000 + write4, 0xF0000 + delay
+        dd 0xF0000 + skip, 0xF0000 + fill, 0xF0000 + poll
 in1:    in al, dx
         jmp emit
 in2:    in ax, dx
@@ -53,6 +54,20 @@ write4: mov [edx], ecx
         jmp next
 delay:  dec ecx                         ; two instructions a round
         jnz delay
+        jmp next
+skip:   in ax, dx
+        dec ecx
+        jnz skip
+        jmp next
+fill:   xor eax, eax
+.word:  out dx, ax
+        dec ecx
+        jnz .word
+        jmp next
+poll:   in al, dx                       ; mask in CL, value in CH
+        and al, cl
+        cmp al, ch
+        jne poll
         jmp next
 emit:   mov dx, 0x402
         mov ecx, 4

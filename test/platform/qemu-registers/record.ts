@@ -5,9 +5,12 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { KIND_NAMES, type Step, script } from './scripts.js';
+import { cdImage, diskImage } from './ide-scripts.js';
+import { KIND_NAMES, type Step, script, WITH_DISKS } from './scripts.js';
 
 const SEEDS = 5;
+/** Disks have more to say. */
+const DISK_SEEDS = 12;
 
 /** Operation numbers of interpreter.asm. */
 function operation(step: Step): number {
@@ -22,14 +25,24 @@ function operation(step: Step): number {
       return 8;
     case 'delay':
       return 9;
+    case 'skip':
+      return 10;
+    case 'fill':
+      return 11;
+    case 'poll':
+      return 12;
   }
 }
 
 /** What QEMU reads. With sleep=off its clock depends on instructions alone, from the first one on. */
-function ask(steps: readonly Step[]): string[] {
+function ask(steps: readonly Step[], disks: boolean): string[] {
   const directory = mkdtempSync(join(tmpdir(), 'registers-'));
   const words = steps.flatMap((step) =>
-    step.op === 'delay' ? [9, 0, step.rounds] : [operation(step), step.address, step.value],
+    step.op === 'delay'
+      ? [9, 0, step.rounds]
+      : step.op === 'poll'
+        ? [12, step.address, (step.value << 8) | step.mask]
+        : [operation(step), step.address, step.value],
   );
   writeFileSync(join(directory, 'table.bin'), new Uint8Array(Uint32Array.from([...words, 0, 0, 0]).buffer));
   copyFileSync(new URL('interpreter.asm', import.meta.url), join(directory, 'interpreter.asm'));
@@ -45,14 +58,21 @@ function ask(steps: readonly Step[]): string[] {
     '-debugcon file:answers.bin -global isa-debugcon.iobase=0x402 -serial null',
     '-device isa-debug-exit,iobase=0x501,iosize=0x04 -rtc base=2020-01-01T00:00:00,clock=vm',
   ];
+  if (disks) {
+    writeFileSync(join(directory, 'disk.img'), diskImage());
+    writeFileSync(join(directory, 'cd.img'), cdImage());
+    machine.push('-drive file=disk.img,format=raw,snapshot=on -cdrom cd.img');
+  }
   run('qemu-system-x86_64', machine.join(' ').split(' '), 1);
   const bytes = readFileSync(join(directory, 'answers.bin'));
   rmSync(directory, { recursive: true });
   return Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readUInt32LE(4 * index).toString(16));
 }
 
-for (const kind of KIND_NAMES) {
-  for (let seed = 1; seed <= SEEDS; seed++) {
-    process.stdout.write(`${kind} ${seed}: ${ask(script(kind, seed)).join(' ')}\n`);
+// With arguments: only these kinds, for answers to be put in the place of theirs.
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : KIND_NAMES;
+for (const kind of wanted) {
+  for (let seed = 1; seed <= (WITH_DISKS.includes(kind) ? DISK_SEEDS : SEEDS); seed++) {
+    process.stdout.write(`${kind} ${seed}: ${ask(script(kind, seed), WITH_DISKS.includes(kind)).join(' ')}\n`);
   }
 }

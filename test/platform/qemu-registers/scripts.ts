@@ -3,14 +3,19 @@
 // timers, no dates outside of what QEMU's 64-bit nanoseconds can hold, no resets.
 
 import { Random } from '../../../src/platform/random.js';
+import { busMasterRegisters, emptyChannel, enableBusMaster, IDE_KINDS } from './ide-scripts.js';
 
 export type Step =
   | { op: 'in' | 'out'; size: 1 | 2 | 4; address: number; value: number }
   | { op: 'read' | 'write'; size: 4; address: number; value: number }
+  /** Read and forget, or write zeros, as often as `value` says. */
+  | { op: 'skip' | 'fill'; size: 2; address: number; value: number }
+  /** Read bytes until those under the mask have the value. */
+  | { op: 'poll'; address: number; mask: number; value: number }
   | { op: 'delay'; rounds: number };
 
 /** Chooses and collects. */
-class Author {
+export class Author {
   readonly steps: Step[] = [];
   readonly #random: Random;
 
@@ -60,6 +65,10 @@ class Author {
 
   write(address: number, value: number): void {
     this.steps.push({ op: 'write', size: 4, address, value });
+  }
+
+  poll(address: number, mask: number, value: number): void {
+    this.steps.push({ op: 'poll', address, mask, value });
   }
 
   delay(...choices: readonly number[]): void {
@@ -265,12 +274,17 @@ const KINDS: Record<string, (a: Author) => void> = {
   },
 };
 
+Object.assign(KINDS, IDE_KINDS, { ideEmpty: emptyChannel, ideBusMaster: busMasterRegisters });
+
 export const KIND_NAMES = Object.keys(KINDS);
+/** Kinds that run on a machine with a disk and a CD. */
+export const WITH_DISKS: readonly string[] = Object.keys(IDE_KINDS);
 const LENGTH = 800;
 
 /** The script of a kind and seed. */
 export function script(kind: string, seed: number): Step[] {
   const author = new Author(seed);
+  if (kind in IDE_KINDS || kind.startsWith('ide')) enableBusMaster(author);
   while (author.steps.length < LENGTH) KINDS[kind]!(author);
   return author.steps;
 }
