@@ -15,14 +15,23 @@ export const HASH_INTERVAL = 1 << 27;
 
 /** Hashes processor and RAM; pages are hashed again only when they were written since the last time. */
 export class MachineHash {
+  private static readonly made = new WeakMap<Cpu, MachineHash>();
   private readonly hasher: StateHasher;
 
-  constructor(private readonly cpu: Cpu) {
+  /** The one of a processor: it alone knows what the dirty flags that it clears stood for. */
+  static of(cpu: Cpu): MachineHash {
+    const hash = MachineHash.made.get(cpu) ?? new MachineHash(cpu);
+    MachineHash.made.set(cpu, hash);
+    return hash;
+  }
+
+  private constructor(private readonly cpu: Cpu) {
     const { physical, state } = cpu;
     const memory: HashedMemory = {
       pages: physical.ramSize >>> 12,
       page: (n) => state.u8.subarray(L.GUEST + n * 4096, L.GUEST + (n + 1) * 4096),
       changed: (n) => (physical.flags[n]! & PAGE_DIRTY) !== 0,
+      blank: (n) => (physical.flags[n]! & PAGE_DIRTY) === 0,
     };
     this.hasher = new StateHasher(memory, physical.observed);
   }

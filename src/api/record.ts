@@ -63,7 +63,7 @@ export async function run(options: BootOptions): Promise<RunResult> {
   const console = watchConsoles(guest, options);
   const end = await runGuest(guest.cpu, controlOf(guest, options));
   console.flush();
-  const state = Buffer.from(new MachineHash(guest.cpu).hash()).toString('hex');
+  const state = Buffer.from(MachineHash.of(guest.cpu).hash()).toString('hex');
   return {
     end,
     cycles: guest.cpu.now,
@@ -95,7 +95,7 @@ export async function record(options: RecordOptions): Promise<RunResult> {
     const console = watchConsoles(guest, options);
     end = await runGuest(cpu, controlOf(guest, options));
     console.flush();
-    state = new MachineHash(cpu).hash();
+    state = MachineHash.of(cpu).hash();
     root = writer.finish({
       reason: end.reason,
       code: end.code,

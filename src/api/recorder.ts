@@ -29,7 +29,7 @@ export function attachRecorder(guest: Guest, recorder: Recorder): void {
     timerFired: (name, deadline) => recorder.timerFired(name, deadline),
   });
   pc.inputs.setListener((_cycle, input) => recorder.input(...inputData(input)));
-  const hash = new MachineHash(cpu);
+  const hash = MachineHash.of(cpu);
   cpu.bus = recorder.bus(pc, {
     interval: HASH_INTERVAL,
     hash: () => hash.hash(),

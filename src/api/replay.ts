@@ -60,7 +60,7 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
   for (const [address, length] of loaded) cpu.physical.track(address, length);
   loadProcessor(cpu, processor);
   const site = new CpuSite(cpu);
-  const hash = new MachineHash(cpu);
+  const hash = MachineHash.of(cpu);
   const player = new PlayerBus(reader, {
     lines: cpu,
     memory,
@@ -258,7 +258,7 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
     cycles: cpu.now,
     instructions: cpu.instructions,
     events: sink.position,
-    state: Buffer.from(new MachineHash(cpu).hash()).toString('hex'),
+    state: Buffer.from(MachineHash.of(cpu).hash()).toString('hex'),
     exitCode: divergence ? 1 : interrupted ? 130 : 0,
     ...(divergence && { divergence }),
   };

@@ -18,6 +18,8 @@ export interface HashedMemory {
   page(n: number): Uint8Array;
   /** True when the page was written, or one of its lines became known, since the last hash. */
   changed(n: number): boolean;
+  /** True when nothing was ever written to the page, asked at the first hash: it is zeros, and not read. */
+  blank?(n: number): boolean;
 }
 
 /** Which lines of a page have content that a replay has too. */
@@ -50,7 +52,7 @@ export class StateHasher {
   hash(cpu: Uint8Array): Uint8Array {
     const memory = this.#memory;
     for (let n = 0; n < memory.pages; n++) {
-      if (this.#primed && !memory.changed(n)) continue;
+      if (this.#primed ? !memory.changed(n) : memory.blank?.(n)) continue;
       this.#digests.set(this.#pageDigest(n), n * DIGEST);
     }
     this.#primed = true;

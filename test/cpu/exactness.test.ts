@@ -22,7 +22,7 @@ function run(name: string, slices: readonly number[]): string {
     const slice = slices.length === 0 ? 1e9 : slices[i++ % slices.length]!;
     const end = cpu.runUntil(cpu.now + slice);
     if (end.reason !== 'until-cycle') {
-      const hash = Buffer.from(new MachineHash(cpu).hash()).toString('hex');
+      const hash = Buffer.from(MachineHash.of(cpu).hash()).toString('hex');
       return `${end.reason} at ${cpu.now}, ${cpu.instructions} instructions, ${hash}\n${serial}`;
     }
     if (cpu.now > 1e8) return 'the guest did not end';

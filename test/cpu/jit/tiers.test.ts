@@ -40,7 +40,7 @@ function run(corpusGuest: CorpusGuest, tier: TranslatorOptions | undefined, slic
     const slice = slices.length === 0 ? MOST_CYCLES : slices[i % slices.length]!;
     const end = cpu.runUntil(Math.min(cpu.now + slice, MOST_CYCLES));
     if (end.reason === 'until-cycle' && cpu.now < MOST_CYCLES) continue;
-    const hash = Buffer.from(new MachineHash(cpu).hash()).toString('hex');
+    const hash = Buffer.from(MachineHash.of(cpu).hash()).toString('hex');
     const outcome = `${end.reason} at ${cpu.now}, ${cpu.instructions} instructions, ${hash}\n${serial}`;
     return { outcome, blocks: translator?.counts.blocks ?? 0 };
   }
