@@ -5,12 +5,14 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { RecordOptions } from '../../src/index.js';
 import {
   collectAddresses,
+  collectDevices,
   collectDrive,
   collectFiles,
   collectFwCfg,
   collectModule,
   collectTyping,
   parseCount,
+  parseMachine,
   parsePositive,
   parseSize,
   parseText,
@@ -22,9 +24,20 @@ const ROUTES = ['pvh', 'linux64', 'linux32', 'linux16', 'multiboot', 'multiboot2
 /** What commander makes of the boot options. */
 type BootValues = Omit<
   RecordOptions,
-  'modules' | 'optionRoms' | 'drives' | 'noReboot' | 'output' | 'onConsole' | 'onProgress' | 'signal'
+  | 'machine'
+  | 'modules'
+  | 'devices'
+  | 'optionRoms'
+  | 'drives'
+  | 'noReboot'
+  | 'output'
+  | 'onConsole'
+  | 'onProgress'
+  | 'signal'
 > & {
+  machine: Pick<RecordOptions, 'machine' | 'acpi' | 'legacyVirtio'>;
   module?: RecordOptions['modules'];
+  device?: RecordOptions['devices'];
   optionRom?: RecordOptions['optionRoms'];
   drive?: RecordOptions['drives'];
   /** Commander's reading of `--no-reboot`: true unless it is given. */
@@ -34,7 +47,11 @@ type BootValues = Omit<
 /** Declare the boot options on a verb. */
 export function addBootOptions(command: Command): Command {
   return command
-    .addOption(new Option('--machine <name>', 'the machine').choices(['pc', 'microvm']).default('pc'))
+    .addOption(
+      new Option('--machine <name>', 'pc, or microvm[,acpi=off][,force-legacy=off]')
+        .argParser(parseMachine)
+        .default({ machine: 'pc' }, 'pc'),
+    )
     .addOption(
       new Option('--memory <size>', 'guest RAM: 256M, 1G; a bare number is MiB')
         .argParser(parseSize)
@@ -57,6 +74,7 @@ export function addBootOptions(command: Command): Command {
     .option('--no-fw-cfg-dma', 'fw_cfg has no DMA interface')
     .option('--drive <file[,if=ide|virtio]>', 'a disk, raw; writes end with the run; repeatable', collectDrive)
     .option('--cdrom <file>', 'a CD', parseText)
+    .option('--device <name>', 'virtio-rng or virtio-console, for a microvm; repeatable', collectDevices)
     .option('--serial-in <file>', 'input for the serial console, part of the trace', parseText)
     .option('--type <text@cycle>', 'console input from a cycle on, part of the trace; repeatable', collectTyping)
     .addOption(
@@ -81,8 +99,9 @@ export function addBootOptions(command: Command): Command {
 
 /** The library's options for what was given on the command line. */
 export function bootOptions(values: BootValues): RecordOptions {
-  const { module, optionRom, drive, reboot, ...same } = values;
-  const known: RecordOptions = { ...same, noReboot: !reboot };
+  const { machine, module, device, optionRom, drive, reboot, ...same } = values;
+  const known: RecordOptions = { ...same, ...machine, noReboot: !reboot };
+  if (device) known.devices = device;
   if (module) known.modules = module;
   if (optionRom) known.optionRoms = optionRom;
   if (drive) known.drives = drive;

@@ -120,3 +120,33 @@ export function collectNames(text: string, before: string[] = []): string[] {
   if (names.includes('')) throw new InvalidArgumentError('one name, or several separated by commas, is needed');
   return [...before, ...names];
 }
+
+/** A machine with its properties, in QEMU's words. */
+interface MachineChoice {
+  machine: 'pc' | 'microvm';
+  acpi?: boolean;
+  legacyVirtio?: boolean;
+}
+
+/** `pc`, or `microvm` with `,acpi=on|off` and `,force-legacy=on|off`. */
+export function parseMachine(text: string): MachineChoice {
+  const [machine, ...properties] = text.split(',');
+  if (machine !== 'pc' && machine !== 'microvm') throw new InvalidArgumentError('Allowed choices are pc, microvm.');
+  const choice: MachineChoice = { machine };
+  for (const property of properties) {
+    const match = /^(acpi|force-legacy)=(on|off)$/.exec(property);
+    if (!match || machine === 'pc')
+      throw new InvalidArgumentError(`a microvm takes acpi=on|off and force-legacy=on|off, a pc takes nothing`);
+    choice[match[1] === 'acpi' ? 'acpi' : 'legacyVirtio'] = match[2] === 'on';
+  }
+  return choice;
+}
+
+const DEVICES = ['virtio-rng', 'virtio-console'] as const;
+
+/** Devices of a microvm, repeatable. */
+export function collectDevices(text: string, before: (typeof DEVICES)[number][] = []): (typeof DEVICES)[number][] {
+  const device = DEVICES.find((name) => name === text);
+  if (device === undefined) throw new InvalidArgumentError(`there is ${DEVICES.join(', ')}`);
+  return [...before, device];
+}

@@ -11,6 +11,12 @@ export function checkOptions(options: BootOptions): void {
   for (const [name, value] of Object.entries(counts)) checkCount(`--${name}`, value);
   for (const { cycle } of options.type ?? []) checkCount('--type', cycle);
   for (const address of options.handoffAt ?? []) checkCount('--handoff-at', address);
+  if (options.machine !== 'microvm') {
+    const devices = (options.devices ?? []).length > 0;
+    if (devices) throw new UserError('--device is for --machine microvm; leave it out, or choose that machine');
+    if (options.acpi === false || options.legacyVirtio === false)
+      throw new UserError('acpi=off and force-legacy=off are for --machine microvm; leave them out');
+  }
   if (options.rtc === undefined) return;
   try {
     parseIsoTime(options.rtc);

@@ -39,16 +39,22 @@ export interface Disks {
 /** Roles in a trace's header. */
 export const DISK_ROLES = { ide: 'drive', virtio: 'virtio-drive', cdrom: 'cdrom' } as const;
 
-/** @throws UserError when an image cannot be read, or there are more than the controller has places for */
-export function openDisks({ drives = [], cdrom }: BootOptions): Disks {
+/**
+ * Disks are on IDE by default, on a microvm, which has no IDE, on virtio.
+ * @throws UserError when an image cannot be read, or there is no place for it
+ */
+export function openDisks({ machine, drives = [], cdrom }: BootOptions): Disks {
+  const microvm = machine === 'microvm';
+  if (microvm && (cdrom !== undefined || drives.some(({ interface: where }) => where === 'ide')))
+    throw new UserError('--machine microvm has no IDE; give disks with --drive FILE, and CDs to a pc');
   const cd = cdrom === undefined ? undefined : openDisk('cdrom', cdrom, DISK_ROLES.cdrom);
-  const disks = drives.map(({ path, interface: where = 'ide' }) => ({
+  const disks = drives.map(({ path, interface: where = microvm ? 'virtio' : 'ide' }) => ({
     where,
     file: openDisk('drive', path, DISK_ROLES[where]),
   }));
   const ide: (IdeMedium | undefined)[] = new Array(IDE_PLACES).fill(undefined);
   if (cd) ide[CD_PLACE] = { kind: 'cd', source: cd.source };
-  if (disks.some(({ where }) => where === 'virtio'))
+  if (!microvm && disks.some(({ where }) => where === 'virtio'))
     throw new UserError('--drive FILE,if=virtio is not available yet; use --drive FILE');
   const virtio: DiskFile[] = [];
   for (const { where, file } of disks) {

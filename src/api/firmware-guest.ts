@@ -5,19 +5,25 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type FirmwareLoad, firmwareLoad } from '../boot/firmware.js';
+import { commandLine } from '../boot/firmware-items.js';
 import { cachedImage } from '../fetch/cache.js';
-import type { FwCfg } from '../platform/devices/fw-cfg.js';
-import { splitRam } from '../platform/e820.js';
+import { FW_CFG, type FwCfg } from '../platform/devices/fw-cfg.js';
+import { MIB, splitRam } from '../platform/e820.js';
 import { type ImageFile, readImage } from './images.js';
 import type { BootOptions } from './options.js';
 import { UserError } from './user-error.js';
 
-/** QEMU's for the pc machine. */
-const DEFAULT_BIOS = 'bios-256k.bin';
-/** QEMU gives it to every pc with an APIC. */
+/** QEMU's choice. */
+const defaultBios = ({ machine, acpi }: BootOptions): string => {
+  if (machine !== 'microvm') return 'bios-256k.bin';
+  return acpi === false ? 'qboot.rom' : 'bios-microvm.bin';
+};
+/** QEMU gives it to every pc with an APIC; a microvm's is not run. */
 const TPR_ROM = 'kvmvapic.bin';
 const ROM_UNIT = 0x1_0000;
 const MAX_ROM = 0x100_0000;
+/** As much of a BIOS as is seen below 1 MiB. */
+const LOW_BIOS = 0x2_0000;
 /** Ranges of the empty option ROM space and of the BIOS's end below 1 MiB. */
 const LEGACY_ROMS: readonly (readonly [number, number])[] = [
   [0xc_0000, 0x2_0000],
@@ -29,32 +35,37 @@ export interface FirmwareGuest {
   /** Everything that was read, for the trace's header. */
   readonly images: readonly ImageFile[];
   readonly load: FirmwareLoad | undefined;
+  /** What lies in RAM after every reset. */
+  readonly segments: readonly { address: number; data: Uint8Array }[];
   /** Put items and files into fw_cfg, behind those of the machine. */
   fill(fwCfg: FwCfg): void;
 }
 
-/** ROM ranges at reset, as a trace's header has them. */
-export function romRanges(romSize: number): (readonly [number, number])[] {
-  return [...LEGACY_ROMS, [0x1_0000_0000 - romSize, romSize]];
+/** ROM ranges at reset, as a trace's header has them. On a microvm the BIOS below 1 MiB lies in RAM. */
+export function romRanges(romSize: number, machine: string): (readonly [number, number])[] {
+  return [...(machine === 'microvm' ? [] : LEGACY_ROMS), [0x1_0000_0000 - romSize, romSize]];
 }
 
 /**
  * Size of the ROM below 4 GiB in ranges from a header; 0 when there is none.
  * @throws RangeError when the ranges are not those of a machine here
  */
-export function romSizeOf(ranges: readonly (readonly [number, number])[]): number {
+export function romSizeOf(ranges: readonly (readonly [number, number])[], machine: string): number {
   if (ranges.length === 0) return 0;
   const size = ranges.at(-1)![1];
-  const expected = romRanges(size);
+  const expected = romRanges(size, machine);
   const same =
     ranges.length === expected.length && expected.every(([at, n], i) => ranges[i]![0] === at && ranges[i]![1] === n);
-  if (!same || !isRomSize(size)) throw new RangeError('the ROM ranges are not those of a pc');
+  if (!same || !isRomSize(size)) throw new RangeError(`the ROM ranges are not those of a ${machine}`);
   return size;
 }
 
 const isRomSize = (size: number): boolean => size > 0 && size <= MAX_ROM && size % ROM_UNIT === 0;
 
-/** @throws UserError, ImageError */
+/**
+ * @param hints what the machine adds to the kernel's command line
+ * @throws UserError, ImageError
+ */
 export function prepareFirmware(
   options: BootOptions,
   files: {
@@ -63,8 +74,10 @@ export function prepareFirmware(
     modules: readonly (ImageFile & { cmdline: string })[];
   },
   ram: number,
+  hints = '',
 ): FirmwareGuest {
-  const bios = readImage('bios', options.bios ?? DEFAULT_BIOS);
+  const microvm = options.machine === 'microvm';
+  const bios = readImage('bios', options.bios ?? defaultBios(options));
   if (!isRomSize(bios.bytes.length))
     throw new UserError(
       `${bios.name}: a BIOS image is a multiple of 64 KiB, at most 16 MiB, not ${bios.bytes.length} bytes; check --bios`,
@@ -78,6 +91,7 @@ export function prepareFirmware(
       modules: files.modules,
       lowMemoryEnd: splitRam(ram).below,
       dma: options.fwCfgDma !== false,
+      ...(microvm && { tablesReserved: 0 }),
     });
   if (!files.kernel && (options.initrd !== undefined || options.append !== undefined || files.modules.length > 0))
     throw new UserError('--initrd, --append and --module belong to a kernel; give one with --kernel');
@@ -88,7 +102,7 @@ export function prepareFirmware(
   };
   const roms = (options.optionRoms ?? []).map((path) => readImage('option-rom', path));
   const loader = load && readImage('loader-rom', find(load.rom) ?? load.rom);
-  const tpr = find(TPR_ROM);
+  const tpr = microvm ? undefined : find(TPR_ROM);
   const tprRom = tpr === undefined ? undefined : readImage('machine-rom', tpr);
   const all = [...roms, ...(loader ? [loader] : []), ...(tprRom ? [tprRom] : [])];
   const names = new Set<string>();
@@ -100,12 +114,25 @@ export function prepareFirmware(
     bios,
     images: [bios, ...all],
     load,
+    segments: [...(microvm ? [biosInRam(bios.bytes)] : []), ...(load?.segments ?? [])],
     fill: (fwCfg) => {
       for (const { key, data } of load?.items ?? []) fwCfg.addItem(key, data);
+      if (load && hints !== '') {
+        // QEMU changes the command line after the kernel was placed: nothing else knows of it.
+        const data = commandLine((options.append ?? '') + hints);
+        fwCfg.addItem(FW_CFG.CMDLINE_DATA, data);
+        fwCfg.addInt32(FW_CFG.CMDLINE_SIZE, data.length);
+      }
       for (const { name, bytes } of all) fwCfg.addFile(`genroms/${fileName(name)}`, bytes);
       if (load) fwCfg.setFile('bootorder', new TextEncoder().encode(`/rom@genroms/${load.rom}\0`));
     },
   };
+}
+
+/** QEMU maps the end of a microvm's BIOS below 1 MiB a second time, to be written to; here it is a copy. */
+function biosInRam(bytes: Uint8Array): { address: number; data: Uint8Array } {
+  const data = bytes.subarray(-Math.min(bytes.length, LOW_BIOS));
+  return { address: MIB - data.length, data };
 }
 
 const fileName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);

@@ -16,9 +16,10 @@ import * as L from '../cpu/layout.js';
 import { ShadowMemory } from '../cpu/shadow.js';
 import { saveProcessor } from '../cpu/snapshot.js';
 import { buildAcpiTables } from '../platform/acpi/tables.js';
+import type { Board, BoardOptions } from '../platform/board.js';
 import type { Plain } from '../platform/device.js';
 import type { FwCfg } from '../platform/devices/fw-cfg.js';
-import { firmwareE820, fwCfgE820, MIB, splitRam } from '../platform/e820.js';
+import { firmwareE820, fwCfgE820, MIB, microvmE820, splitRam } from '../platform/e820.js';
 import { setUpAsFirmware } from '../platform/firmware-setup.js';
 import { placeFirmwareTables } from '../platform/firmware-tables.js';
 import { Pc } from '../platform/pc.js';
@@ -32,6 +33,7 @@ import { type Disks, openDisks } from './disks.js';
 import { prepareFirmware, romRanges, romSizeOf } from './firmware-guest.js';
 import { entryState, HandoffWatch } from './handoff.js';
 import { type ImageFile, imageRecord, readImage } from './images.js';
+import { MicrovmPlan } from './microvm-guest.js';
 import type { BootOptions, Route } from './options.js';
 import { UserError } from './user-error.js';
 
@@ -58,7 +60,8 @@ export interface Seams {
 const NO_SEAMS: Seams = { lines: (inner) => inner, memory: (inner) => inner };
 
 export interface Guest extends Hardware {
-  readonly pc: Pc;
+  /** The machine around them, whichever it is. */
+  readonly pc: Board;
   readonly boot: BootImage;
   readonly handoff: HandoffWatch;
   readonly header: TraceHeader;
@@ -80,6 +83,7 @@ export function makeHardware(
   memory: number,
   cpuName: string | undefined,
   rom: readonly (readonly [number, number])[] = [],
+  machine = 'pc',
 ): Hardware {
   if (!Number.isInteger(memory) || memory < MIN_RAM || memory > MAX_RAM || memory % 4096 !== 0)
     throw new UserError(`--memory ${sizeText(memory)}: guest RAM is 2M to 3G in whole pages; choose a size in between`);
@@ -88,11 +92,13 @@ export function makeHardware(
     const names = CPU_MODELS.map((m) => m.name).join(', ');
     throw new UserError(`--cpu ${cpuName}: there is no such CPU model; choose one of ${names}`);
   }
-  const romSize = romSizeOf(rom);
-  const romRoom = romSize === 0 ? 0 : romSize + 4096 * ShadowMemory.extraRomPages;
+  const romSize = romSizeOf(rom, machine);
+  const hasShadow = romSize > 0 && machine === 'pc';
+  const romRoom = romSize + (hasShadow ? 4096 * ShadowMemory.extraRomPages : 0);
   const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: romRoom });
   if (romSize === 0) return { cpu, memory: cpu.physical, shadow: undefined };
   cpu.physical.mapRom(0x1_0000_0000 - romSize, romSize);
+  if (!hasShadow) return { cpu, memory: cpu.physical, shadow: undefined };
   const shadow = new ShadowMemory(cpu.physical, cpu.code, cpu.mmu);
   shadow.install(romSize);
   return { cpu, memory: cpu.physical, shadow };
@@ -143,14 +149,15 @@ function offeredRoute(kernel: ImageFile): Route {
 
 /** Build the guest that the options ask for. @throws UserError, ImageError */
 export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest {
-  if (options.machine === 'microvm') throw new UserError('--machine microvm is not available yet; use --machine pc');
   checkOptions(options);
   const ram = options.memory ?? 128 * MIB;
   const files = readFiles(options);
   const route = chooseRoute(options, files.kernel);
-  const firmware = route === 'firmware' ? prepareFirmware(options, files, ram) : undefined;
-  const rom = firmware ? romRanges(firmware.bios.bytes.length) : [];
-  const hardware = makeHardware(ram, options.cpu, rom);
+  const machine = options.machine ?? 'pc';
+  const microvm = machine === 'microvm' ? new MicrovmPlan(options, files.disks.virtio) : undefined;
+  const firmware = route === 'firmware' ? prepareFirmware(options, files, ram, microvm?.hints) : undefined;
+  const rom = firmware ? romRanges(firmware.bios.bytes.length, machine) : [];
+  const hardware = makeHardware(ram, options.cpu, rom, machine);
   const { cpu, shadow } = hardware;
   const amd = { amd: cpu.model.vendor === 'AuthenticAMD' };
   // There is no SMM. Firmware is told so, as by QEMU's smm=off; a direct boot finds ACPI as QEMU's default gives it.
@@ -177,23 +184,23 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     const { bytes } = firmware.bios;
     const address = 0x1_0000_0000 - bytes.length;
     cpu.physical.fillRom(address, bytes);
-    for (const segment of firmware.load?.segments ?? []) placing.write(segment.address, segment.data);
+    for (const segment of firmware.segments) placing.write(segment.address, segment.data);
     for (const { address: at, data } of initialMemory) cpu.physical.track(at, data.length);
     initialMemory.push({ address, data: bytes });
     const { segments = [], symbols = [] } = firmware.load ?? {};
     boot = { route, segments: [...segments], entry: entryState(cpu), structures: [], symbols: [...symbols] };
   } else {
     // A direct boot finds what firmware would have left: tables in memory, and devices set up (below).
-    const rsdp = placeFirmwareTables(placing, { ramSize: ram, acpi, smbios });
+    const rsdp = microvm ? microvm.placeTables(placing) : placeFirmwareTables(placing, { ramSize: ram, acpi, smbios });
+    const append = microvm?.hints ? (options.append ?? '') + microvm.hints : options.append;
     boot = buildBoot({
       route: route as Exclude<Route, 'firmware'>,
       kernel: files.kernel!,
       ...(files.initrd && { initrd: files.initrd }),
-      ...(options.append !== undefined && { append: options.append }),
+      ...(append !== undefined && { append }),
       modules: files.modules,
-      memoryMap: firmwareE820(ram, amd),
-      rsdp,
-      rsdpTable: cpu.physical.read(rsdp, 36),
+      memoryMap: microvm ? microvmE820(ram) : firmwareE820(ram, amd),
+      ...(rsdp !== undefined && { rsdp, rsdpTable: cpu.physical.read(rsdp, 36) }),
     });
     for (const { address, data } of [...boot.segments, ...(boot.firmware ?? [])])
       if (data.length > 0) placing.write(address, data);
@@ -206,25 +213,33 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
   const lines = seams.lines(cpu);
   const memory = seams.memory(cpu.physical);
   const pcShadow = shadow && new PcShadow(seams.shadow?.(shadow) ?? shadow);
-  const pc = new Pc({
+  const board: BoardOptions = {
     lines,
     memory,
     timing: TIMING,
     ramSize: ram,
-    smm,
     fwCfgDma,
     rtc: options.rtc ?? '2020-01-01T00:00:00Z',
     seed: options.seed ?? 0,
-    ide: files.disks.ide,
-    ...(pcShadow && { memoryChanged: (bridge) => pcShadow.update(bridge) }),
-    fwCfg: (fwCfg) => {
-      addPcItems(fwCfg, { ramSize: ram, e820: fwCfgE820(ram, amd), acpi, smbios });
-      firmware?.fill(fwCfg);
-      for (const item of files.fwCfg) addUserItem(fwCfg, item.name, item.data);
-    },
-  });
+  };
+  const fill = (fwCfg: FwCfg): void => {
+    firmware?.fill(fwCfg);
+    for (const item of files.fwCfg) addUserItem(fwCfg, item.name, item.data);
+  };
+  const pc: Board = microvm
+    ? microvm.build(board, fill)
+    : new Pc({
+        ...board,
+        smm,
+        ide: files.disks.ide,
+        ...(pcShadow && { memoryChanged: (bridge) => pcShadow.update(bridge) }),
+        fwCfg: (fwCfg) => {
+          addPcItems(fwCfg, { ramSize: ram, e820: fwCfgE820(ram, amd), acpi, smbios });
+          fill(fwCfg);
+        },
+      });
   cpu.bus = pc;
-  if (!firmware) setUpAsFirmware(pc);
+  if (!firmware && !microvm) setUpAsFirmware(pc);
   scheduleInputs(pc, options, files);
 
   const images: readonly ImageFile[] = [
@@ -236,7 +251,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
   ];
   const fwCfgStrings = files.fwCfg.filter((f) => f.image === undefined);
   const header: TraceHeader = {
-    machine: 'pc',
+    machine,
     memory: ram,
     cpu: cpu.model.name,
     timing: TIMING,
@@ -255,6 +270,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       rtc: options.rtc ?? '2020-01-01T00:00:00Z',
       seed: options.seed ?? 0,
       ...(!fwCfgDma && { fwCfgDma }),
+      ...microvm?.headerOptions,
       ...(files.modules.length > 0 && { modules: files.modules.map((m) => m.cmdline) }),
       ...(files.fwCfg.length > 0 && {
         fwCfg: files.fwCfg.map((f): Plain => [f.name, imageRecord('fw-cfg', f.data).sha256]),
@@ -280,7 +296,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       (() => {
         pc.reset();
         cpu.reset();
-        for (const { address, data } of firmware.load?.segments ?? []) memory.write(address, data);
+        for (const { address, data } of firmware.segments) memory.write(address, data);
       }),
     header,
     imageNames: [...images, ...files.disks.files].map((i) => i.name),
@@ -313,7 +329,7 @@ function addUserItem(fwCfg: FwCfg, name: string, data: Uint8Array): void {
 }
 
 /** Bytes of serial input arrive as fast as the line would carry them: the device's FIFO is small. */
-function scheduleInputs(pc: Pc, options: BootOptions, files: BootFiles): void {
+function scheduleInputs(pc: Board, options: BootOptions, files: BootFiles): void {
   if (files.serialIn && files.serialIn.length > 0) pc.inputs.schedule(0, { kind: 'serial', data: files.serialIn });
   for (const { text, cycle } of options.type ?? [])
     pc.inputs.schedule(cycle, { kind: 'serial', data: new TextEncoder().encode(text) });

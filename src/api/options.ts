@@ -10,6 +10,12 @@ export type Route = 'pvh' | 'linux64' | 'linux32' | 'linux16' | 'multiboot' | 'm
 /** A boot. File names without a slash are also looked up in the cache that `fetch` fills. */
 export interface BootOptions {
   machine?: 'pc' | 'microvm';
+  /** A microvm has ACPI, 24 virtio slots and a second I/O APIC. Default true. */
+  acpi?: boolean;
+  /** A microvm's virtio slots have the interface from before Virtio 1, as QEMU's. Default true. */
+  legacyVirtio?: boolean;
+  /** Further devices of a microvm, in the order of their slots. */
+  devices?: readonly ('virtio-rng' | 'virtio-console')[];
   /** Guest RAM in bytes. Default 128 MiB. */
   memory?: number;
   /** CPU model; the baseline model when absent. */

@@ -23,6 +23,7 @@ import { attachRecorder, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, runGuest } from './run.js';
 import { UserError } from './user-error.js';
 
+const MACHINES = ['pc', 'microvm'];
 const COM1_DATA = 0x3f8;
 const COM1_LCR = 0x3fb;
 /** Cycles after the recorded end at which a replay is given up. */
@@ -34,8 +35,11 @@ const MOST_HANDOFFS = 256;
 export async function replay(file: string, options: ReplayOptions = {}): Promise<ReplayResult> {
   const reader = TraceReader.open(file);
   try {
-    if (reader.header.machine !== 'pc')
-      throw new TraceError(file, `recorded on the machine ${reader.header.machine}, and this program has only pc`);
+    if (!MACHINES.includes(reader.header.machine))
+      throw new TraceError(
+        file,
+        `recorded on the machine ${reader.header.machine}; there are ${MACHINES.join(' and ')}`,
+      );
     if (reader.header.timing.name !== TIMING.name || reader.header.timing.nsPerCycle !== TIMING.nsPerCycle)
       throw new UserError(
         `${file}: recorded with timing model ${reader.header.timing.name}, this program has ${TIMING.name}; record the boot again`,
@@ -76,7 +80,7 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
   player.milestone('entry');
   // A reset that is not the end of the trace was one that the machine went on from.
   const reset = (): boolean => {
-    if (!shadow || player.atEnd || player.divergence) return false;
+    if (reader.header.rom.length === 0 || player.atEnd || player.divergence) return false;
     cpu.reset();
     return true;
   };
@@ -100,12 +104,12 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
 /** Processor and memory of the recorded machine. @throws TraceError when there is no such machine here */
 function hardwareOf({ header, path }: TraceReader): Hardware {
   try {
-    romSizeOf(header.rom);
+    romSizeOf(header.rom, header.machine);
   } catch {
     throw new TraceError(path, 'the header has ROM where no machine has it: record the boot again');
   }
   try {
-    return makeHardware(header.memory, header.cpu, header.rom);
+    return makeHardware(header.memory, header.cpu, header.rom, header.machine);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     throw new TraceError(path, `the header asks for a machine that there is not here (${error.message})`);
@@ -281,7 +285,10 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
   const bios = names('bios')[0];
   const cdrom = names(DISK_ROLES.cdrom)[0];
   return {
-    machine: 'pc',
+    machine: header.machine as BootOptions['machine'] & string,
+    ...(!o.acpi && { acpi: false }),
+    ...(!o.legacyVirtio && { legacyVirtio: false }),
+    devices: o.devices as NonNullable<BootOptions['devices']>,
     memory: header.memory,
     cpu: header.cpu,
     boot: header.route as Route,
@@ -312,11 +319,14 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
 function recordedOptions({ header, notes, path }: TraceReader) {
   try {
     if (notes.names.length < header.images.length) throw new Error('images without names');
-    const { rtc, seed, fwCfgDma, modules = [], fwCfg = [], fwCfgStrings = [] } = header.options;
+    const { rtc, seed, fwCfgDma, modules = [], fwCfg = [], fwCfgStrings = [], devices = [] } = header.options;
     return {
       rtc: text(rtc, 'rtc'),
       seed: integer(seed, Number.MAX_SAFE_INTEGER, 'seed'),
       fwCfgDma: fwCfgDma !== false,
+      acpi: header.options.acpi !== false,
+      legacyVirtio: header.options.legacyVirtio !== false,
+      devices: list(devices, 'devices').map((item) => text(item, 'a device')),
       modules: list(modules, 'modules').map((item) => text(item, 'a module')),
       fwCfg: list(fwCfg, 'fwCfg').map((item) => {
         const [name, hash] = list(item, 'fwCfg');

@@ -26,6 +26,8 @@ export interface FirmwareRequest {
   lowMemoryEnd: number;
   /** fw_cfg has its DMA interface. Default true. */
   dma?: boolean;
+  /** Room for tables below the end of low RAM, which no initrd may take. Default: the pc's. */
+  tablesReserved?: number;
 }
 
 /** What a kernel becomes on its way through firmware. */
@@ -55,7 +57,7 @@ export function firmwareLoad(request: FirmwareRequest): FirmwareLoad {
   const { bytes } = kernel;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const suffix = request.dma === false ? '' : '_dma';
-  const initrdEnd = request.lowMemoryEnd - TABLES_RESERVED - 1;
+  const initrdEnd = request.lowMemoryEnd - (request.tablesReserved ?? TABLES_RESERVED) - 1;
   if (bytes.length >= 0x206 && view.getUint32(0x202, true) === 0x5372_6448) {
     refuseModules(request);
     return { rom: `linuxboot${suffix}.bin`, ...linuxItems(request, initrdEnd) };
