@@ -12,6 +12,8 @@ export class GdbClient {
   private waiting: ((packet: string | undefined) => void) | undefined;
   private readonly packets: string[] = [];
   private closed = false;
+  /** Signal of the last stop: 5 at a breakpoint, 2 after an interruption. */
+  lastStop = 0;
 
   private constructor(private readonly socket: Socket) {
     socket.setEncoding('latin1');
@@ -46,6 +48,7 @@ export class GdbClient {
   /** Go on until the machine stops; false when it ended instead. */
   async continue(): Promise<boolean> {
     const stop = await this.request('c');
+    this.lastStop = Number.parseInt(stop?.slice(1, 3) ?? '0', 16);
     return stop !== undefined && !/^[WX]/.test(stop);
   }
 
@@ -59,6 +62,28 @@ export class GdbClient {
     }
     if (packet !== 'OK' && packet !== '') throw new Error(`the gdb server answered "${packet}" to "${command}"`);
     return text.replaceAll('\r', '');
+  }
+
+  /** Have the machine stop at a linear address, in whatever mode it comes there. */
+  async setBreakpoint(address: number): Promise<void> {
+    const answer = await this.request(`Z0,${address.toString(16)},1`);
+    if (answer !== 'OK') throw new Error(`the gdb server sets no breakpoint at 0x${address.toString(16)}: ${answer}`);
+  }
+
+  /** Execute one instruction, even one with a breakpoint. */
+  async step(): Promise<void> {
+    await this.request('s');
+  }
+
+  /** Stop the machine while continue() waits; that one is answered. */
+  interrupt(): void {
+    this.socket.write('\x03');
+  }
+
+  /** The low 32 bits of EAX … EDI, in this order: EAX, EBX, ECX, EDX, ESI, EDI. */
+  async generalRegisters(): Promise<number[]> {
+    const bytes = Buffer.from((await this.request('g')) ?? '', 'hex');
+    return Array.from({ length: 6 }, (_, n) => bytes.readUInt32LE(8 * n));
   }
 
   close(): void {

@@ -1,0 +1,193 @@
+// The same boot in QEMU, watched from outside: its trace events tell of selections and reads through the ports; at the
+// instructions that start DMA transfers the gdb server stops it, and descriptor and data are read from guest memory.
+
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RecordOptions } from '../../src/api/options.js';
+import { cachedImage } from '../../src/fetch/cache.js';
+import { GdbClient } from '../lockstep/gdb-client.js';
+import { Conversation, type Descriptor, parseDescriptor, reads, writes } from './conversation.js';
+import { lines, type Side } from './ours.js';
+
+export interface QemuSide extends Side {
+  /** Transfers that were started where ours never starts one: nothing more is known of them. */
+  unknownTransfers: number;
+  /** What QEMU itself complained of. */
+  messages: string;
+}
+
+const MIB = 2 ** 20;
+const DMA_LOW = 0x518;
+/** The gdb server's word for an interruption. */
+const SIGINT = 2;
+/** Without its end in sight, a run is given up after so long. */
+const PATIENCE = 120_000;
+/** Bytes of a read that are put together. */
+const PIECE = 0x1_0000;
+
+const find = (name: string): string => (existsSync(name) ? resolve(name) : (cachedImage(name) ?? name));
+
+/** QEMU's command line for a boot. */
+export function qemuArguments(options: RecordOptions, directory: string): string[] {
+  const { machine = 'pc', memory = 128 * MIB, kernel, initrd, append, modules = [] } = options;
+  const name = machine === 'pc' ? 'pc,smm=off' : `microvm${options.acpi === false ? ',acpi=off' : ''}`;
+  const bios =
+    options.bios ?? (machine === 'pc' ? 'bios-256k.bin' : options.acpi === false ? 'qboot.rom' : 'bios-microvm.bin');
+  const rtc = (options.rtc ?? '2020-01-01T00:00:00Z').slice(0, 19);
+  const file = (part: string) => join(directory, part);
+  const args = ['-M', name, '-accel', 'tcg', '-cpu', 'qemu64,-svm', '-m', `${memory / MIB}`, '-bios', find(bios)];
+  args.push('-nodefaults', '-display', 'none', '-no-reboot', '-icount', 'shift=2,sleep=off');
+  args.push('-rtc', `base=${rtc},clock=vm`, '-serial', `file:${file('serial')}`);
+  args.push('-chardev', `file,id=log,path=${file('debugcon')}`, '-device', 'isa-debugcon,iobase=0x402,chardev=log');
+  args.push('-device', 'isa-debug-exit,iobase=0x501,iosize=4');
+  // The option ROMs that QEMU picks by itself are to be the same files as ours.
+  const roms = cachedImage('linuxboot_dma.bin');
+  if (roms !== undefined) args.push('-L', dirname(roms));
+  for (const rom of options.optionRoms ?? []) args.push('-option-rom', find(rom));
+  if (kernel !== undefined) args.push('-kernel', find(kernel));
+  const files = [
+    ...(initrd === undefined ? [] : [find(initrd)]),
+    ...modules.map((m) => `${find(m.path)} ${m.cmdline ?? ''}`),
+  ];
+  if (files.length > 0) args.push('-initrd', files.join(','));
+  if (append !== undefined) args.push('-append', append);
+  if (options.fwCfgDma === false) args.push('-global', 'fw_cfg.dma_enabled=off');
+  for (const device of options.devices ?? []) {
+    if (device === 'virtio-rng') args.push('-device', 'virtio-rng-device');
+    else args.push('-device', 'virtio-serial-device', '-chardev', 'null,id=hvc', '-device', 'virtconsole,chardev=hvc');
+  }
+  for (const item of options.fwCfg ?? []) {
+    const content = item.file === undefined ? `string=${item.string ?? ''}` : `file=${find(item.file)}`;
+    args.push('-fw_cfg', `name=${item.name},${content}`);
+  }
+  return args;
+}
+
+/** Run it until the text that ends our run as well, or its own end. */
+export async function qemuSide(options: RecordOptions, sites: Set<number>, directory: string): Promise<QemuSide> {
+  const socket = join(directory, 'gdb');
+  const trace = join(directory, 'trace');
+  const server = ['-S', '-chardev', `socket,path=${socket},server=on,wait=off,id=gdb`, '-gdb', 'chardev:gdb'];
+  const events = ['-trace', 'memory_region_ops_write', '-trace', 'fw_cfg_read', '-D', trace];
+  const child = spawn('qemu-system-x86_64', [...qemuArguments(options, directory), ...server, ...events], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let messages = '';
+  child.stderr.on('data', (data: Buffer) => {
+    messages += data.toString('latin1');
+  });
+  const closed = new Promise<void>((done) => child.once('close', () => done()));
+  const stop = new AbortController();
+  let gdb: GdbClient | undefined;
+  try {
+    gdb = await GdbClient.connect(socket);
+    for (const site of sites) await gdb.setBreakpoint(site);
+    const ended = watch(options, directory, stop.signal).then(() => gdb?.interrupt());
+    const watched = await follow(gdb, directory);
+    stop.abort();
+    void ended;
+    const memory = watched.alive ? await dump(gdb, directory, 0, options.memory ?? 128 * MIB) : new Uint8Array(0);
+    gdb.close();
+    child.kill('SIGKILL');
+    await closed;
+    const { conversation, unknownTransfers } = await readLog(trace, watched.transfers);
+    const exchanges = conversation.finish();
+    const log = existsSync(join(directory, 'debugcon')) ? readFileSync(join(directory, 'debugcon')) : Buffer.alloc(0);
+    return { exchanges, unknownTransfers, debugcon: lines(log), memory, messages };
+  } finally {
+    stop.abort();
+    gdb?.close();
+    child.kill('SIGKILL');
+  }
+}
+
+interface Transfer {
+  at: number;
+  descriptor: Descriptor;
+  sha256: string;
+  bytes: Uint8Array;
+}
+
+/** From stop to stop, up to the interruption or the end of the machine. */
+async function follow(gdb: GdbClient, directory: string) {
+  const transfers: Transfer[] = [];
+  for (;;) {
+    if (!(await gdb.continue())) return { transfers, alive: false };
+    const [eax, , , edx] = (await gdb.generalRegisters()) as [number, number, number, number];
+    if (gdb.lastStop === SIGINT) return { transfers, alive: true };
+    if ((edx & 0xffff) !== DMA_LOW) {
+      await gdb.step();
+      continue;
+    }
+    const at = Buffer.from(Uint32Array.of(eax).buffer).swap32().readUInt32LE();
+    const descriptor = parseDescriptor(await dump(gdb, directory, at, 16));
+    const moves = descriptor.length > 0 && (reads(descriptor) || writes(descriptor));
+    const before =
+      moves && writes(descriptor) ? await dump(gdb, directory, descriptor.address, descriptor.length) : undefined;
+    await gdb.step();
+    const bytes = !moves
+      ? new Uint8Array(0)
+      : (before ?? (await dump(gdb, directory, descriptor.address, descriptor.length)));
+    transfers.push({ at, descriptor, sha256: moves ? createHash('sha256').update(bytes).digest('hex') : '', bytes });
+  }
+}
+
+async function dump(gdb: GdbClient, directory: string, address: number, length: number): Promise<Uint8Array> {
+  const file = join(directory, 'dump');
+  await gdb.monitor(`pmemsave ${address} ${length} "${file}"`);
+  return readFileSync(file);
+}
+
+/** Wait for the text that ends the run. */
+async function watch(options: RecordOptions, directory: string, signal: AbortSignal): Promise<void> {
+  const { untilSerial, untilDebugcon } = options;
+  const start = performance.now();
+  while (!signal.aborted && performance.now() - start < PATIENCE) {
+    const seen = (file: string, text: string | undefined): boolean =>
+      text !== undefined &&
+      existsSync(join(directory, file)) &&
+      readFileSync(join(directory, file), 'latin1').includes(text);
+    if (seen('serial', untilSerial) || seen('debugcon', untilDebugcon)) return;
+    await sleep(50);
+  }
+}
+
+/** Put port accesses of the log and transfers together. Without DMA a kernel is millions of lines. */
+async function readLog(file: string, transfers: readonly Transfer[]) {
+  const conversation = new Conversation();
+  let next = 0;
+  let unknownTransfers = 0;
+  /** A transfer's own end looks like one more byte read. */
+  let transferred = false;
+  let bytes: number[] = [];
+  const flush = (): void => {
+    if (bytes.length > 0) conversation.read(Uint8Array.from(bytes));
+    bytes = [];
+  };
+  for await (const line of createInterface({ input: createReadStream(file, 'latin1') })) {
+    if (line.startsWith('fw_cfg_read')) {
+      if (!transferred) bytes.push(Number.parseInt(line.slice(line.lastIndexOf('x') + 1), 16));
+      if (bytes.length === PIECE) flush();
+      transferred = false;
+      continue;
+    }
+    const write = /^memory_region_ops_write cpu 0 mr \S+ addr 0x(51[0-9a-b]) value 0x([0-9a-f]+) size (\d)/.exec(line);
+    if (!write) continue;
+    flush();
+    const [port, value, size] = [Number.parseInt(write[1]!, 16), Number.parseInt(write[2]!, 16), Number(write[3])];
+    if (port === 0x510 && size === 2) conversation.select(value);
+    if (port !== DMA_LOW) continue;
+    transferred = true;
+    const transfer = transfers[next];
+    if (transfer?.at === value) {
+      conversation.dma(value, transfer.descriptor, transfer.sha256, transfer.bytes);
+      next++;
+    } else unknownTransfers++;
+  }
+  flush();
+  return { conversation, unknownTransfers };
+}
