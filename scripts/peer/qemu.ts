@@ -55,6 +55,12 @@ export function qemuArguments(options: RecordOptions, directory: string): string
   ];
   if (files.length > 0) args.push('-initrd', files.join(','));
   if (append !== undefined) args.push('-append', append);
+  (options.drives ?? []).forEach(({ path, interface: where }, n) => {
+    const drive = `file=${find(path)},format=raw,snapshot=on`;
+    if (machine === 'pc') args.push('-drive', `${drive},if=${where ?? 'ide'}`);
+    else args.push('-drive', `${drive},if=none,id=disk${n}`, '-device', `virtio-blk-device,drive=disk${n}`);
+  });
+  if (options.cdrom !== undefined) args.push('-cdrom', find(options.cdrom));
   if (options.fwCfgDma === false) args.push('-global', 'fw_cfg.dma_enabled=off');
   for (const device of options.devices ?? []) {
     if (device === 'virtio-rng') args.push('-device', 'virtio-rng-device');

@@ -5,6 +5,7 @@
 // changes nothing, as with QEMU's default (discard=ignore). Left out: SCSI commands, which QEMU refuses as well, and zones.
 
 import type { GuestMemory } from '../../../cpu/bus.js';
+import { type DiskGeometry, guessGeometry } from '../../block/disk-geometry.js';
 import type { Plain } from '../../device.js';
 import { VirtioDevice } from './virtio-device.js';
 import { bufferLength, type Virtqueue, type VirtqueueBuffer, VirtqueueError } from './virtqueue.js';
@@ -52,9 +53,6 @@ const UNMAP = 1;
 const QUEUE_SIZE = 256;
 const CONFIG_SIZE = 57;
 const CONFIG_WCE_OFFSET = 32;
-const HEADS = 16;
-const SECTORS_PER_TRACK = 63;
-const MAX_CYLINDERS = 16383;
 /** Sectors that one discard or write of zeros may name. */
 const MAX_RANGE = 0x3f_ffff;
 const MAX_TRANSFER = 64 << 20;
@@ -66,6 +64,7 @@ export class VirtioBlk extends VirtioDevice {
   protected override readonly ownFeatures =
     F_SEG_MAX | F_GEOMETRY | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_CONFIG_WCE | F_DISCARD | F_WRITE_ZEROES;
   protected override readonly ownLegacyFeatures = F_SCSI;
+  private readonly geometry: DiskGeometry;
   private writeCache = true;
 
   /** @param serial what the driver reads as the device's ID; at most 20 characters */
@@ -75,6 +74,7 @@ export class VirtioBlk extends VirtioDevice {
     private readonly serial = '',
   ) {
     super(memory);
+    this.geometry = guessGeometry(store);
     this.addQueue(QUEUE_SIZE);
   }
 
@@ -88,10 +88,9 @@ export class VirtioBlk extends VirtioDevice {
     const { sectors } = this.store;
     view.setBigUint64(0, BigInt(sectors), true);
     view.setUint32(12, QUEUE_SIZE - 2, true); // segments of a request
-    const cylinders = Math.floor(sectors / (HEADS * SECTORS_PER_TRACK));
-    view.setUint16(16, Math.min(Math.max(cylinders, 2), MAX_CYLINDERS), true);
-    data[18] = HEADS;
-    data[19] = SECTORS_PER_TRACK;
+    view.setUint16(16, this.geometry.cylinders, true);
+    data[18] = this.geometry.heads;
+    data[19] = this.geometry.sectors;
     view.setUint32(20, SECTOR, true);
     data[CONFIG_WCE_OFFSET] = this.writeCache ? 1 : 0;
     view.setUint16(34, 1, true); // queues
