@@ -2,9 +2,11 @@
 //
 // Prints how often each row was compared and how often it differed, what named differences between processors
 // explain, and for each way in which a row differs one shrunk test vector. Exit code 1 when anything differs.
+// `--report FILE` adds a run to the report that INSTRUCTIONS.md counts from; seeds that it has already are refused.
 
 import { parseArgs } from 'node:util';
 import { hostOracle, type Mismatch } from '../test/cpu/oracles/host-oracle.js';
+import { addRun, readReport, writeReport } from '../test/cpu/oracles/report.js';
 import { rowName } from '../test/cpu/oracles/rows.js';
 import { vectorLine } from '../test/cpu/oracles/vector-line.js';
 
@@ -14,12 +16,18 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     row: { type: 'string', default: '' },
     quiet: { type: 'boolean', default: false },
+    report: { type: 'string' },
   },
 });
 const total = Number(values.cases);
 const seed = Number(values.seed);
 if (!Number.isInteger(total) || total < 1 || !Number.isInteger(seed)) {
   console.error('--cases and --seed take whole numbers');
+  process.exit(2);
+}
+const report = values.report === undefined ? undefined : readReport(values.report);
+if (report?.runs.some((run) => run.seed === seed)) {
+  console.error(`${values.report} has a run with seed ${seed}`);
   process.exit(2);
 }
 const oracle = hostOracle();
@@ -69,3 +77,7 @@ for (const [key, mismatch] of examples) {
 const sum = (of: Map<string, number>) => [...of.values()].reduce((a, b) => a + b, 0);
 console.log(`\nseed ${seed}: ${sum(compared)} cases compared, ${sum(differing)} differ`);
 process.exitCode = differing.size > 0 ? 1 : 0;
+if (report !== undefined) {
+  const run = { seed, cases: sum(compared), differing: sum(differing), host: oracle.host.name };
+  writeReport(values.report!, addRun(report, run, compared, explained));
+}

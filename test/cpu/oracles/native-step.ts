@@ -94,6 +94,8 @@ export function buildHostProcessor(): HostProcessor | undefined {
 
 export class HostProcessor {
   readonly vendor: string;
+  /** Vendor and model. */
+  readonly name: string;
   readonly features: ReadonlySet<string>;
   private runner: Runner | undefined;
   private last: Promise<unknown> = Promise.resolve();
@@ -101,6 +103,7 @@ export class HostProcessor {
   constructor(private readonly program: string) {
     const info = readFileSync('/proc/cpuinfo', 'utf8');
     this.vendor = /vendor_id\s*:\s*(\S+)/.exec(info)?.[1] ?? 'unknown';
+    this.name = `${this.vendor}, ${/model name\s*:\s*(.+)/.exec(info)?.[1]?.trim() ?? 'unknown'}`;
     this.features = new Set((/flags\s*:(.*)/.exec(info)?.[1] ?? '').trim().split(/\s+/));
   }
 
