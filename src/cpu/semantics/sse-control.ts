@@ -4,10 +4,10 @@
 // CRC32 and the hints involve no SSE state, so neither #UD by CR0.EM nor #NM applies to them.
 
 import * as L from '../layout.js';
-import { probeRead } from '../system/sse-slow.js';
+import { probeFlush } from '../system/sse-slow.js';
 import { compareStrings } from '../system/sse-strings.js';
 import { type Expr, I32, i32, i64, V128 } from '../wasm/expr.js';
-import { ACCESS_READ, type Body, type BodyContext } from './context.js';
+import type { Body, BodyContext } from './context.js';
 import { immediate, requireSse } from './simd-operands.js';
 import { fromScratch, toScratch } from './sse-float.js';
 import { width } from './width.js';
@@ -30,9 +30,9 @@ export const stmxcsr: Body = (c) => {
 /** LFENCE, MFENCE, SFENCE, PREFETCHh. */
 export const noEffect: Body = () => {};
 
-/** CLFLUSH: the checks of a byte read, without the read. */
+/** CLFLUSH: the checks of a byte read, but that execute-only code is allowed (SDM vol. 2, CLFLUSH). */
 export const clflush: Body = (c) => {
-  c.js(probeRead, [c.address(1, ACCESS_READ)]);
+  c.js(probeFlush, [c.address(1, 0), c.uop()]);
 };
 
 /** CRC32: the Castagnoli polynomial, reflected, a bit at a time. */

@@ -13,8 +13,8 @@ import { F32, F64, type FloatFormat } from '../softfloat/format.js';
 import * as approximate from '../softfloat/sse-approximate.js';
 import * as arithmetic from '../softfloat/sse-arithmetic.js';
 import * as convert from '../softfloat/sse-convert.js';
-import { type CpuState, CR4_OSXMMEXCPT, Fault, UD, XM } from '../state.js';
-import { wrapLinear } from './descriptors.js';
+import { type CpuState, CR4_OSXMMEXCPT, Fault, gp, MODE_64BIT, UD, XM } from '../state.js';
+import { ATTR_UNUSABLE, wrapLinear } from './descriptors.js';
 
 const FIRST = L.SCRATCH;
 const SECOND = L.SCRATCH + 16;
@@ -255,7 +255,10 @@ export const maskedStore: SystemOperation = (cpu, linear: bigint, selected: numb
   for (const i of chosen) cpu.memory.write8(at(i), data[i]!);
 };
 
-/** CLFLUSH: the address must be readable; there is no cache to flush. */
-export const probeRead: SystemOperation = (cpu, linear: bigint) => {
+/** CLFLUSH, the limit checked: the segment must not be null, the page readable; there is no cache to flush. */
+export const probeFlush: SystemOperation = (cpu, linear: bigint, uop: number) => {
+  const s = cpu.state;
+  const segment = (s.u8[uop + L.UOP_ADDRESS]! >> 2) & 7;
+  if ((s.get32(L.MODE) & MODE_64BIT) === 0 && (s.attributes(segment) & ATTR_UNUSABLE) !== 0) throw gp(0);
   cpu.memory.probe(BigInt.asUintN(64, linear), 1, false);
 };

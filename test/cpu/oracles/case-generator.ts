@@ -68,7 +68,8 @@ const STACK_SEGMENTS = [0x2b, 0x2b, 0x2b, 0x0f, 0x0f, 0x17, 0x27, 0x47];
 const DATA_SEGMENTS = [0x2b, 0x2b, 0x2b, 0x0f, 0x0f, 0x17, 0x1f, 0x27, 0x07, 0x47, 0];
 
 export class CaseGenerator {
-  readonly rows: readonly Row[];
+  /** Rows that cases are made of. */
+  rows: readonly Row[];
   /** Rows left out because the host has no such instruction. */
   readonly absent: readonly string[];
 
@@ -99,7 +100,7 @@ export class CaseGenerator {
     const meantToFail = instruction.locked || wrongMode || instruction.code.length > 14;
     if (found !== row && !(found === undefined && meantToFail)) return undefined;
     // How much of an undefined instruction is fetched is nobody's business.
-    if (found === undefined && !instruction.locked && instruction.offset !== START) return undefined;
+    if (found === undefined && (!instruction.locked || wrongMode) && instruction.offset !== START) return undefined;
     const patches = makePatches(c, row, draft, instruction);
     const base = (draft.selectors[1] & 4) !== 0 ? 0 : CODE;
     const usesFx =

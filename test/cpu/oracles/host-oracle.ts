@@ -153,11 +153,13 @@ export class HostOracle {
 
   /**
    * A plainer case of the same row with a difference of its own: words are zeroed in ever smaller groups, then made
-   * smaller. All attempts of a round are one batch; those that worked alone are tried together.
+   * smaller. All attempts of a round are one batch; those that worked alone are tried together. What does not differ
+   * when it runs alone is given back as it is.
    */
-  async shrink(words: ArrayLike<number>): Promise<Mismatch> {
-    const first = (await this.run([words])).mismatches[0]!;
-    let best = first;
+  async shrink(first: Mismatch): Promise<Mismatch> {
+    const alone = (await this.run([first.words])).mismatches[0];
+    if (alone === undefined) return { ...first, found: [...first.found, 'but not when it runs alone'] };
+    let best = alone;
     const attempt = async (candidates: readonly (readonly number[])[]): Promise<Mismatch[]> =>
       (await this.run(candidates)).mismatches.filter((m) => m.generated.row === first.generated.row);
     const round = async (change: (word: number, i: number, group: number) => number, size: number): Promise<void> => {

@@ -22,8 +22,8 @@ onHost('instructions of every row do what the processor of the host does', async
   const compared = new Map<string, number>();
   for await (const batch of oracle!.batches(seed, total)) {
     for (const [name, n] of batch.compared) compared.set(name, (compared.get(name) ?? 0) + n);
-    for (const { words } of batch.mismatches.slice(0, 5)) {
-      const plain = await oracle!.shrink(words);
+    for (const mismatch of batch.mismatches.slice(0, 5)) {
+      const plain = await oracle!.shrink(mismatch);
       lines.push(
         `${plain.found.join(', ')}\n${vectorLine(rowName(plain.generated.row), plain.generated.given, plain.wanted)}`,
       );
