@@ -367,20 +367,25 @@ export class SingleStep {
 
   // --- real mode --------------------------------------------------------------------------------------------
 
-  /** Run from CS:IP in real mode until HLT. Registers by name; returns those after it. */
+  /**
+   * Run from CS:IP in real mode: until HLT, or one instruction with all iterations of its REP. Registers by name;
+   * returns those after it.
+   */
   runReal(
     registers: Readonly<Record<RealRegister, number>>,
     memory: readonly (readonly [number, number])[],
+    until: 'halt' | 'next' = 'halt',
   ): RealOutcome {
     const { cpu } = this;
     const s = cpu.state;
     if (this.real !== true) {
       cpu.reset();
-      s.set32(L.CR0, CR0_ET);
-      s.set32(L.IDTR_LIMIT, 0x3ff);
       cpu.flushTlb(false);
       this.real = true;
     }
+    s.set32(L.CR0, CR0_ET);
+    s.set32(L.IDTR_LIMIT, 0x3ff);
+    s.set64(L.IDTR_BASE, 0n);
     s.set32(L.CPL, 0);
     s.set32(L.SHADOW, 0);
     s.set32(L.HALTED, 0);
@@ -396,10 +401,10 @@ export class SingleStep {
     for (const [address, byte] of memory) cpu.physical.write(address, Uint8Array.of(byte));
     cpu.modeChanged();
     let steps = 0;
-    while (s.get32(L.HALTED) === 0) {
+    do {
       cpu.step();
       if (++steps > 4000) throw new Error('no HLT');
-    }
+    } while (until === 'halt' ? s.get32(L.HALTED) === 0 : s.betweenIterations);
     const after = { ip: Number(s.rip), flags: s.eflags & 0xffff } as Record<RealRegister, number>;
     REAL_SEGMENTS.forEach((name, segment) => {
       after[name] = s.selector(segment);
