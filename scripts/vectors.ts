@@ -3,7 +3,7 @@
 // `fetch` brings both repositories at pinned commits into the cache (600 MB), from GitHub or another address (`--from`).
 // `run` samples `--cases` of each form (500; `all`) by `--seed` and compares them; `--form F6.7` takes one form. With
 // `--from FOLDER` it reads FOLDER/80286 and FOLDER/8086, git repositories or unpacked files, instead of the cache.
-// Exit code 1 when anything differs.
+// `--report FILE` notes a run in the report that INSTRUCTIONS.md counts from. Exit code 1 when anything differs.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -15,6 +15,7 @@ import { cacheDirectory } from '../src/fetch/cache.js';
 import type { EarlyProcessor } from '../test/cpu/oracles/early-processors.js';
 import { countMoo, readMoo } from '../test/cpu/oracles/moo.js';
 import { describe, RealModeOracle } from '../test/cpu/oracles/real-mode.js';
+import { writeEarlyReport } from '../test/cpu/oracles/report.js';
 import { rowName } from '../test/cpu/oracles/rows.js';
 
 const SETS: Readonly<Record<EarlyProcessor, { commit: string; folder: string }>> = {
@@ -33,6 +34,7 @@ const { values, positionals } = parseArgs({
     cases: { type: 'string', default: '500' },
     seed: { type: 'string', default: '1' },
     form: { type: 'string' },
+    report: { type: 'string' },
     show: { type: 'string', default: '3' },
   },
 });
@@ -158,6 +160,10 @@ function runSet(set: EarlyProcessor): number {
   for (const [reason, n] of reasons) console.log(`${String(n).padStart(7)} explained: ${reason}`);
   if (absent.length > 0) console.log(`${set}: not in this copy: ${absent.join(', ')}`);
   console.log(`${set}: ${forms} forms, ${cases} cases, ${rows.size} rows, seed ${seed}: ${differing} differ`);
+  if (values.report !== undefined) {
+    const run = { set, commit: SETS[set].commit, seed, forms, perForm: values.cases, absent, cases, differing };
+    writeEarlyReport(values.report, run, rows, reasons);
+  }
   return differing;
 }
 

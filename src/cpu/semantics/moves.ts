@@ -138,8 +138,8 @@ export const popa: Body = (c) => {
   const bits = c.osize;
   const bytes = bits / 8;
   const values: Expr[] = [];
-  for (let i = 0; i < 8; i++) values.push(i === 3 ? i32.const(0) : c.peek(bits, bytes * i));
-  // Registers change only after all were read.
+  // Registers change only after all were read, the discarded SP too: an 80286 and AMD's processors fault on its word.
+  for (let i = 0; i < 8; i++) values.push(c.peek(bits, bytes * i));
   for (let i = 0; i < 8; i++) if (i !== 3) c.setGpr(7 - i, bits, values[i]!);
   c.addToStackPointer(8 * bytes);
 };

@@ -110,6 +110,9 @@ function iretProtected(cpu: CpuCore, size: number): void {
     returnToV86(cpu, stack, ip, sel, flags);
     return;
   }
+  const popStack = () => ({ sp: stack.pop(size), ssSelector: Number(stack.pop(size) & 0xffffn) });
+  // In 64-bit mode SS:RSP is popped whether or not the ring changes (6.14.3), and before CS is looked at (vol. 2, IRET).
+  const early = s.is64 ? popStack() : undefined;
   const d = fetchReturnCode(cpu, sel);
   checkTarget(s, d, ip);
   const cpl = sel & 3;
@@ -119,14 +122,12 @@ function iretProtected(cpu: CpuCore, size: number): void {
   if (oldCpl <= s.iopl) mask |= IF;
   if (oldCpl === 0) mask |= IOPL_MASK | (size !== 2 ? VIF | VIP : 0);
 
-  // In 64-bit mode SS:RSP is popped whether or not the ring changes (6.14.3).
-  if (cpl === oldCpl && !s.is64) {
+  if (cpl === oldCpl && early === undefined) {
     markAccessed(cpu, d);
     stack.commit(s);
     enterCode(s, d, cpl, ip);
   } else {
-    const sp = stack.pop(size);
-    const ssSelector = Number(stack.pop(size) & 0xffffn);
+    const { sp, ssSelector } = early ?? popStack();
     const to64 = is64BitCode(s, d);
     const ss = fetchReturnStack(cpu, ssSelector, cpl, to64);
     markAccessed(cpu, d);

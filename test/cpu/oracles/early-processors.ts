@@ -85,10 +85,6 @@ const I80286: readonly EarlyDifference[] = [
     relaxed: { registers: { sp: 0 }, memory: 'all' },
   },
   {
-    name: 'POPA reads the word that belongs to SP (SDM vol. 2, POPA)',
-    applies: (real) => one('POPA')(real) && real.vector.exception === GP,
-  },
-  {
     name: 'the second word of an operand at offset FFFE lies at offset 0 (SDM vol. 3B, 20.1.1)',
     applies: hasTwoWords,
   },

@@ -172,10 +172,12 @@ function memory16(place: Place): void {
   const direct = mod === 0 && rm === 6;
   const base = BASE16[rm]!;
   const index = INDEX16[rm]!;
-  const offset = BigInt(place.at) - segmentBase(place, !direct && base === 5 ? SS : DS);
+  const segment = segmentBase(place, !direct && base === 5 ? SS : DS);
+  const offset = BigInt.asUintN(16, BigInt(place.at) - segment);
+  place.at = Number(BigInt.asUintN(32, segment + offset));
   code.push((mod << 6) | (reg << 3) | rm);
   if (direct) {
-    code.push(...bytesOf(BigInt.asUintN(16, offset), 2));
+    code.push(...bytesOf(offset, 2));
     return;
   }
   const displacement = mod === 0 ? 0n : mod === 1 ? BigInt(c.below(256) - 128) : BigInt.asIntN(16, integer(c));

@@ -1,4 +1,5 @@
-// What long runs of the hardware oracle came to, kept as data: host-report.json. INSTRUCTIONS.md counts from it.
+// What long runs came to, kept as data that INSTRUCTIONS.md counts from: host-report.json of the hardware oracle, and
+// early-report.json of the SingleStepTests sets.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
@@ -44,4 +45,42 @@ function added(to: Readonly<Record<string, number>>, counts: ReadonlyMap<string,
   const sums = new Map(Object.entries(to));
   for (const [name, n] of counts) sums.set(name, (sums.get(name) ?? 0) + n);
   return Object.fromEntries([...sums].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** One run over a set of vectors, and the cases of each row in it. */
+export interface EarlyRun {
+  readonly set: string;
+  readonly commit: string;
+  readonly seed: number;
+  readonly forms: number;
+  /** Cases of each form: a number, or `all`. */
+  readonly perForm: string;
+  /** Forms that the copy at hand lacked. */
+  readonly absent: readonly string[];
+  readonly cases: number;
+  readonly differing: number;
+}
+
+export interface EarlyReport {
+  readonly [set: string]: EarlyRun & {
+    readonly rows: Readonly<Record<string, number>>;
+    readonly explained: Readonly<Record<string, number>>;
+  };
+}
+
+export const EARLY_REPORT = new URL('early-report.json', import.meta.url).pathname;
+
+export function readEarlyReport(file: string = EARLY_REPORT): EarlyReport {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as EarlyReport) : {};
+}
+
+/** Note a run in the place of an earlier one over the same set. */
+export function writeEarlyReport(
+  file: string,
+  run: EarlyRun,
+  rows: ReadonlyMap<string, number>,
+  explained: ReadonlyMap<string, number>,
+): void {
+  const noted = { ...run, rows: added({}, rows), explained: added({}, explained) };
+  writeFileSync(file, `${JSON.stringify({ ...readEarlyReport(file), [run.set]: noted }, undefined, 2)}\n`);
 }
