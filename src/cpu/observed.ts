@@ -1,30 +1,30 @@
 // Which bytes of the initial memory the guest has seen. A sealed replay needs those and no others, so a trace of a
-// 40 MB kernel holds the few hundred kilobytes of it that ran.
+// 40 MB kernel holds the few megabytes of it that ran.
 //
 // Pages that a loader filled start out partial: no TLB entry is made for them, every access comes through the slow
-// path, which marks 4-byte lines as observed (read or executed before they were overwritten) and bytes as written.
-// A page becomes whole when all its lines are known, or when it was read so often that tracking it costs more than
-// storing it. Both follow from the guest's accesses alone: a recording and its replay agree on them at every cycle.
+// path, which notes bytes that are read or executed before they are overwritten. Bytes that a string instruction only
+// copies are not seen: the page they go to becomes partial, its bytes stand for the initial ones until they are used.
+// A page becomes whole when all its bytes are known, or when it was used so often that tracking it costs more than
+// storing it. All follows from the guest's accesses alone: recording and replay agree on it at every cycle.
 
-export const LINE = 4;
-const LINES = 4096 / LINE;
+/** Bytes of a page's bit mask, one bit for each of its bytes, lowest first. */
+export const MASK_SIZE = 512;
 /** Slow accesses after which a page is taken whole. */
 const READ_LIMIT = 2048;
 const WRITE_LIMIT = 1024;
 
 interface PartialPage {
-  /** One bit a line. */
-  readonly observed: Uint8Array;
-  /** One bit a byte: overwritten by the guest or a device. */
-  readonly written: Uint8Array;
+  /** Bits of bytes that stand for bytes of the initial memory nobody has observed. */
+  readonly unknown: Uint8Array;
+  /** The initial byte that an unknown byte stands for lies this far behind it; 0 where a loader put it. */
+  origin: number;
   reads: number;
   writes: number;
 }
 
 export class ObservedMemory {
-  readonly lineSize = LINE;
   private readonly partial = new Map<number, PartialPage>();
-  /** Observed lines of pages that are whole by now. */
+  /** Observed bytes of the pages that a loader filled. */
   private readonly masks = new Map<number, Uint8Array>();
 
   /** @param whole called when a page needs no tracking any more */
@@ -34,13 +34,10 @@ export class ObservedMemory {
   *add(address: number, length: number): Generator<number> {
     if (length === 0) return;
     for (let page = Math.floor(address / 4096); page <= Math.floor((address + length - 1) / 4096); page++) {
-      if (!this.partial.has(page))
-        this.partial.set(page, {
-          observed: new Uint8Array(LINES / 8),
-          written: new Uint8Array(512),
-          reads: 0,
-          writes: 0,
-        });
+      if (!this.masks.has(page)) {
+        this.masks.set(page, new Uint8Array(MASK_SIZE));
+        this.partial.set(page, { unknown: new Uint8Array(MASK_SIZE).fill(0xff), origin: 0, reads: 0, writes: 0 });
+      }
       yield page;
     }
   }
@@ -49,38 +46,35 @@ export class ObservedMemory {
   read(page: number, offset: number, length: number): void {
     const p = this.partial.get(page);
     if (p === undefined) return;
-    for (let line = Math.floor(offset / LINE); line * LINE < offset + length; line++) {
-      const from = Math.max(offset, line * LINE);
-      const to = Math.min(offset + length, (line + 1) * LINE);
-      if (!allWritten(p.written, from, to)) observe(p, line);
-    }
-    if (++p.reads > READ_LIMIT) {
-      p.observed.fill(0xff);
-      this.finish(page, p);
-    }
+    this.resolve(page, p, offset, length);
+    if (++p.reads > READ_LIMIT) this.finish(page, p);
   }
 
   /** The guest or a device overwrites bytes of a partial page. */
   write(page: number, offset: number, length: number): void {
     const p = this.partial.get(page);
     if (p === undefined) return;
-    for (let i = offset; i < offset + length; i++) p.written[i >> 3]! |= 1 << (i & 7);
-    if (++p.writes > WRITE_LIMIT) {
-      for (let line = 0; line < LINES; line++)
-        if (!allWritten(p.written, line * LINE, (line + 1) * LINE)) observe(p, line);
-      this.finish(page, p);
-    } else if ((offset + length === 4096 || p.writes % 256 === 0) && this.isPageKnownNow(p)) this.finish(page, p);
+    for (let i = offset; i < offset + length; i++) p.unknown[i >> 3]! &= ~(1 << (i & 7));
+    if (++p.writes > WRITE_LIMIT) this.finish(page, p);
+    else if ((offset + length === 4096 || p.writes % 256 === 0) && isEmpty(p.unknown)) this.finish(page, p);
   }
 
-  private isPageKnownNow(p: PartialPage): boolean {
-    for (let line = 0; line < LINES; line++)
-      if (!isObserved(p, line) && !allWritten(p.written, line * LINE, (line + 1) * LINE)) return false;
-    return true;
+  /** Unknown bytes become known: the initial bytes that they stand for are observed. */
+  private resolve(page: number, p: PartialPage, offset: number, length: number): void {
+    const { unknown } = p;
+    for (let i = offset; i < offset + length; i++) {
+      if ((unknown[i >> 3]! & (1 << (i & 7))) === 0) continue;
+      unknown[i >> 3]! &= ~(1 << (i & 7));
+      const from = page * 4096 + i + p.origin;
+      const mask = this.masks.get(Math.floor(from / 4096))!;
+      const n = from % 4096;
+      mask[n >> 3]! |= 1 << (n & 7);
+    }
   }
 
   private finish(page: number, p: PartialPage): void {
+    this.resolve(page, p, 0, 4096);
     this.partial.delete(page);
-    this.masks.set(page, p.observed);
     this.whole(page);
   }
 
@@ -89,34 +83,18 @@ export class ObservedMemory {
     return !this.partial.has(page);
   }
 
-  /** @param line within the page */
-  isKnown(page: number, line: number): boolean {
-    const p = this.partial.get(page);
-    return p === undefined || isObserved(p, line) || allWritten(p.written, line * LINE, (line + 1) * LINE);
+  /** Mask of the bytes of a page that a replay might not have; undefined when there are none. A view. */
+  unknownIn(page: number): Uint8Array | undefined {
+    return this.partial.get(page)?.unknown;
   }
 
-  /** True when the initial content of a line (physical address / 4) must be in the trace. */
-  isObserved(line: number): boolean {
-    const page = Math.floor(line / LINES);
-    const n = line % LINES;
-    const p = this.partial.get(page);
-    if (p !== undefined) return isObserved(p, n);
-    const mask = this.masks.get(page);
-    return mask === undefined || bit(mask, n);
+  /** Mask of the bytes of a page whose initial content must be in the trace; undefined for all of them. A view. */
+  observedIn(page: number): Uint8Array | undefined {
+    return this.masks.get(page);
   }
 }
 
-function observe(p: PartialPage, line: number): void {
-  p.observed[line >> 3]! |= 1 << (line & 7);
-}
-const bit = (mask: Uint8Array, n: number): boolean => (mask[n >> 3]! & (1 << (n & 7))) !== 0;
-const isObserved = (p: PartialPage, line: number): boolean => bit(p.observed, line);
-function allWritten(written: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) {
-    if ((i & 7) === 0 && to - i >= 8) {
-      if (written[i >> 3] !== 0xff) return false;
-      i += 7;
-    } else if ((written[i >> 3]! & (1 << (i & 7))) === 0) return false;
-  }
+function isEmpty(mask: Uint8Array): boolean {
+  for (let i = 0; i < MASK_SIZE; i++) if (mask[i] !== 0) return false;
   return true;
 }

@@ -1,13 +1,12 @@
 // The hash of the whole machine state: processor and memory. Pages are hashed once and again only when they changed,
 // so that a hash every few million cycles costs what the guest wrote in between.
 //
-// A 4-byte line whose content a replay cannot know (initial memory that the guest has not observed yet, see
+// A byte whose content a replay cannot know (initial memory that the guest has not observed yet, see
 // trace/memory.ts) counts as zero, in the recording and in the replay alike.
 
 import { createHash } from 'node:crypto';
 
 export const PAGE_SIZE = 4096;
-const LINE_SIZE = 4;
 const DIGEST = 32;
 const ZERO_DIGEST = new Uint8Array(DIGEST);
 
@@ -16,30 +15,28 @@ export interface HashedMemory {
   readonly pages: number;
   /** 4096 bytes; a view, read at once. */
   page(n: number): Uint8Array;
-  /** True when the page was written, or one of its lines became known, since the last hash. */
+  /** True when the page was written, or one of its bytes became known, since the last hash. */
   changed(n: number): boolean;
   /** True when nothing was ever written to the page, asked at the first hash: it is zeros, and not read. */
   blank?(n: number): boolean;
 }
 
-/** Which lines of a page have content that a replay has too. */
-export interface KnownLines {
-  /** True when the whole page is known: the common case, asked first. */
-  isPageKnown(page: number): boolean;
-  /** @param line 0…63 within the page */
-  isKnown(page: number, line: number): boolean;
+/** Which bytes of a page have content that a replay has too. */
+export interface KnownBytes {
+  /** Mask of the bytes that a replay might not have, bit 0 of byte 0 first; undefined when there are none. */
+  unknownIn(page: number): Uint8Array | undefined;
 }
 
 /** Keeps the digests of pages between hashes. One instance for each run. */
 export class StateHasher {
   readonly #memory: HashedMemory;
-  readonly #known: KnownLines | undefined;
+  readonly #known: KnownBytes | undefined;
   readonly #digests: Uint8Array;
   readonly #scratch = new Uint8Array(PAGE_SIZE);
   #primed = false;
 
-  /** @param known all lines when absent */
-  constructor(memory: HashedMemory, known?: KnownLines) {
+  /** @param known all bytes when absent */
+  constructor(memory: HashedMemory, known?: KnownBytes) {
     this.#memory = memory;
     this.#known = known;
     this.#digests = new Uint8Array(memory.pages * DIGEST);
@@ -63,15 +60,20 @@ export class StateHasher {
 
   #pageDigest(n: number): Uint8Array {
     let page = this.#memory.page(n);
-    if (this.#known && !this.#known.isPageKnown(n)) page = this.#mask(n, page, this.#known);
+    const unknown = this.#known?.unknownIn(n);
+    if (unknown) page = this.#mask(page, unknown);
     return isZero(page) ? ZERO_DIGEST : createHash('sha256').update(page).digest();
   }
 
-  #mask(n: number, page: Uint8Array, known: KnownLines): Uint8Array {
+  #mask(page: Uint8Array, unknown: Uint8Array): Uint8Array {
     const masked = this.#scratch;
     masked.set(page);
-    for (let line = 0; line < PAGE_SIZE / LINE_SIZE; line++) {
-      if (!known.isKnown(n, line)) masked.fill(0, line * LINE_SIZE, (line + 1) * LINE_SIZE);
+    for (let n = 0; n < PAGE_SIZE / 8; n++) {
+      const bits = unknown[n]!;
+      if (bits === 0xff) masked.fill(0, n * 8, n * 8 + 8);
+      else if (bits !== 0) {
+        for (let i = 0; i < 8; i++) if ((bits >> i) & 1) masked[n * 8 + i] = 0;
+      }
     }
     return masked;
   }

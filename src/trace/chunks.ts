@@ -11,7 +11,7 @@ import type { ChunkHeader } from './chunk-place.js';
 
 /** "\x89VMR\r\n\x1a\n": not text, and damaged visibly by a transfer in text mode. */
 export const MAGIC = Buffer.from('89564d520d0a1a0a', 'hex');
-export const CONTAINER_MAJOR = 1;
+export const CONTAINER_MAJOR = 2;
 export const CONTAINER_MINOR = 0;
 export const PREAMBLE_SIZE = 16;
 export const CHUNK_HEADER_SIZE = 24;

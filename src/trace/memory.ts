@@ -1,20 +1,27 @@
 // The initial memory of the guest, as far as the guest ever saw it. A kernel image is tens of megabytes and a boot
-// reads a few of them, so only 4-byte lines that were read or executed before they were wholly overwritten are
-// stored; everything else is zero in a replay, and the state hash treats it as zero on both sides.
-// Lines that are zero anyway are not stored either.
+// reads a few of them, so only bytes that were read or executed before they were overwritten are stored; everything
+// else is zero in a replay, and the state hash treats it as zero on both sides. Runs of zeros are not stored either.
+//
+// What is stored is made compressible first, page by page (memory-filters.ts). Gaps between the bytes that are stored
+// and lengths of what is stored lie in streams of their own, since they are worth a tenth of the whole.
 
 import { decodeCanonical, encodeCanonical } from './codec.js';
 import { binary, integer, record } from './fields.js';
+import { chooseFilter, FILTER_COUNT, filterPage, unfilterPage } from './memory-filters.js';
 import { VarintReader, VarintWriter } from './varint.js';
 
-export const LINE_SIZE = 4;
+const PAGE = 4096;
 /** Span of guest memory that one MEMO chunk covers at most, in bytes. */
 export const MEMORY_SPAN = 0x200_0000;
+/** Stored bytes at which a chunk ends with the page. */
+export const MEMORY_CHUNK = 0x30_0000;
+/** Zeros in a row that are left out. */
+const ZERO_RUN = 32;
 
-/** Which lines of the initial memory the guest has observed. `line` is a physical address divided by lineSize. */
+/** Which bytes of the initial memory the guest has observed. */
 export interface ObservedMemory {
-  readonly lineSize: 4;
-  isObserved(line: number): boolean;
+  /** Mask of the observed bytes of a 4 KiB page, bit 0 of byte 0 first; undefined when all are. */
+  observedIn(page: number): Uint8Array | undefined;
 }
 
 /** Memory as the loader left it at cycle 0. */
@@ -24,47 +31,92 @@ export interface MemoryRegion {
   readonly data: Uint8Array;
 }
 
-/** Every line, for recorders that do not track. */
-export const ALL_OBSERVED: ObservedMemory = { lineSize: LINE_SIZE, isObserved: () => true };
+/** Every byte, for recorders that do not track. */
+export const ALL_OBSERVED: ObservedMemory = { observedIn: () => undefined };
 
-/** Payloads of the MEMO chunks of a region, each of at most 32 MiB. */
+/** Payloads of the MEMO chunks of a region, by ascending address. */
 export function* encodeMemory(region: MemoryRegion, observed: ObservedMemory): Generator<Uint8Array> {
   const end = region.address + region.data.length;
-  let from = region.address;
-  while (from < end) {
-    const to = Math.min(end, (Math.floor(from / MEMORY_SPAN) + 1) * MEMORY_SPAN);
-    const payload = encodeSpan(from, region.data.subarray(from - region.address, to - region.address), observed);
-    if (payload) yield payload;
+  let chunk = new ChunkEncoder(region.address);
+  const taken = new Uint8Array(PAGE);
+  for (let from = region.address; from < end; ) {
+    const page = Math.floor(from / PAGE);
+    const to = Math.min(end, (page + 1) * PAGE);
+    if (to > chunk.address + MEMORY_SPAN || chunk.used >= MEMORY_CHUNK) {
+      if (chunk.used > 0) yield chunk.finish(from);
+      chunk = new ChunkEncoder(from);
+    }
+    const bytes = region.data.subarray(from - region.address, to - region.address);
+    if (take(bytes, from % PAGE, observed.observedIn(page), taken)) chunk.add(from, bytes, taken);
     from = to;
   }
+  if (chunk.used > 0) yield chunk.finish(end);
 }
 
-function encodeSpan(address: number, bytes: Uint8Array, observed: ObservedMemory): Uint8Array | undefined {
-  const runs = new VarintWriter();
-  const data = new Uint8Array(bytes.length);
-  let used = 0;
-  let taking = false;
-  let run = 0;
-  const firstLine = Math.floor(address / LINE_SIZE);
-  const lastLine = Math.floor((address + bytes.length - 1) / LINE_SIZE);
-  for (let line = firstLine; line <= lastLine; line++) {
-    const from = Math.max(line * LINE_SIZE - address, 0);
-    const to = Math.min((line + 1) * LINE_SIZE - address, bytes.length);
-    const take = observed.isObserved(line) && !isZero(bytes, from, to);
-    if (take !== taking) {
-      runs.write(run);
-      taking = take;
-      run = 0;
+/** Which bytes to store, 1 for each of them. @returns false when there are none */
+function take(bytes: Uint8Array, offset: number, mask: Uint8Array | undefined, taken: Uint8Array): boolean {
+  let any = false;
+  let zeros = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const at = offset + i;
+    const observed = mask === undefined || (mask[at >> 3]! & (1 << (at & 7))) !== 0;
+    taken[i] = observed ? 1 : 0;
+    zeros = observed && bytes[i] === 0 ? zeros + 1 : 0;
+    any ||= observed && bytes[i] !== 0;
+    if (zeros >= ZERO_RUN) taken.fill(0, i + 1 - (zeros === ZERO_RUN ? ZERO_RUN : 1), i + 1);
+  }
+  return any;
+}
+
+class ChunkEncoder {
+  /** Bytes stored so far. */
+  used = 0;
+  #end: number;
+  #run = 0;
+  readonly #gaps = new VarintWriter();
+  readonly #lengths = new VarintWriter();
+  readonly #filters: number[] = [];
+  #data = new Uint8Array(PAGE * 16);
+
+  constructor(readonly address: number) {
+    this.#end = address;
+  }
+
+  /** Add bytes of one page, those whose `taken` is set. */
+  add(address: number, bytes: Uint8Array, taken: Uint8Array): void {
+    if (this.used + PAGE > this.#data.length) {
+      const data = new Uint8Array(this.#data.length * 2);
+      data.set(this.#data);
+      this.#data = data;
     }
-    run++;
-    if (take) {
-      data.set(bytes.subarray(from, to), used);
-      used += to - from;
+    const filter = chooseFilter(address, bytes, taken);
+    this.#filters.push(filter);
+    const filtered = filterPage(filter, address, bytes, taken);
+    for (let i = 0; i < bytes.length; i++) {
+      if (taken[i] === 0) continue;
+      const at = address + i;
+      if (at !== this.#end || this.used === 0) {
+        if (this.used > 0) this.#lengths.write(this.#run);
+        this.#gaps.write(at - this.#end);
+        this.#run = 0;
+      }
+      this.#run++;
+      this.#end = at + 1;
+      this.#data[this.used++] = filtered[i]!;
     }
   }
-  if (used === 0) return undefined;
-  runs.write(run);
-  return encodeCanonical({ address, data: data.subarray(0, used), length: bytes.length, runs: runs.bytes() });
+
+  finish(end: number): Uint8Array {
+    this.#lengths.write(this.#run);
+    return encodeCanonical({
+      address: this.address,
+      data: this.#data.subarray(0, this.used),
+      filters: Uint8Array.from(this.#filters),
+      gaps: this.#gaps.bytes(),
+      length: end - this.address,
+      lengths: this.#lengths.bytes(),
+    });
+  }
 }
 
 /** A run of known bytes of the initial memory. */
@@ -79,26 +131,73 @@ export function decodeMemory(payload: Uint8Array): MemoryPiece[] {
   const map = record(decodeCanonical(payload), 'a memory chunk');
   const address = integer(map.address, 2 ** 52, 'address');
   const length = integer(map.length, MEMORY_SPAN, 'length');
-  const data = binary(map.data, 'data');
-  const runs = new VarintReader(binary(map.runs, 'runs'));
-  const end = address + length;
+  const data = Uint8Array.from(binary(map.data, 'data'));
+  const filters = binary(map.filters, 'filters');
+  const gaps = new VarintReader(binary(map.gaps, 'gaps'));
+  const lengths = new VarintReader(binary(map.lengths, 'lengths'));
   const pieces: MemoryPiece[] = [];
-  let line = Math.floor(address / LINE_SIZE);
+  const page = new PageDecoder(filters);
+  let at = address;
   let used = 0;
-  for (let taking = false; !runs.done; taking = !taking) {
-    const from = Math.max(line * LINE_SIZE, address);
-    line += runs.read();
-    const to = Math.min(line * LINE_SIZE, end);
-    if (!taking) continue;
-    if (to <= from || used + to - from > data.length) throw new Error('a run of memory lines is out of range');
-    pieces.push({ address: from, data: data.subarray(used, used + to - from) });
-    used += to - from;
+  while (!gaps.done) {
+    const gap = gaps.read();
+    const run = lengths.read();
+    at += gap;
+    if (run === 0 || at + run > address + length || used + run > data.length || (gap === 0 && used > 0)) {
+      throw new Error('a run of memory is out of range');
+    }
+    pieces.push({ address: at, data: data.subarray(used, used + run) });
+    page.add(at, data.subarray(used, used + run));
+    at += run;
+    used += run;
   }
-  if (used !== data.length) throw new Error('memory data is longer than its runs');
+  page.finish();
+  if (used !== data.length || !lengths.done) throw new Error('memory data is longer than its runs');
   return pieces;
 }
 
-function isZero(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;
-  return true;
+/** Gathers the runs of each page and takes its filter off, in place. */
+class PageDecoder {
+  #page = -1;
+  #next = 0;
+  readonly #runs: { offset: number; data: Uint8Array }[] = [];
+  readonly #bytes = new Uint8Array(PAGE);
+  readonly #taken = new Uint8Array(PAGE);
+
+  constructor(private readonly filters: Uint8Array) {}
+
+  add(address: number, data: Uint8Array): void {
+    for (let done = 0; done < data.length; ) {
+      const at = address + done;
+      const page = Math.floor(at / PAGE);
+      if (page !== this.#page) {
+        this.#flush();
+        this.#page = page;
+      }
+      const n = Math.min(PAGE - (at % PAGE), data.length - done);
+      this.#runs.push({ offset: at % PAGE, data: data.subarray(done, done + n) });
+      done += n;
+    }
+  }
+
+  finish(): void {
+    this.#flush();
+    if (this.#next !== this.filters.length) throw new Error('there are more filters than pages');
+  }
+
+  #flush(): void {
+    if (this.#runs.length === 0) return;
+    const filter = this.filters[this.#next++];
+    if (filter === undefined || filter >= FILTER_COUNT) throw new Error('a page of memory has no known filter');
+    if (filter > 0) {
+      this.#taken.fill(0);
+      for (const { offset, data } of this.#runs) {
+        this.#bytes.set(data, offset);
+        this.#taken.fill(1, offset, offset + data.length);
+      }
+      unfilterPage(filter, this.#page * PAGE, this.#bytes, this.#taken);
+      for (const { offset, data } of this.#runs) data.set(this.#bytes.subarray(offset, offset + data.length));
+    }
+    this.#runs.length = 0;
+  }
 }

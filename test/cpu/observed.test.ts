@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { LINE, ObservedMemory } from '../../src/cpu/observed.js';
+import { MASK_SIZE, ObservedMemory } from '../../src/cpu/observed.js';
 
 /** A read or write of some bytes of page 5. */
 const access = fc.record({
@@ -9,7 +9,10 @@ const access = fc.record({
   length: fc.integer({ min: 1, max: 16 }),
 });
 
-test('a line is observed exactly when one of its bytes was read before it was overwritten', (t) => {
+const bits = (mask: Uint8Array): number[] =>
+  [...new Uint8Array(MASK_SIZE * 8)].map((_, i) => (mask[i >> 3]! >> (i & 7)) & 1);
+
+test('a byte is observed exactly when it was read before it was overwritten', (t) => {
   fc.assert(
     fc.property(fc.array(access, { maxLength: 200 }), (accesses) => {
       const memory = new ObservedMemory(() => {});
@@ -25,14 +28,11 @@ test('a line is observed exactly when one of its bytes was read before it was ov
           else if (!written[i]) seen[i] = 1;
         }
       }
-      for (let line = 0; line < 4096 / LINE; line++) {
-        const bytes = seen.subarray(line * LINE, (line + 1) * LINE);
-        t.is(
-          memory.isObserved((5 * 4096) / LINE + line),
-          bytes.some((b) => b === 1),
-          `line ${line}`,
-        );
-      }
+      t.deepEqual(bits(memory.observedIn(5)!), [...seen]);
+      t.deepEqual(
+        bits(memory.unknownIn(5)!),
+        [...seen].map((s, i) => (s || written[i] ? 0 : 1)),
+      );
     }),
   );
 });
@@ -40,25 +40,29 @@ test('a line is observed exactly when one of its bytes was read before it was ov
 test('a page that is overwritten as a whole is known without having been observed', (t) => {
   const whole: number[] = [];
   const memory = new ObservedMemory((page) => whole.push(page));
-  [...memory.add(4096, 4096)];
+  t.deepEqual([...memory.add(4096, 4096)], [1]);
   t.false(memory.isPageKnown(1));
   for (let at = 0; at < 4096; at += 8) memory.write(1, at, 8);
   t.deepEqual(whole, [1]);
   t.true(memory.isPageKnown(1));
-  t.false(memory.isObserved(4096 / LINE));
+  t.true(memory.observedIn(1)!.every((byte) => byte === 0));
 });
 
-test('a page that is read again and again is taken whole', (t) => {
+test('a page that is read again and again is taken whole, but for what was overwritten', (t) => {
   const whole: number[] = [];
   const memory = new ObservedMemory((page) => whole.push(page));
-  [...memory.add(0, 1)];
+  t.deepEqual([...memory.add(0, 1)], [0]);
+  memory.write(0, 80, 8);
   for (let i = 0; i < 10_000 && whole.length === 0; i++) memory.read(0, 8, 4);
   t.deepEqual(whole, [0]);
-  t.true(memory.isObserved(4000 / LINE));
+  t.deepEqual(
+    bits(memory.observedIn(0)!),
+    Array.from({ length: 4096 }, (_, i) => (i >= 80 && i < 88 ? 0 : 1)),
+  );
 });
 
 test('pages that no loader filled are known and need no storing beyond what was loaded', (t) => {
   const memory = new ObservedMemory(() => {});
   t.true(memory.isPageKnown(7));
-  t.true(memory.isKnown(7, 3));
+  t.is(memory.unknownIn(7), undefined);
 });

@@ -46,13 +46,19 @@ test('only changed pages are read again, and the hash is that of a fresh start',
   t.deepEqual(hash, new StateHasher(memory).hash(cpu));
 });
 
-test('a line that a replay cannot know counts as zero', (t) => {
+test('bytes that a replay cannot know count as zero', (t) => {
   const recorded = new Memory();
   recorded.bytes.fill(7);
   const replayed = new Memory();
   replayed.bytes.fill(7);
-  replayed.bytes.fill(0, PAGE_SIZE + 4, PAGE_SIZE + 8);
-  const known = { isPageKnown: (page: number) => page !== 1, isKnown: (_: number, line: number) => line !== 1 };
+  replayed.bytes.fill(0, PAGE_SIZE + 5, PAGE_SIZE + 7);
+  replayed.bytes.fill(0, PAGE_SIZE + 16, PAGE_SIZE + 24);
+  const unknown = new Uint8Array(PAGE_SIZE / 8);
+  unknown[0] = 0b0110_0000;
+  unknown[2] = 0xff;
+  const known = { unknownIn: (page: number) => (page === 1 ? unknown : undefined) };
   t.deepEqual(new StateHasher(recorded, known).hash(cpu), new StateHasher(replayed, known).hash(cpu));
   t.notDeepEqual(new StateHasher(recorded).hash(cpu), new StateHasher(replayed).hash(cpu));
+  replayed.bytes[PAGE_SIZE + 7] = 0;
+  t.notDeepEqual(new StateHasher(recorded, known).hash(cpu), new StateHasher(replayed, known).hash(cpu));
 });
