@@ -21,7 +21,7 @@ async function recorded(t: ExecutionContext): Promise<(name: string) => string> 
 const damaged: [title: string, bytes: (good: Buffer) => Uint8Array, said: RegExp][] = [
   ['an empty file', () => new Uint8Array(), /is empty/],
   ['another kind of file', () => Buffer.from('PK\x03\x04 and so on'), /is not a vmreplay trace/],
-  ['a newer format', (good) => Buffer.from(good).fill(2, 8, 9), /is in trace format 2 .* newer vmreplay/],
+  ['a newer format', (good) => Buffer.from(good).fill(3, 8, 9), /is in trace format 3 .* newer vmreplay/],
   ['one flipped bit', (good) => Buffer.from(good).fill(good[900]! ^ 4, 900, 901), /does not match its hash/],
   [
     'a length of 10 GB',

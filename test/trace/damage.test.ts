@@ -140,8 +140,8 @@ test('another magic is refused as no trace', (t) => {
 
 test('a newer format is refused by its number', (t) => {
   const bytes = Buffer.from(original.bytes);
-  bytes.writeUInt16LE(2, 8);
-  t.is(refusal(bytes), '/bad.vmr: is in trace format 2 and this program reads format 1: use a newer vmreplay');
+  bytes.writeUInt16LE(3, 8);
+  t.is(refusal(bytes), '/bad.vmr: is in trace format 3 and this program reads format 2: use a newer vmreplay');
 });
 
 test('an empty file is refused', (t) => {

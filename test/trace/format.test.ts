@@ -109,10 +109,12 @@ test('the events of the example follow from its columns', (t) => {
   ]);
 });
 
-test('the memory of the example is one clipped line', (t) => {
+test('the memory of the example is one run of bytes', (t) => {
   const memory = payload('MEMO');
   t.is(memory.address, 0x10_0000n);
-  t.deepEqual(varints(memory.runs as Uint8Array), [0, 1]);
+  t.deepEqual(varints(memory.gaps as Uint8Array), [0]);
+  t.deepEqual(varints(memory.lengths as Uint8Array), [5]);
+  t.deepEqual([...(memory.filters as Uint8Array)], [0]);
   t.is(Buffer.from(memory.data as Uint8Array).toString('hex'), '66bafd03ec');
 });
 
