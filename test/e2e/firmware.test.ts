@@ -92,19 +92,6 @@ withKernel('linuxboot_dma.bin asks for what it asks QEMU for (needs: vmreplay fe
   );
 });
 
-withKernel("Debian's kernel boots through linuxboot_dma.bin and replays (needs: vmreplay fetch)", async (t) => {
-  t.timeout(900_000);
-  const file = await scratch(t);
-  const log = listener();
-  const options = { ...kernel, maxCycles: 20_000_000_000, onConsole: log.onData, output: file('a.trace') };
-  const first = await record(options);
-  t.is(first.end.reason, 'poweroff');
-  t.regex(log.text(), /VMREPLAY-MARKER end/);
-  const again = await replay(file('a.trace'));
-  t.is(again.divergence, undefined);
-  t.is(again.state, first.state);
-});
-
 /** An option ROM that resets the machine through port 0xcf9 unless a byte of CMOS says that it has. */
 function resettingRom(): Uint8Array {
   const rom = new Uint8Array(512);

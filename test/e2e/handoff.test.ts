@@ -98,3 +98,39 @@ withPvhRom(
     );
   },
 );
+
+const withLinuxRom = have('bios-256k.bin', 'linuxboot_dma.bin', 'vmlinuz-cloud-amd64', 'initrd-busybox.cpio')
+  ? test
+  : test.skip;
+
+withLinuxRom(
+  'boot_params over our BIOS services and over SeaBIOS differs in one field (needs: vmreplay fetch)',
+  async (t) => {
+    t.timeout(300_000);
+    const file = await scratch(t);
+    for (const route of ['linux16', 'firmware']) {
+      const image = ['--kernel', 'vmlinuz-cloud-amd64', '--initrd', 'initrd-busybox.cpio', '--append', 'console=ttyS0'];
+      const until = ['--until-cycle', '60_000_000', '-o', file(`${route}.trace`)];
+      const { code, stderr } = await vmreplay('record', '--boot', route, '--memory', '256M', ...image, ...until);
+      t.is(code, 0, stderr);
+    }
+    const { stdout } = await vmreplay(
+      'diff',
+      '--only',
+      'handoff',
+      '--json',
+      file('linux16.trace'),
+      file('firmware.trace'),
+    );
+    const found = (JSON.parse(stdout).handoff as { field: string }[]).map(({ field }) => field);
+    // linuxboot_dma.bin puts the initrd a page higher than QEMU says, and leaves its own sums in AX and the flags.
+    t.deepEqual(found, [
+      'linux16: route',
+      'linux16: registers.rflags',
+      'linux16: registers.rax',
+      'linux16: setup_header.ramdisk_image',
+      'linux32: route',
+      'linux32: setup_header.ramdisk_image',
+    ]);
+  },
+);

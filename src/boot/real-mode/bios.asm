@@ -1,8 +1,8 @@
 ; The BIOS services that a kernel's real-mode setup code calls, for boots without firmware (--boot linux16). Loaded at
 ; F000:0000. Register contracts: Ralf Brown's Interrupt List; ACPI 6.4, 15.1 (INT 15h E820); Linux's arch/x86/boot.
 ; What follows the code is filled in by real-mode.ts: the answers of INT 15h AH=88h and AX=E801h, and the memory map.
-; There is no screen and there are no disks: INT 10h knows only the mode it was left in, INT 13h fails. A service that
-; is not here answers as SeaBIOS does: carry set, AH = 86h.
+; There is no screen and there are no disks: INT 10h returns as it was called, as under SeaBIOS without a VGA BIOS, and
+; INT 13h fails. A service of INT 15h that is not here answers as SeaBIOS does: carry set, AH = 86h.
 
 bits 16
 cpu 386
@@ -11,10 +11,6 @@ org 0
 BDA             equ 0x40
 BDA_EQUIPMENT   equ 0x10
 BDA_MEMORY      equ 0x13
-BDA_VIDEO_MODE  equ 0x49
-BDA_COLUMNS     equ 0x4a
-BDA_CURSOR      equ 0x50
-BDA_PAGE        equ 0x62
 BDA_TICKS       equ 0x6c
 BDA_MIDNIGHT    equ 0x70
 TICKS_A_DAY     equ 0x1800b0
@@ -23,8 +19,8 @@ CARRY           equ 1
 ZERO            equ 0x40
 
 ; Offsets of the handlers, for the vector table: vector 8, 9, other interrupts of the first controller, those of the
-; second, 10h, 11h, 12h, 13h, 15h, 16h, 1ah, all others; then that of the data behind the code.
-    dw timer, keyboard, first, second, video, equipment, memory, disk, system, keys, clock, ignore, data
+; second, 11h, 12h, 13h, 15h, 16h, 1ah, all others; then that of the data behind the code.
+    dw timer, keyboard, first, second, equipment, memory, disk, system, keys, clock, ignore, data
 
 ; Set or clear flags of the caller; BP is its frame: saved BP, IP, CS, FLAGS.
 %macro succeed 0
@@ -80,40 +76,6 @@ second:
     out 0x20, al
     pop ax
     iret
-
-; INT 10h: cursor and mode as they stand in the BIOS data area; no EGA, VGA or VBE, so their inquiries come back as
-; they were.
-video:
-    push ds
-    push word BDA
-    pop ds
-    cmp ah, 0x00
-    je .set
-    cmp ah, 0x02
-    je .place
-    cmp ah, 0x03
-    je .cursor
-    cmp ah, 0x0f
-    jne .done
-    mov al, [BDA_VIDEO_MODE]
-    mov ah, [BDA_COLUMNS]
-    mov bh, [BDA_PAGE]
-.done:
-    pop ds
-    iret
-.set:
-    push ax
-    and al, 0x7f
-    mov [BDA_VIDEO_MODE], al
-    pop ax
-    jmp .done
-.place:
-    mov [BDA_CURSOR], dx
-    jmp .done
-.cursor:
-    mov dx, [BDA_CURSOR]
-    mov cx, 0x0607
-    jmp .done
 
 equipment:
     push ds

@@ -2,7 +2,7 @@
 // leaves it, the first byte of the extended area, and at F000:0000 the services themselves (bios.asm), with the
 // machine's memory map behind them. IBM PC AT BIOS; ACPI 6.4, 15.1.
 //
-// Left out on purpose: a screen (text mode is where BIOS data says so, nothing is drawn), disks, keys. A kernel's setup
+// Left out on purpose: a screen, disks, keys. A kernel's setup
 // code asks for them and takes no for an answer.
 
 import { E820_RAM, encodeE820 } from '../../platform/e820.js';
@@ -20,7 +20,7 @@ const COM1 = 0x3f8;
 const MIB = 1 << 20;
 /** Names of the handlers, in the order of the words at the beginning of the code. */
 const HANDLERS = [
-  ...(['timer', 'keyboard', 'first', 'second', 'video', 'equipment', 'memory'] as const),
+  ...(['timer', 'keyboard', 'first', 'second', 'equipment', 'memory'] as const),
   ...(['disk', 'system', 'keys', 'clock', 'ignore'] as const),
 ] as const;
 
@@ -63,7 +63,6 @@ function vectorsAndData(words: DataView): Uint8Array {
   vector(0x09, 'keyboard');
   for (let n = 0x0a; n <= 0x0f; n++) vector(n, 'first');
   for (let n = 0x70; n <= 0x77; n++) vector(n, 'second');
-  vector(0x10, 'video');
   vector(0x11, 'equipment');
   vector(0x12, 'memory');
   vector(0x13, 'disk');
@@ -72,22 +71,15 @@ function vectorsAndData(words: DataView): Uint8Array {
   vector(0x1a, 'clock');
 
   const word = (offset: number, value: number) => view.setUint16(0x400 + offset, value, true);
-  const byte = (offset: number, value: number) => view.setUint8(0x400 + offset, value);
   word(0x00, COM1);
   word(0x0e, EBDA_ADDRESS >> 4);
-  // One serial port, a mathematical coprocessor, a pointing device; 80 columns in colour to begin with.
+  // One serial port, a mathematical coprocessor, a pointing device; 80 columns in colour, were there a screen.
   word(0x10, 0x0226);
   word(0x13, EBDA_ADDRESS / 1024);
   word(0x1a, 0x1e); // keyboard buffer: head, tail, start, end
   word(0x1c, 0x1e);
   word(0x80, 0x1e);
   word(0x82, 0x3e);
-  byte(0x49, 3); // mode, columns, page size, ports of the CRT controller, rows but one, lines of a character
-  word(0x4a, 80);
-  word(0x4c, 0x1000);
-  word(0x63, 0x3d4);
-  byte(0x84, 24);
-  word(0x85, 16);
   return data;
 }
 

@@ -111,7 +111,11 @@ function diffHandoffs(a: TraceReader, b: TraceReader): DiffReport {
     [b, right],
   ] as const)
     if (found.length === 0) notes.push(`${path}: no loader entered a kernel`);
-  const handoff = pairHandoffs(left, right).flatMap(([x, y]) => diffHandoff(x, y));
+  const pairs = pairHandoffs(left, right);
+  const handoff = pairs.flatMap(([x, y]) => {
+    const fields = diffHandoff(x, y);
+    return pairs.length === 1 ? fields : fields.map((one) => ({ ...one, field: `${x.protocol}: ${one.field}` }));
+  });
   // One that has none is not the same as one that has.
   if ((left.length === 0) !== (right.length === 0)) {
     const count = (n: number) => (n === 0 ? '(none)' : `${n}`);
