@@ -20,6 +20,9 @@ const defaultBios = ({ machine, acpi }: BootOptions): string => {
 };
 /** QEMU gives it to every pc with an APIC; a microvm's is not run. */
 const TPR_ROM = 'kvmvapic.bin';
+/** In the expansion ROM of the standard VGA. */
+const VGA_ROM = 'vgabios-stdvga.bin';
+const MAX_VGA_ROM = 0x10_0000;
 const ROM_UNIT = 0x1_0000;
 const MAX_ROM = 0x100_0000;
 /** As much of a BIOS as is seen below 1 MiB. */
@@ -37,6 +40,8 @@ export interface FirmwareGuest {
   readonly load: FirmwareLoad | undefined;
   /** What lies in RAM after every reset. */
   readonly segments: readonly { address: number; data: Uint8Array }[];
+  /** What the expansion ROM of the standard VGA holds, where there is one. */
+  readonly vgaRom: ImageFile | undefined;
   /** Put items and files into fw_cfg, behind those of the machine. */
   fill(fwCfg: FwCfg): void;
 }
@@ -104,6 +109,10 @@ export function prepareFirmware(
   const loader = load && readImage('loader-rom', find(load.rom) ?? load.rom);
   const tpr = microvm ? undefined : find(TPR_ROM);
   const tprRom = tpr === undefined ? undefined : readImage('machine-rom', tpr);
+  const vgaBios = microvm || options.vga === 'none' ? undefined : find(VGA_ROM);
+  const vgaRom = vgaBios === undefined ? undefined : readImage('vga-rom', vgaBios);
+  if (vgaRom && vgaRom.bytes.length > MAX_VGA_ROM)
+    throw new UserError(`${vgaRom.name}: a VGA BIOS of ${vgaRom.bytes.length} bytes; the most is 1 MiB`);
   const all = [...roms, ...(loader ? [loader] : []), ...(tprRom ? [tprRom] : [])];
   const names = new Set<string>();
   for (const { name } of all) {
@@ -112,9 +121,10 @@ export function prepareFirmware(
   }
   return {
     bios,
-    images: [bios, ...all],
+    images: [bios, ...all, ...(vgaRom ? [vgaRom] : [])],
     load,
     segments: [...(microvm ? [biosInRam(bios.bytes)] : []), ...(load?.segments ?? [])],
+    vgaRom,
     fill: (fwCfg) => {
       for (const { key, data } of load?.items ?? []) fwCfg.addItem(key, data);
       if (load && hints !== '') {

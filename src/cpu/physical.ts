@@ -69,6 +69,12 @@ export class PhysicalMemory implements GuestMemory {
     this.onRemap();
   }
 
+  /** Let the bus answer in a page-aligned range instead of RAM, for good. Call it before the machine runs. */
+  hide(address: number, length: number): void {
+    this.host.fill(0, address >>> 12, (address + length) >>> 12);
+    this.onRemap();
+  }
+
   /** Fill ROM before the machine runs: what write() leaves alone. Bytes that are not in ROM are dropped. */
   fillRom(address: number, data: Uint8Array): void {
     for (let done = 0; done < data.length; ) {

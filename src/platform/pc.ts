@@ -24,8 +24,10 @@ import { Pit } from './devices/pit.js';
 import { Port92 } from './devices/port92.js';
 import { Rtc } from './devices/rtc.js';
 import { storeBoardSetup, storeDisks } from './devices/rtc-board.js';
+import type { StdVga } from './devices/std-vga.js';
 import { Uart16550 } from './devices/uart16550.js';
 import type { Input } from './inputs.js';
+import { VGA_SLOT, wireStdVga } from './pc-vga.js';
 
 const SCI_IRQ = 9;
 
@@ -37,6 +39,8 @@ export interface PcOptions extends BoardOptions {
   smm?: boolean;
   /** Disks and CDs by their place on the IDE controller. Default: none. */
   ide?: IdeMedia;
+  /** A standard VGA, and its BIOS in the expansion ROM. Default: none. */
+  vga?: { rom?: Uint8Array | undefined };
 }
 
 /** The machine. Devices that not every PC has are added with addDevice() and addPciFunction() before it runs. */
@@ -50,6 +54,7 @@ export class Pc extends Board {
   readonly fwCfg: FwCfg;
   readonly pci = new PciHost();
   readonly acpiPm: AcpiPm;
+  readonly vga: StdVga | undefined;
   /** A progress code was written to port 0x80. */
   onPostCode: (code: number) => void = () => {};
   readonly #lines: ProcessorLines;
@@ -106,6 +111,7 @@ export class Pc extends Board {
     this.addPciFunction(1, 0, isa);
     this.addPciFunction(1, 3, this.acpiPm);
     this.#addIde(options);
+    if (options.vga) this.vga = this.addPciFunction(VGA_SLOT, 0, wireStdVga(this.ports, this.mmio, options.vga.rom));
     this.#mapPorts(isa, options.fwCfgDma !== false);
     this.#mapMmio();
   }

@@ -25,7 +25,7 @@ const medium = (kind: 'disk' | 'cd', bytes: Uint8Array): IdeMedium => ({
   source: { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) },
 });
 
-function answers(steps: readonly Step[], disks: boolean): string[] {
+function answers(kind: string, steps: readonly Step[]): string[] {
   const processor = { cycle: 0, setIntr: () => {}, pulseNmi: () => {}, stop: () => {}, setA20: () => {} };
   const ram = new Uint8Array(RAM);
   const view = new DataView(ram.buffer);
@@ -41,7 +41,8 @@ function answers(steps: readonly Step[], disks: boolean): string[] {
     timing,
     ramSize: 128 * 1024 * 1024,
     rtc: '2020-01-01T00:00:00Z',
-    ...(disks && { ide: [medium('disk', diskImage()), undefined, medium('cd', cdImage())] }),
+    ...(WITH_DISKS.includes(kind) && { ide: [medium('disk', diskImage()), undefined, medium('cd', cdImage())] }),
+    ...(kind === 'vga' && { vga: {} }),
   });
   const advance = (cycles: number): void => {
     const end = processor.cycle + cycles;
@@ -103,7 +104,7 @@ for (const line of recorded) {
   test(`${kind} registers answer as in QEMU 7.2, seed ${seed}`, (t) => {
     const steps = script(kind, Number(seed));
     const qemu = expected.split(' ');
-    const ours = answers(steps, WITH_DISKS.includes(kind));
+    const ours = answers(kind, steps);
     t.is(ours.length, qemu.length);
     const at = ours.findIndex((answer, index) => answer !== qemu[index]);
     const reads = steps.flatMap((step, index) => (step.op === 'in' || step.op === 'read' ? [index] : []));

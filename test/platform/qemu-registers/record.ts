@@ -1,12 +1,12 @@
 // Asks QEMU for the answers that qemu-registers.test.ts compares with. Needs nasm and qemu-system-x86_64 7.2; run as
-//   npx tsx test/platform/qemu-registers/record.ts > test/platform/qemu-registers/answers.txt
+//   npx tsx test/platform/qemu-registers/record.ts [KIND…] > test/platform/qemu-registers/answers.txt
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cdImage, diskImage } from './ide-scripts.js';
-import { KIND_NAMES, type Step, script, WITH_DISKS } from './scripts.js';
+import { KIND_DEVICES, KIND_NAMES, type Step, script, WITH_DISKS } from './scripts.js';
 
 const SEEDS = 5;
 /** Disks have more to say. */
@@ -35,7 +35,7 @@ function operation(step: Step): number {
 }
 
 /** What QEMU reads. With sleep=off its clock depends on instructions alone, from the first one on. */
-function ask(steps: readonly Step[], disks: boolean): string[] {
+function ask(kind: string, steps: readonly Step[]): string[] {
   const directory = mkdtempSync(join(tmpdir(), 'registers-'));
   const words = steps.flatMap((step) =>
     step.op === 'delay'
@@ -58,7 +58,8 @@ function ask(steps: readonly Step[], disks: boolean): string[] {
     '-debugcon file:answers.bin -global isa-debugcon.iobase=0x402 -serial null',
     '-device isa-debug-exit,iobase=0x501,iosize=0x04 -rtc base=2020-01-01T00:00:00,clock=vm',
   ];
-  if (disks) {
+  if (kind in KIND_DEVICES) machine.push(KIND_DEVICES[kind]!);
+  if (WITH_DISKS.includes(kind)) {
     writeFileSync(join(directory, 'disk.img'), diskImage());
     writeFileSync(join(directory, 'cd.img'), cdImage());
     machine.push('-drive file=disk.img,format=raw,snapshot=on -cdrom cd.img');
@@ -73,6 +74,6 @@ function ask(steps: readonly Step[], disks: boolean): string[] {
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : KIND_NAMES;
 for (const kind of wanted) {
   for (let seed = 1; seed <= (WITH_DISKS.includes(kind) ? DISK_SEEDS : SEEDS); seed++) {
-    process.stdout.write(`${kind} ${seed}: ${ask(script(kind, seed), WITH_DISKS.includes(kind)).join(' ')}\n`);
+    process.stdout.write(`${kind} ${seed}: ${ask(kind, script(kind, seed)).join(' ')}\n`);
   }
 }

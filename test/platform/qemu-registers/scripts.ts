@@ -263,6 +263,59 @@ const KINDS: Record<string, (a: Author) => void> = {
     else a.sized('out', size, port, a.one(0, 0xffff_ffff, (a.byte() << 8) | a.byte()));
   },
 
+  vga(a) {
+    const [framebuffer, registers] = [0xe000_0000, 0xe200_0000];
+    if (a.steps.length === 0) {
+      const config = (register: number, value: number): void => {
+        a.sized('out', 4, 0xcf8, 0x8000_1000 + register);
+        a.sized('out', 4, 0xcfc, value);
+      };
+      config(0x10, framebuffer);
+      config(0x18, registers);
+      config(0x04, 7);
+      a.out(0x3c2, 0x67);
+      a.out(0x3c0, 0x20);
+    }
+    const indexed = (port: number, index: number, ...values: number[]): void => {
+      a.out(port, index);
+      a.pick([30, () => a.in(port + 1)], [70, () => a.out(port + 1, a.one(...values, a.byte()))]);
+    };
+    const attribute = (): void => {
+      a.in(0x3da);
+      a.out(0x3c0, a.one(a.below(0x20), 0x20 | a.below(0x20)), a.byte());
+      a.in(0x3c1);
+    };
+    const dispi = (): void => {
+      a.sized('out', 2, 0x1ce, a.one(a.below(12), 4, 5));
+      const value = a.one(0, 1, 8, 15, 16, 24, 32, 0x40, 0x61, 320, 640, 1024, 0xb0c3, 0xffff, a.below(0x10000));
+      a.pick([40, () => a.in(0x1cf, 2)], [60, () => a.sized('out', 2, a.one(0x1cf, 0x1d0), value)]);
+    };
+    // Few addresses, so that what is written is read again.
+    const place = 4 * a.below(24);
+    const windows = [0xa_0000, 0xa_0000, 0xb_0000, 0xb_8000];
+    const mapped = a.one(0x000, 0x07c, 0x400, 0x408, 0x500, 0x508, 0x510, 0x514, 0x518, 0x600, 0x604, 0x800);
+    const value = (a.byte() << 24) | (a.below(0x1_0000) << 8) | a.byte();
+    a.pick(
+      [15, () => indexed(0x3c4, a.below(8), 0x02, 0x04, 0x06, 0x0f)],
+      [15, () => indexed(0x3ce, a.below(10), 0, 1, 2, 3, 0x08, 0x0f, 0x10, 0x18, 0xff)],
+      [10, () => indexed(0x3d4, a.one(a.below(0x20), 7, 0x11), 0x80, 0)],
+      [5, attribute],
+      [5, () => a.out(0x3c8, a.byte(), a.byte(), a.byte(), a.byte())],
+      [4, () => a.out(0x3c7, a.byte())],
+      [8, () => a.in(0x3c0 + a.below(16), a.one(1, 1, 1, 2, 4))],
+      [4, () => a.in(a.one(0x3b0, 0x3d0) + a.below(16), a.one(1, 1, 2))],
+      [2, () => a.out(0x3c2, a.one(0x67, 0x67, 0x67, 0x66))],
+      [2, () => a.sized('out', 2, a.one(0x3c4, 0x3ce), a.below(0x10000))],
+      [10, dispi],
+      [25, () => a.write(a.one(...windows) + place, value)],
+      [25, () => a.read(a.one(...windows) + place)],
+      [6, () => a.write(framebuffer + place, value)],
+      [10, () => a.read(framebuffer + place)],
+      [6, () => a.read(registers + mapped)],
+      [2, () => a.write(registers + a.one(0x508, 0x604), a.one(0x1e1e_1e1e, 0xbebe_bebe, value))],
+    );
+  },
+
   control(a) {
     a.pick(
       [40, () => a.in(a.one(0x61, 0x92, 0xcf9))],
@@ -280,6 +333,9 @@ export const KIND_NAMES = Object.keys(KINDS);
 /** Kinds that run on a machine with a disk and a CD. */
 export const WITH_DISKS: readonly string[] = Object.keys(IDE_KINDS);
 const LENGTH = 800;
+
+/** What QEMU's machine needs besides what every script's has. */
+export const KIND_DEVICES: Readonly<Record<string, string>> = { vga: '-vga std' };
 
 /** The script of a kind and seed. */
 export function script(kind: string, seed: number): Step[] {
