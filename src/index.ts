@@ -1,5 +1,6 @@
 // The library: what the command line does, for programs.
 
+export type { FinalScreen } from './api/final-screen.js';
 export type {
   BootOptions,
   RecordOptions,
@@ -7,6 +8,7 @@ export type {
   ReplayResult,
   Route,
   RunResult,
+  Screenshot,
   StopSignal,
 } from './api/options.js';
 export { record, run } from './api/record.js';

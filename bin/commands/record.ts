@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { addBootOptions, bootOptions } from '../options/boot.js';
 import { parseText } from '../options/values.js';
-import { grouped, type OutputOptions, Progress, print } from '../print/output.js';
+import { complain, grouped, type OutputOptions, Progress, print } from '../print/output.js';
 import { traceText } from '../print/run.js';
 import { consoleTo, interruptible } from '../terminal.js';
 
@@ -23,6 +23,7 @@ export function addRecord(program: Command): void {
           ...bootOptions(values),
           output,
           signal,
+          onWarning: complain,
           onProgress: (cycle) => progress.show(`recording: ${grouped(cycle)} cycles`),
           ...(console && { onConsole: consoleTo(process.stdout) }),
         }),

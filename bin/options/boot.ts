@@ -10,6 +10,7 @@ import {
   collectFiles,
   collectFwCfg,
   collectModule,
+  collectScreenshots,
   collectTyping,
   parseCount,
   parseMachine,
@@ -28,6 +29,7 @@ type BootValues = Omit<
   | 'modules'
   | 'devices'
   | 'optionRoms'
+  | 'screenshots'
   | 'drives'
   | 'noReboot'
   | 'output'
@@ -40,6 +42,7 @@ type BootValues = Omit<
   device?: RecordOptions['devices'];
   optionRom?: RecordOptions['optionRoms'];
   drive?: RecordOptions['drives'];
+  screenshot?: RecordOptions['screenshots'];
   /** Commander's reading of `--no-reboot`: true unless it is given. */
   reboot: boolean;
 };
@@ -66,6 +69,12 @@ export function addBootOptions(command: Command): Command {
     )
     .option('--bios <file>', "the firmware (default: QEMU's bios-256k.bin)", parseText)
     .option('--option-rom <file>', 'an option ROM for the firmware to run; repeatable', collectFiles)
+    .addOption(
+      new Option('--vga <device>', 'the screen (default: std in a boot through firmware, else none)').choices([
+        'std',
+        'none',
+      ]),
+    )
     .option('--kernel <file>', 'ELF or bzImage; a name without a slash is also looked up in the cache', parseText)
     .option('--initrd <file>', 'initial RAM disk', parseText)
     .option('--module <file[,cmdline]>', 'a module for the guest; repeatable', collectModule)
@@ -87,6 +96,7 @@ export function addBootOptions(command: Command): Command {
     .option('--until-debugcon <text>', 'the same for the debug console at port 0x402', parseText)
     .option('--until-cycle <n>', 'end with success at this cycle', parsePositive)
     .option('--max-cycles <n>', 'end with failure at this cycle', parsePositive)
+    .option('--screenshot <file@cycle>', 'write the screen as a PNG file; repeatable', collectScreenshots)
     .option('--no-reboot', 'a reset of the machine ends the run')
     .option('--success-code <n>', 'the debug-exit code that means success', parseExitCode)
     .option('--handoff-at <address>', 'a kernel is entered at this linear address, too; repeatable', collectAddresses)
@@ -99,10 +109,11 @@ export function addBootOptions(command: Command): Command {
 
 /** The library's options for what was given on the command line. */
 export function bootOptions(values: BootValues): RecordOptions {
-  const { machine, module, device, optionRom, drive, reboot, ...same } = values;
+  const { machine, module, device, optionRom, screenshot, drive, reboot, ...same } = values;
   const known: RecordOptions = { ...same, ...machine, noReboot: !reboot };
   if (device) known.devices = device;
   if (module) known.modules = module;
+  if (screenshot) known.screenshots = screenshot;
   if (optionRom) known.optionRoms = optionRom;
   if (drive) known.drives = drive;
   return known;

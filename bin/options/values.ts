@@ -114,6 +114,13 @@ export function collectTyping(text: string, before: { text: string; cycle: numbe
   return [...before, { text: typed, cycle: parseCount(text.slice(at + 1)) }];
 }
 
+/** `FILE.png@CYCLE` or `FILE.png`, repeatable: a picture of the screen then, or at the end. */
+export function collectScreenshots(text: string, before: { file: string; cycle?: number }[] = []) {
+  const [, file, cycle] = /^(.*?)(?:@([0-9_]+|0x[0-9a-f]+))?$/is.exec(text) as unknown as [string, string, string?];
+  if (file === '') throw new InvalidArgumentError("'FILE.png@CYCLE' is needed, or a file name alone for the end");
+  return [...before, cycle === undefined ? { file } : { file, cycle: parseCount(cycle) }];
+}
+
 /** Names separated by commas, repeatable. */
 export function collectNames(text: string, before: string[] = []): string[] {
   const names = text.split(',').map((name) => name.trim());

@@ -19,12 +19,14 @@ import { buildAcpiTables } from '../platform/acpi/tables.js';
 import type { Board, BoardOptions } from '../platform/board.js';
 import type { Plain } from '../platform/device.js';
 import type { FwCfg } from '../platform/devices/fw-cfg.js';
+import type { Vga } from '../platform/devices/vga.js';
 import { firmwareE820, fwCfgE820, MIB, microvmE820, splitRam } from '../platform/e820.js';
 import { setUpAsFirmware } from '../platform/firmware-setup.js';
 import { placeFirmwareTables } from '../platform/firmware-tables.js';
 import { Pc } from '../platform/pc.js';
 import { addPcItems } from '../platform/pc-fw-cfg.js';
 import { PcShadow } from '../platform/pc-shadow.js';
+import { VGA_WINDOW, VGA_WINDOW_SIZE } from '../platform/pc-vga.js';
 import { buildSmbios } from '../platform/smbios.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { MemoryRegion } from '../trace/memory.js';
@@ -62,6 +64,8 @@ const NO_SEAMS: Seams = { lines: (inner) => inner, memory: (inner) => inner };
 export interface Guest extends Hardware {
   /** The machine around them, whichever it is. */
   readonly pc: Board;
+  /** What the screen shows comes from here; undefined without one. */
+  readonly vga: Vga | undefined;
   readonly boot: BootImage;
   readonly handoff: HandoffWatch;
   readonly header: TraceHeader;
@@ -77,6 +81,7 @@ export interface Guest extends Hardware {
 /**
  * A processor with RAM and empty ROM, as a trace header or options describe them.
  * @param rom ranges of the header, none without firmware
+ * @param vga the bus answers in the window at 0xa0000; with firmware it does in any case
  * @throws UserError
  */
 export function makeHardware(
@@ -84,6 +89,7 @@ export function makeHardware(
   cpuName: string | undefined,
   rom: readonly (readonly [number, number])[] = [],
   machine = 'pc',
+  vga = false,
 ): Hardware {
   if (!Number.isInteger(memory) || memory < MIN_RAM || memory > MAX_RAM || memory % 4096 !== 0)
     throw new UserError(`--memory ${sizeText(memory)}: guest RAM is 2M to 3G in whole pages; choose a size in between`);
@@ -96,7 +102,11 @@ export function makeHardware(
   const hasShadow = romSize > 0 && machine === 'pc';
   const romRoom = romSize + (hasShadow ? 4096 * ShadowMemory.extraRomPages : 0);
   const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: romRoom });
-  if (romSize === 0) return { cpu, memory: cpu.physical, shadow: undefined };
+  if (romSize === 0) {
+    // Without firmware nobody switches PAM and SMRAM: the one thing in front of RAM is a VGA's window.
+    if (vga) cpu.physical.hide(VGA_WINDOW, VGA_WINDOW_SIZE);
+    return { cpu, memory: cpu.physical, shadow: undefined };
+  }
   cpu.physical.mapRom(0x1_0000_0000 - romSize, romSize);
   if (!hasShadow) return { cpu, memory: cpu.physical, shadow: undefined };
   const shadow = new ShadowMemory(cpu.physical, cpu.code, cpu.mmu);
@@ -147,6 +157,13 @@ function offeredRoute(kernel: ImageFile): Route {
   return route;
 }
 
+/** What the screen is: a boot through a PC's firmware has the VGA that QEMU's pc has. */
+function screenOf({ machine, vga }: BootOptions, firmware: boolean): 'std' | 'none' {
+  if (machine !== 'microvm') return vga ?? (firmware ? 'std' : 'none');
+  if (vga === 'std') throw new UserError('--vga std: a microvm has no PCI bus for it; use --machine pc');
+  return 'none';
+}
+
 /** Build the guest that the options ask for. @throws UserError, ImageError */
 export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest {
   checkOptions(options);
@@ -157,7 +174,8 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
   const microvm = machine === 'microvm' ? new MicrovmPlan(options, files.disks.virtio) : undefined;
   const firmware = route === 'firmware' ? prepareFirmware(options, files, ram, microvm?.hints) : undefined;
   const rom = firmware ? romRanges(firmware.bios.bytes.length, machine) : [];
-  const hardware = makeHardware(ram, options.cpu, rom, machine);
+  const vga = screenOf(options, route === 'firmware') === 'std';
+  const hardware = makeHardware(ram, options.cpu, rom, machine, vga);
   const { cpu, shadow } = hardware;
   const amd = { amd: cpu.model.vendor === 'AuthenticAMD' };
   // There is no SMM. Firmware is told so, as by QEMU's smm=off; a direct boot finds ACPI as QEMU's default gives it.
@@ -231,6 +249,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     : new Pc({
         ...board,
         smm,
+        ...(vga && { vga: { rom: firmware?.vgaRom?.bytes } }),
         ide: files.disks.ide,
         ...(pcShadow && { memoryChanged: (bridge) => pcShadow.update(bridge) }),
         fwCfg: (fwCfg) => {
@@ -270,6 +289,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       rtc: options.rtc ?? '2020-01-01T00:00:00Z',
       seed: options.seed ?? 0,
       ...(!fwCfgDma && { fwCfgDma }),
+      ...(vga && { vga: 'std' }),
       ...microvm?.headerOptions,
       ...(files.modules.length > 0 && { modules: files.modules.map((m) => m.cmdline) }),
       ...(files.fwCfg.length > 0 && {
@@ -289,6 +309,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     ...hardware,
     stop: (end) => cpu.stop(end),
     pc,
+    vga: pc instanceof Pc ? pc.vga?.vga : undefined,
     boot,
     handoff: new HandoffWatch(cpu, route, points),
     reset:

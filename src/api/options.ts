@@ -28,6 +28,8 @@ export interface BootOptions {
   optionRoms?: readonly string[];
   /** fw_cfg has its DMA interface. Default true. */
   fwCfgDma?: boolean;
+  /** The screen: QEMU's standard VGA, or none. Default: `std` in a boot through firmware, else `none`. */
+  vga?: 'std' | 'none';
   kernel?: string;
   initrd?: string;
   modules?: readonly { path: string; cmdline?: string }[];
@@ -63,9 +65,20 @@ export interface BootOptions {
   onConsole?: (data: Uint8Array) => void;
   /** Bytes that the guest writes to the debug console at port 0x402. */
   onDebugcon?: (data: Uint8Array) => void;
+  /** Pictures of the screen to write; the machine must have one. */
+  screenshots?: readonly Screenshot[];
+  /** Something that is wrong with an image or an option and does not keep the guest from running: one sentence. */
+  onWarning?: (text: string) => void;
   onProgress?: (cycle: number) => void;
   /** Ends the run as if interrupted, once it is aborted; an AbortSignal as a rule. */
   signal?: StopSignal;
+}
+
+/** A picture of the screen, as a PNG file. */
+export interface Screenshot {
+  file: string;
+  /** The first instruction boundary at or after this cycle. Default: the end of the run. */
+  cycle?: number;
 }
 
 /** What of an AbortSignal is looked at: named here, so that the types need neither the DOM's nor Node's. */
@@ -98,6 +111,9 @@ export interface RunResult {
 export interface ReplayOptions {
   /** Devices run too, and every answer of theirs is compared. */
   live?: boolean;
+  /** Pictures of the screen to write. */
+  screenshots?: readonly Screenshot[];
+  onWarning?: (text: string) => void;
   onConsole?: (data: Uint8Array) => void;
   onProgress?: (cycle: number) => void;
   signal?: StopSignal;

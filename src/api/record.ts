@@ -12,6 +12,7 @@ import { CpuSite, MachineHash } from './machine-state.js';
 import { type BootOptions, exitCodeOf, type RecordOptions, type RunResult } from './options.js';
 import { attachRecorder, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, type RunControl, runGuest, TextWatch } from './run.js';
+import { Screenshots } from './screenshots.js';
 import { UserError } from './user-error.js';
 import { VERSION } from './version.js';
 
@@ -60,9 +61,11 @@ function controlOf(guest: Guest, options: BootOptions): RunControl {
 /** Run a boot without a trace. @throws UserError, ImageError */
 export async function run(options: BootOptions): Promise<RunResult> {
   const guest = makeGuest(options);
+  const screenshots = new Screenshots(options.screenshots, guest.vga, options.onWarning);
   const console = watchConsoles(guest, options);
-  const end = await runGuest(guest.cpu, controlOf(guest, options));
+  const end = await runGuest(guest.cpu, { ...controlOf(guest, options), pauses: screenshots.pauses() });
   console.flush();
+  screenshots.finish(guest.cpu.now);
   const state = Buffer.from(MachineHash.of(guest.cpu).hash()).toString('hex');
   return {
     end,
@@ -84,6 +87,7 @@ export async function record(options: RecordOptions): Promise<RunResult> {
   const recorder = new Recorder(late);
   const guest = makeGuest(options, recorderSeams(recorder));
   const { cpu } = guest;
+  const screenshots = new Screenshots(options.screenshots, guest.vga, options.onWarning);
   const notes = { tool: `vmreplay ${VERSION}`, names: guest.imageNames };
   const writer = new TraceWriter(output, guest.header, notes, new CpuSite(cpu));
   let end: RunEnd;
@@ -93,8 +97,9 @@ export async function record(options: RecordOptions): Promise<RunResult> {
     late.target = writer;
     attachRecorder(guest, recorder);
     const console = watchConsoles(guest, options);
-    end = await runGuest(cpu, controlOf(guest, options));
+    end = await runGuest(cpu, { ...controlOf(guest, options), pauses: screenshots.pauses() });
     console.flush();
+    screenshots.finish(cpu.now);
     state = MachineHash.of(cpu).hash();
     root = writer.finish({
       reason: end.reason,

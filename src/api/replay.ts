@@ -6,6 +6,7 @@
 import { HANDOFF_PROTOCOLS, type HandoffPoint, type HandoffProtocol } from '../boot/handoff/handoff.js';
 import type { Bus, RunEnd, ShadowLines } from '../cpu/bus.js';
 import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
+import { VgaWatch } from '../platform/screen/vga-watch.js';
 import type { Divergence } from '../replay/divergence.js';
 import { ComparingSink } from '../replay/live.js';
 import { Recorder } from '../replay/record.js';
@@ -21,6 +22,7 @@ import { CpuSite, MachineHash } from './machine-state.js';
 import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.js';
 import { attachRecorder, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, runGuest } from './run.js';
+import { Screenshots, watchedBus } from './screenshots.js';
 import { UserError } from './user-error.js';
 
 const MACHINES = ['pc', 'microvm'];
@@ -73,7 +75,10 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
     ...(shadow && { line: (name, level, address) => applyLine(reader, shadow, name, level, address) }),
   });
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
-  cpu.bus = options.onConsole ? new ConsoleTap(player, console) : player;
+  const watch = reader.header.options.vga === 'std' && options.screenshots ? new VgaWatch() : undefined;
+  const screenshots = new Screenshots(options.screenshots, watch?.vga, options.onWarning);
+  const bus = options.onConsole ? new ConsoleTap(player, console) : player;
+  cpu.bus = watch ? watchedBus(bus, watch) : bus;
   cpu.listener = { milestone: (name) => player.milestone(name) };
   const handoff = new HandoffWatch(cpu, reader.header.route, points);
   handoff.listener = (protocol, data) => player.handoff(protocol, data);
@@ -82,12 +87,20 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
   const reset = (): boolean => {
     if (reader.header.rom.length === 0 || player.atEnd || player.divergence) return false;
     cpu.reset();
+    watch?.reset();
     return true;
   };
   // The end event stops an honest replay. A trace that was made up may have it in a thousand years.
   const maxCycles = (reader.summary?.cycles ?? 0) + OVERTIME;
-  const end = await runGuest(cpu, { ...options, maxCycles, reset, breakpoint: () => handoff.reached() });
+  const end = await runGuest(cpu, {
+    ...options,
+    maxCycles,
+    reset,
+    breakpoint: () => handoff.reached(),
+    pauses: screenshots.pauses(),
+  });
   console.flush();
+  screenshots.finish(cpu.now);
   const interrupted = options.signal?.aborted === true;
   const divergence = interrupted ? undefined : player.finish(end);
   return {
@@ -109,7 +122,7 @@ function hardwareOf({ header, path }: TraceReader): Hardware {
     throw new TraceError(path, 'the header has ROM where no machine has it: record the boot again');
   }
   try {
-    return makeHardware(header.memory, header.cpu, header.rom, header.machine);
+    return makeHardware(header.memory, header.cpu, header.rom, header.machine, header.options.vga === 'std');
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     throw new TraceError(path, `the header asks for a machine that there is not here (${error.message})`);
@@ -242,9 +255,11 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
   pc.onSerial = (byte) => console.byte(byte);
   const summary = reader.summary;
+  const screenshots = new Screenshots(options.screenshots, guest.vga, options.onWarning);
   const control = {
     ...options,
     breakpoint: () => guest.handoff.reached(),
+    pauses: screenshots.pauses(),
     ...(summary && endsAtCycle(summary.end.reason) && { untilCycle: summary.cycles }),
     reset: (end: RunEnd): boolean => {
       if (!guest.reset || found || (end.reason === summary?.end.reason && cpu.now === summary.cycles)) return false;
@@ -253,6 +268,7 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
     },
   };
   let end = await runGuest(cpu, control);
+  screenshots.finish(cpu.now);
   if (end.reason === 'until-cycle' && summary) end = { reason: summary.end.reason as typeof end.reason };
   console.flush();
   const interrupted = options.signal?.aborted === true;
@@ -304,6 +320,7 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
     }),
     ...(cdrom !== undefined && { cdrom }),
     ...(!o.fwCfgDma && { fwCfgDma: false }),
+    vga: o.vga,
     modules: names('module').map((path, i) => ({ path, cmdline: o.modules[i] ?? '' })),
     fwCfg: o.fwCfg.map(([name, hash]) => {
       const file = hashes.has(hash) ? files.shift() : undefined;
@@ -319,7 +336,7 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
 function recordedOptions({ header, notes, path }: TraceReader) {
   try {
     if (notes.names.length < header.images.length) throw new Error('images without names');
-    const { rtc, seed, fwCfgDma, modules = [], fwCfg = [], fwCfgStrings = [], devices = [] } = header.options;
+    const { rtc, seed, fwCfgDma, vga, modules = [], fwCfg = [], fwCfgStrings = [], devices = [] } = header.options;
     return {
       rtc: text(rtc, 'rtc'),
       seed: integer(seed, Number.MAX_SAFE_INTEGER, 'seed'),
@@ -327,6 +344,7 @@ function recordedOptions({ header, notes, path }: TraceReader) {
       acpi: header.options.acpi !== false,
       legacyVirtio: header.options.legacyVirtio !== false,
       devices: list(devices, 'devices').map((item) => text(item, 'a device')),
+      vga: vga === 'std' ? ('std' as const) : ('none' as const),
       modules: list(modules, 'modules').map((item) => text(item, 'a module')),
       fwCfg: list(fwCfg, 'fwCfg').map((item) => {
         const [name, hash] = list(item, 'fwCfg');

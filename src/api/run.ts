@@ -4,6 +4,7 @@
 import type { RunEnd } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
 import type { StopSignal } from './options.js';
+import type { Pause } from './screenshots.js';
 import { type EngineChoice, translateHotCode } from './tier.js';
 
 /** Cycles between two looks at the outside world. */
@@ -17,6 +18,8 @@ export interface RunControl {
   reset?: ((end: RunEnd) => boolean) | undefined;
   /** The run stopped at a breakpoint; gives the end of the run, if it is over. */
   breakpoint?: (() => RunEnd | undefined) | undefined;
+  /** Things to do on the way, by ascending cycle. */
+  pauses?: readonly Pause[] | undefined;
   onProgress?: ((cycle: number) => void) | undefined;
   signal?: StopSignal | undefined;
 }
@@ -26,8 +29,10 @@ export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
   const most = control.maxCycles ?? Number.POSITIVE_INFINITY;
   const limit = Math.min(until, most);
   if (control.engine === 'jit') await translateHotCode(cpu);
+  const pauses = [...(control.pauses ?? [])];
   for (;;) {
-    let end = cpu.runUntil(Math.min(limit, cpu.now + SLICE));
+    let end = cpu.runUntil(Math.min(limit, cpu.now + SLICE, pauses[0]?.cycle ?? limit));
+    while (pauses.length > 0 && pauses[0]!.cycle <= cpu.now) pauses.shift()!.reached();
     if (end.reason === 'breakpoint' && control.breakpoint) {
       const passed = control.breakpoint();
       if (passed === undefined) continue;

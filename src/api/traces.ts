@@ -17,6 +17,7 @@ import {
   type Selection,
 } from '../trace/inspect.js';
 import { TraceReader } from '../trace/reader.js';
+import { type FinalScreen, finalScreen, screenLines } from './final-screen.js';
 
 export interface DiffOptions {
   /** Compare only events of these kinds or devices. */
@@ -28,7 +29,10 @@ export interface DiffOptions {
 }
 
 export type DiffResult = DiffReport & { readonly names: readonly [string, string] };
-export type InspectResult = Inspection;
+export type InspectResult = Inspection & {
+  /** The screen at the end; null where the machine has none. */
+  readonly screen: FinalScreen | null;
+};
 
 function withTrace<T>(file: string, partial: boolean, body: (reader: TraceReader) => T): T {
   const reader = TraceReader.open(file, { partial });
@@ -75,12 +79,15 @@ export async function renderDivergence(
 
 /** What a trace says about itself. A recording that was cut off is read as far as it goes. */
 export async function inspect(file: string): Promise<InspectResult> {
-  return withTrace(file, true, inspectTrace);
+  return withTrace(file, true, (reader) => ({ ...inspectTrace(reader), screen: finalScreen(reader) ?? null }));
 }
 
 /** The same as text. */
 export async function renderInspection(file: string): Promise<string> {
-  return withTrace(file, true, inspectionText);
+  return withTrace(file, true, (reader) => {
+    const screen = finalScreen(reader);
+    return inspectionText(reader) + (screen ? `${screenLines(screen).join('\n')}\n` : '');
+  });
 }
 
 /** Where loaders entered kernels, and what they left to them, in order. @throws TraceError */

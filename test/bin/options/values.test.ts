@@ -5,6 +5,7 @@ import {
   collectFwCfg,
   collectModule,
   collectNames,
+  collectScreenshots,
   collectTyping,
   parseCount,
   parsePositive,
@@ -106,4 +107,12 @@ test('typed text has escapes and a cycle', (t) => {
 test('names are separated by commas and gathered', (t) => {
   t.deepEqual(collectNames('a,b', collectNames('c')), ['c', 'a', 'b']);
   t.throws(() => collectNames('a,,b'), refused);
+});
+
+test('a screenshot has a file and, behind the last @, a cycle', (t) => {
+  const first = collectScreenshots('a.png@1_000');
+  t.deepEqual(first, [{ file: 'a.png', cycle: 1000 }]);
+  t.deepEqual(collectScreenshots('b.png', first)[1], { file: 'b.png' });
+  t.deepEqual(collectScreenshots('me@home/c.png'), [{ file: 'me@home/c.png' }]);
+  t.throws(() => collectScreenshots('@5'), refused);
 });

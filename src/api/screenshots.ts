@@ -1,0 +1,98 @@
+// Pictures of the screen during a run, at the first instruction boundary at or after a cycle, or at the run's end. Taking
+// one changes nothing that the guest can see. Of a live machine the picture is its VGA's; a sealed replay has no devices,
+// and a VGA that watches the bus is looked at instead (platform/screen/vga-watch.ts).
+
+import { writeFileSync } from 'node:fs';
+import type { Bus } from '../cpu/bus.js';
+import type { Vga } from '../platform/devices/vga.js';
+import { pictureOf } from '../platform/screen/picture.js';
+import type { VgaWatch } from '../platform/screen/vga-watch.js';
+import { systemReason } from '../trace/error.js';
+import type { Screenshot } from './options.js';
+import { encodePng } from './png.js';
+import { UserError } from './user-error.js';
+
+/** Something to do when a run has come to a cycle. */
+export interface Pause {
+  readonly cycle: number;
+  readonly reached: () => void;
+}
+
+/** The pictures that a run was asked for. */
+export class Screenshots {
+  #left: Screenshot[];
+
+  /**
+   * @param vga what to look at; undefined where there is no screen
+   * @throws UserError when pictures are wanted and there is no screen
+   */
+  constructor(
+    wanted: readonly Screenshot[] | undefined,
+    private readonly vga: Vga | undefined,
+    private readonly onWarning: (text: string) => void = () => {},
+  ) {
+    this.#left = [...(wanted ?? [])];
+    if (vga === undefined && this.#left.length > 0)
+      throw new UserError(`--screenshot ${this.#left[0]!.file}: the machine has no screen; boot it with --vga std`);
+  }
+
+  /** For the run loop, in the order of the cycles. */
+  pauses(): Pause[] {
+    return this.#left
+      .filter((shot): shot is Screenshot & { cycle: number } => shot.cycle !== undefined)
+      .sort((a, b) => a.cycle - b.cycle)
+      .map((shot) => ({ cycle: shot.cycle, reached: () => this.#take(shot) }));
+  }
+
+  /** The run is over: take those that were to be taken then, and name those whose cycle never came. */
+  finish(cycle: number): void {
+    for (const shot of [...this.#left]) {
+      if (shot.cycle === undefined || shot.cycle <= cycle) this.#take(shot);
+      else this.onWarning(`${shot.file} was not written: the run ended at cycle ${cycle}, before ${shot.cycle}`);
+    }
+  }
+
+  #take(shot: Screenshot): void {
+    this.#left = this.#left.filter((other) => other !== shot);
+    try {
+      writeFileSync(shot.file, encodePng(pictureOf(this.vga!)));
+    } catch (error) {
+      throw new UserError(`${shot.file}: cannot be written: ${systemReason(error)}; check --screenshot`);
+    }
+  }
+}
+
+/** A bus whose traffic a VGA watches. */
+export function watchedBus(bus: Bus, watch: VgaWatch): Bus {
+  return {
+    portRead: (port, size) => {
+      watch.portRead(port, size);
+      return bus.portRead(port, size);
+    },
+    portWrite: (port, size, value) => {
+      watch.portWrite(port, size, value);
+      bus.portWrite(port, size, value);
+    },
+    portReadString: (port, size, count) => {
+      watch.portReadString(port, size, count);
+      return bus.portReadString(port, size, count);
+    },
+    portWriteString: (port, size, data) => {
+      watch.portWriteString(port, size, data);
+      bus.portWriteString(port, size, data);
+    },
+    mmioRead: (address, size) => {
+      watch.mmioRead(address, size);
+      return bus.mmioRead(address, size);
+    },
+    mmioWrite: (address, size, value) => {
+      watch.mmioWrite(address, size, value);
+      bus.mmioWrite(address, size, value);
+    },
+    msrRead: (index) => bus.msrRead(index),
+    msrWrite: (index, value) => bus.msrWrite(index, value),
+    acknowledge: () => bus.acknowledge(),
+    advance: (cycle) => bus.advance(cycle),
+    nextEvent: () => bus.nextEvent(),
+  };
+}
