@@ -96,6 +96,7 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
     ...options,
     maxCycles,
     reset,
+    over: () => player.stopped,
     breakpoint: () => handoff.reached(),
     pauses: screenshots.pauses(),
   });

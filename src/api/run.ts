@@ -18,6 +18,8 @@ export interface RunControl {
   reset?: ((end: RunEnd) => boolean) | undefined;
   /** The run stopped at a breakpoint; gives the end of the run, if it is over. */
   breakpoint?: (() => RunEnd | undefined) | undefined;
+  /** A stop with the reason `until-cycle` was the end of the run, not that of a slice. */
+  over?: (() => boolean) | undefined;
   /** Things to do on the way, by ascending cycle. */
   pauses?: readonly Pause[] | undefined;
   onProgress?: ((cycle: number) => void) | undefined;
@@ -39,7 +41,7 @@ export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
       end = passed;
     }
     if ((end.reason === 'reset' || end.reason === 'triple-fault') && control.reset?.(end)) continue;
-    if (end.reason !== 'until-cycle') return end;
+    if (end.reason !== 'until-cycle' || control.over?.()) return end;
     if (cpu.now >= limit) return { reason: until <= most ? 'until-cycle' : 'max-cycles' };
     await new Promise((resolve) => setImmediate(resolve));
     if (control.signal?.aborted) return { reason: 'interrupted' };

@@ -43,6 +43,7 @@ export class PlayerBus implements Bus {
   #interruptUp = false;
   /** The cycle of the end has come: from now on there is nothing to wait for. */
   #over = false;
+  #stopped = false;
   #divergence: Divergence | undefined;
 
   /** @throws TraceError when the recording was cut off and so has no initial memory, or its first events cannot be read. */
@@ -67,6 +68,11 @@ export class PlayerBus implements Bus {
   /** True when only the end of the run is left in the trace. */
   get atEnd(): boolean {
     return this.#head === undefined || this.#head.kind === 'end';
+  }
+
+  /** The recorded end has come, and the processor was stopped. */
+  get stopped(): boolean {
+    return this.#stopped;
   }
 
   /** Events that agreed so far, notes included. */
@@ -124,8 +130,10 @@ export class PlayerBus implements Bus {
       if (!head || head.cycle > cycle || this.#divergence) return;
       if (head.kind === 'end') {
         if (head.cycle + (OWN_ENDS.includes(head.name) ? GRACE : 0) < cycle) this.#missed();
-        else if (!OWN_ENDS.includes(head.name)) this.#world.lines.stop(endOf(head));
-        else this.#over = true;
+        else if (!OWN_ENDS.includes(head.name)) {
+          this.#stopped = true;
+          this.#world.lines.stop(endOf(head));
+        } else this.#over = true;
         return;
       }
       if (head.kind === 'interrupt' && head.cycle === cycle) {

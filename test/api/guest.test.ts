@@ -118,7 +118,7 @@ for (const [origin, original] of Object.entries(originals)) {
           else view.setUint32(at, value, true);
         }
         const said = refusal({ kernel: put(name, bytes), initrd, ...(boot && { boot }) });
-        if (said !== undefined) t.regex(said, /^(PVH-kernel|bzImage|--)[^;\n]*; [^;\n]+$/);
+        if (said !== undefined) t.regex(said, /^(PVH-kernel|bzImage|initrd|--)[^;\n]*; [^;\n]+$/);
       }),
       { numRuns: 120 },
     );

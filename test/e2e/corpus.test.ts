@@ -84,6 +84,8 @@ test('--until-serial and --until-cycle end a run with success', async (t) => {
   const cycle = await vmreplay('record', ...args, '--until-cycle', '100000', '-o', file('b.trace'));
   t.is(cycle.code, 0, cycle.stderr);
   t.is(JSON.parse((await vmreplay('inspect', '--json', file('b.trace'))).stdout).cycles, 100000);
+  const replayed = await vmreplay('replay', file('b.trace'));
+  t.is(replayed.code, 0, replayed.stderr);
 });
 
 test('events are listed by cycle and kind', async (t) => {

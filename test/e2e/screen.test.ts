@@ -37,12 +37,12 @@ withFirmware('SeaBIOS is seen in listings and pictures, live and sealed (needs: 
   const replayed = await vmreplay('replay', file('a.trace'), '--screenshot', file('b.png'));
   t.is(replayed.code, 0);
   const [a, b, first] = await Promise.all([file('a.png'), file('b.png'), early].map((path) => readFile(path)));
-  t.deepEqual(a, b);
-  t.notDeepEqual(a, first);
+  t.true(a.equals(b));
+  t.false(a.equals(first));
   // Without a slice of the run in between, the same picture.
   const guest = makeGuest({});
   guest.cpu.runUntil(SETTLED);
-  t.deepEqual(a, Buffer.from(encodePng(pictureOf(guest.vga!))));
+  t.true(a.equals(encodePng(pictureOf(guest.vga!))));
   const shown = await vmreplay('inspect', file('a.trace'));
   t.regex(shown.stdout, /screen {6}80 .* 25 characters/);
   t.regex(shown.stdout, /^ {2}\| SeaBIOS \(version /m);
