@@ -31,4 +31,7 @@ const result = await build({
   logLevel: 'warning',
 });
 const written = new Set(Object.keys(result.metafile.outputs));
-for (const name of names()) if (!written.has(name)) rmSync(join(dist, name));
+for (const name of names()) {
+  rmSync(join(dist, `${name}.map`), { force: true });
+  if (!written.has(name)) rmSync(join(dist, name));
+}
