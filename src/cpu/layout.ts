@@ -189,6 +189,9 @@ export const TLB_ADDEND = 16;
 /** u32 guest physical page number; u32 flags: 1 = global. */
 export const TLB_PAGE = 20;
 export const TLB_FLAGS = 24;
+/** u32 address of the page's record (TRACK_*), for a partial page: a tag with this bit, which no page has. */
+export const TLB_TRACK = 28;
+export const TLB_PARTIAL = 2;
 export const DATA_TLB_USER = 0x1_0000;
 export const DATA_TLB_SIZE = TLB_ENTRIES * TLB_ENTRY_SIZE;
 export const DATA_TLB_SUPERVISOR = DATA_TLB_USER + DATA_TLB_SIZE;
@@ -217,6 +220,16 @@ export const UOPS = MAPS + MAP_SIZE * MAP_COUNT;
 export const UOPS_SIZE = 0x300_0000;
 /** Guest RAM, then ROM images, start here. */
 export const GUEST = UOPS + UOPS_SIZE;
+
+/**
+ * What is known of a partial page (observed.ts): masks of its unknown and its observed bytes, u32 reads and writes so
+ * far. The records lie at the end of the memory. TLB entries of partial pages have TLB_PARTIAL in their tags.
+ */
+export const TRACK_UNKNOWN = 0;
+export const TRACK_OBSERVED = 512;
+export const TRACK_READS = 1024;
+export const TRACK_WRITES = 1028;
+export const TRACK_SIZE = 1032;
 
 /** Fields of a block's header: u32 cost in cycles, u16 instructions, u16 offset in the page of the first one. */
 export const HEADER_COST = 0;

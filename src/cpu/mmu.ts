@@ -242,15 +242,18 @@ export class Mmu {
     const host = this.physical.host[pageNumber]!;
     if (host === 0) return;
     const flags = this.physical.flags[pageNumber]!;
-    if (flags & PAGE_PARTIAL) return;
+    // A partial page's tags have a bit that no page has: emitted code keeps its record (interp/tracking.ts).
+    const partial = flags & PAGE_PARTIAL ? L.TLB_PARTIAL : 0;
+    const record = partial === 0 ? 0 : this.physical.observed.recordOf(pageNumber);
+    if (partial !== 0 && record === 0) return;
     const at = (table + ((lo >>> 12) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE) >>> 2;
     const u32 = s.u32;
     this.filled[(table - L.DATA_TLB_USER) / L.DATA_TLB_SIZE] = true;
-    u32[at] = lo & ~0xfff;
+    u32[at] = (lo & ~0xfff) | partial;
     u32[at + 1] = hi;
     if (w.writable && w.dirty && (flags & (PAGE_CODE | PAGE_ROM)) === 0) {
       this.physical.flags[pageNumber] = flags | PAGE_DIRTY | PAGE_WRITE_ENTRY;
-      u32[at + 2] = lo & ~0xfff;
+      u32[at + 2] = (lo & ~0xfff) | partial;
       u32[at + 3] = hi;
     } else {
       u32[at + 2] = 1;
@@ -259,6 +262,7 @@ export class Mmu {
     u32[at + 4] = (host - (lo & ~0xfff)) >>> 0;
     u32[at + 5] = pageNumber;
     u32[at + 6] = w.global ? 1 : 0;
+    u32[at + 7] = record;
   }
 
   /** Drop data translations: all, or all that are not global. */
@@ -341,10 +345,13 @@ export class Mmu {
       if (u32[at + 5] === pageNumber && u32[at + 2] !== 1) u32[at + 2] = 1;
   }
 
-  /** Take all write permissions out. */
+  /** Take out what lets a page change unseen: all write permissions, and reading partial pages. */
   revokeAllWrites(): void {
     const u32 = this.state.u32;
     const end = L.DATA_TLB_NONE >>> 2;
-    for (let at = L.DATA_TLB_USER >>> 2; at < end; at += 8) u32[at + 2] = 1;
+    for (let at = L.DATA_TLB_USER >>> 2; at < end; at += 8) {
+      if (u32[at]! & L.TLB_PARTIAL) u32[at] = 1;
+      u32[at + 2] = 1;
+    }
   }
 }

@@ -1,25 +1,42 @@
 // Which bytes of the initial memory the guest has seen. A sealed replay needs those and no others, so a trace of a
 // 40 MB kernel holds the few megabytes of it that ran.
 //
-// Pages that a loader filled start out partial: no TLB entry is made for them, every access comes through the slow
-// path, which notes bytes that are read or executed before they are overwritten. Bytes that a string instruction only
+// Pages that a loader filled start out partial: every access notes bytes that are read or executed before they are overwritten. Bytes that a string instruction only
 // copies are not seen: the page they go to becomes partial, its bytes stand for the initial ones until they are used.
 // A page becomes whole when all its bytes are known, or when it was used so often that tracking it costs more than
 // storing it. All follows from the guest's accesses alone: recording and replay agree on it at every cycle.
+//
+// What is known of a page lies in linear memory where there is room (a record, TRACK_* in layout.ts): emitted code does
+// the plain cases of `read` and `write` itself (interp/tracking.ts), the others come here through the slow paths.
+
+import * as L from './layout.js';
 
 /** Bytes of a page's bit mask, one bit for each of its bytes, lowest first. */
 export const MASK_SIZE = 512;
-/** Slow accesses after which a page is taken whole. */
-const READ_LIMIT = 2048;
-const WRITE_LIMIT = 1024;
+/** Accesses after which a page is taken whole. */
+export const READ_LIMIT = 2048;
+export const WRITE_LIMIT = 1024;
+/** Writes after which is looked whether a page is known by now. */
+export const WRITE_CHECK = 256;
+const READS = 0;
+const WRITES = 1;
 
 interface PartialPage {
   /** Bits of bytes that stand for bytes of the initial memory nobody has observed. */
   readonly unknown: Uint8Array;
   /** The initial byte that an unknown byte stands for lies this far behind it; 0 where a loader put it. */
   origin: number;
-  reads: number;
-  writes: number;
+  /** Reads and writes so far. */
+  readonly counts: Uint32Array;
+  /** Address of the record in linear memory, 0 = it has none. */
+  readonly record: number;
+}
+
+/** Room for records: `size` bytes at `base` of `buffer`, all zero. */
+export interface TrackingRoom {
+  readonly buffer: ArrayBuffer;
+  readonly base: number;
+  readonly size: number;
 }
 
 export class ObservedMemory {
@@ -27,17 +44,44 @@ export class ObservedMemory {
   /** Observed bytes of the pages that a loader filled. */
   private readonly masks = new Map<number, Uint8Array>();
 
-  /** @param whole called when a page needs no tracking any more */
-  constructor(private readonly whole: (page: number) => void) {}
+  private used = 0;
+
+  /**
+   * @param whole called when a page needs no tracking any more
+   * @param room for records in linear memory
+   */
+  constructor(
+    private readonly whole: (page: number) => void,
+    private readonly room?: TrackingRoom,
+  ) {}
+
+  /** Address of a partial page's record in linear memory; 0 = it has none. */
+  recordOf(page: number): number {
+    return this.partial.get(page)?.record ?? 0;
+  }
+
+  /** A page that a loader filled. */
+  private loaded(page: number): void {
+    const { room, used } = this;
+    if (room === undefined || used + L.TRACK_SIZE > room.size) {
+      this.masks.set(page, new Uint8Array(MASK_SIZE));
+      const unknown = new Uint8Array(MASK_SIZE).fill(0xff);
+      this.partial.set(page, { unknown, origin: 0, counts: new Uint32Array(2), record: 0 });
+      return;
+    }
+    const record = room.base + used;
+    this.used += L.TRACK_SIZE;
+    this.masks.set(page, new Uint8Array(room.buffer, record + L.TRACK_OBSERVED, MASK_SIZE));
+    const unknown = new Uint8Array(room.buffer, record + L.TRACK_UNKNOWN, MASK_SIZE).fill(0xff);
+    const counts = new Uint32Array(room.buffer, record + L.TRACK_READS, 2);
+    this.partial.set(page, { unknown, origin: 0, counts, record });
+  }
 
   /** A loader filled `length` bytes at a physical address. Returns the pages concerned. */
   *add(address: number, length: number): Generator<number> {
     if (length === 0) return;
     for (let page = Math.floor(address / 4096); page <= Math.floor((address + length - 1) / 4096); page++) {
-      if (!this.masks.has(page)) {
-        this.masks.set(page, new Uint8Array(MASK_SIZE));
-        this.partial.set(page, { unknown: new Uint8Array(MASK_SIZE).fill(0xff), origin: 0, reads: 0, writes: 0 });
-      }
+      if (!this.masks.has(page)) this.loaded(page);
       yield page;
     }
   }
@@ -47,7 +91,7 @@ export class ObservedMemory {
     const p = this.partial.get(page);
     if (p === undefined) return;
     this.resolve(page, p, offset, length);
-    if (++p.reads > READ_LIMIT) this.finish(page, p);
+    if (++p.counts[READS]! > READ_LIMIT) this.finish(page, p);
   }
 
   /** The guest or a device overwrites bytes of a partial page. */
@@ -55,8 +99,9 @@ export class ObservedMemory {
     const p = this.partial.get(page);
     if (p === undefined) return;
     for (let i = offset; i < offset + length; i++) p.unknown[i >> 3]! &= ~(1 << (i & 7));
-    if (++p.writes > WRITE_LIMIT) this.finish(page, p);
-    else if ((offset + length === 4096 || p.writes % 256 === 0) && isEmpty(p.unknown)) this.finish(page, p);
+    if (++p.counts[WRITES]! > WRITE_LIMIT) this.finish(page, p);
+    else if ((offset + length === 4096 || p.counts[WRITES]! % WRITE_CHECK === 0) && isEmpty(p.unknown))
+      this.finish(page, p);
   }
 
   /** Unknown bytes become known: the initial bytes that they stand for are observed. */
@@ -75,6 +120,8 @@ export class ObservedMemory {
   private finish(page: number, p: PartialPage): void {
     this.resolve(page, p, 0, 4096);
     this.partial.delete(page);
+    // TLB entries that still lead to the record find its limits reached.
+    p.counts.fill(0x7fff_ffff);
     this.whole(page);
   }
 

@@ -12,7 +12,7 @@ import type { CpuState } from './state.js';
 export const PAGE_DIRTY = 1;
 export const PAGE_CODE = 2;
 export const PAGE_ROM = 4;
-/** Initial content not wholly observed yet (observed.ts): no TLB entry. */
+/** Initial content not wholly observed yet (observed.ts): no plain TLB entry. */
 export const PAGE_PARTIAL = 8;
 /** Read from ROM, written to the RAM behind it; always together with PAGE_ROM (shadow.ts). */
 export const PAGE_SPLIT = 16;
@@ -26,9 +26,7 @@ export class PhysicalMemory implements GuestMemory {
   private next: number;
   private readonly end: number;
   /** Which of the initial memory the guest has seen. */
-  readonly observed = new ObservedMemory((page) => {
-    this.flags[page] = (this.flags[page]! & ~PAGE_PARTIAL) | PAGE_DIRTY;
-  });
+  readonly observed: ObservedMemory;
   /** Called before bytes of a page that holds decoded code change. */
   onCodeWrite: (page: number, offset: number, length: number) => void = () => {};
   /** Called when a mapping changes (TLBs must be dropped). */
@@ -41,13 +39,22 @@ export class PhysicalMemory implements GuestMemory {
     readonly ramSize: number,
   ) {
     this.next = L.GUEST + Math.ceil(ramSize / 4096) * 4096;
-    this.end = state.u8.length;
+    const { length } = state.u8;
+    const size = Math.floor((length - L.GUEST) / (4096 + L.TRACK_SIZE)) * L.TRACK_SIZE;
+    this.end = length - size;
+    this.observed = new ObservedMemory(
+      (page) => {
+        this.flags[page] = (this.flags[page]! & ~PAGE_PARTIAL) | PAGE_DIRTY;
+      },
+      { buffer: state.memory.buffer, base: this.end, size },
+    );
     for (let page = 0; page < ramSize >>> 12; page++) this.host[page] = L.GUEST + page * 4096;
   }
 
   /** Pages of 64 KiB that a memory for `ramSize` bytes of RAM and `romSize` of ROM needs. */
   static wasmPages(ramSize: number, romSize: number): number {
-    return Math.ceil((L.GUEST + ramSize + romSize + 0x2_0000) / 65536);
+    const tracked = Math.ceil((ramSize + romSize) / 4096) * L.TRACK_SIZE;
+    return Math.ceil((L.GUEST + ramSize + romSize + 0x2_0000 + tracked) / 65536);
   }
 
   /** Take zeroed pages behind RAM for a ROM. Returns their address in linear memory. */

@@ -66,7 +66,6 @@ export function buildInterpreter(table: VariantTable): InterpreterModule {
   const shared: SharedFunctions = {
     ...defineMemoryFunctions(m, { slowRead, slowWrite, slowModify }),
     ...defineSegmentFunctions(m, segmentFault),
-    slowRead,
     slowWrite,
     slowModify,
     slowCommit,

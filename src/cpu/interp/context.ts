@@ -26,7 +26,8 @@ export interface SharedFunctions {
   readonly segmentedIn: FunctionHandle;
   /** (uop, sp i64, access) → linear. */
   readonly stackSegmented: FunctionHandle;
-  readonly slowRead: FunctionHandle;
+  readonly missedRead: FunctionHandle;
+  readonly missedWrite: FunctionHandle;
   readonly slowWrite: FunctionHandle;
   readonly slowModify: FunctionHandle;
   readonly slowCommit: FunctionHandle;

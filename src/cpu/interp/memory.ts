@@ -6,17 +6,20 @@ import * as L from '../layout.js';
 import { FS, SS } from '../layout.js';
 import { ACCESS_READ, ACCESS_WRITE } from '../semantics/context.js';
 import { MODE_64BIT, MODE_PROTECTED, MODE_V86 } from '../state.js';
-import { type Expr, I32, I64, i32, i64, type LocalGet, type Type, V128, v128 } from '../wasm/expr.js';
+import { type Expr, I32, I64, i32, i64, type LocalGet, select, type Type, V128, v128 } from '../wasm/expr.js';
 import type { FunctionBuilder } from '../wasm/function.js';
 import type { FunctionHandle, ModuleBuilder } from '../wasm/module.js';
+import { defineTracking } from './tracking.js';
 
 export const IP_PAGE_MASK = 0xfffn;
 
 export interface SlowPaths {
-  /** (lo, hi, access, uop): data to SCRATCH. */
-  readonly slowRead: FunctionHandle;
-  /** The same: data from SCRATCH. */
+  /** (lo, hi, access, uop): data from SCRATCH. */
   readonly slowWrite: FunctionHandle;
+  /** (linear, access, uop) → where the data is; ABORT may be set. */
+  readonly missedRead: FunctionHandle;
+  /** (linear, bytes) → where to store; SCRATCH: `slowWrite` is to follow. */
+  readonly missedWrite: FunctionHandle;
 }
 
 const valueType = (bytes: number): Type => (bytes === 16 ? V128 : bytes === 8 ? I64 : I32);
@@ -64,9 +67,9 @@ export function loadOf(
     i64.eq(i64.load(entry, L.TLB_READ), lastPage(linear, bytes)),
     () => f.set(value, loadAt(i32.add(low(linear), i32.load(entry, L.TLB_ADDEND)), bytes)),
     () => {
-      f.call(slow.slowRead, low(linear), high(linear), access, uop);
+      const host = f.let(slow.missedRead.call(linear, access, uop));
       checkAbort();
-      f.set(value, loadAt(i32.const(L.SCRATCH), bytes));
+      f.set(value, loadAt(host, bytes));
     },
   );
 }
@@ -87,15 +90,36 @@ export function storeTo(
     i64.eq(i64.load(entry, L.TLB_WRITE), lastPage(linear, bytes)),
     () => storeAt(f, i32.add(low(linear), i32.load(entry, L.TLB_ADDEND)), bytes, value),
     () => {
-      storeAt(f, i32.const(L.SCRATCH), bytes, value);
-      f.call(slow.slowWrite, low(linear), high(linear), access, uop);
-      checkAbort();
+      const host = f.let(slow.missedWrite.call(linear, i32.const(bytes)));
+      storeAt(f, host, bytes, value);
+      f.if(i32.eq(host, L.SCRATCH), () => {
+        f.call(slow.slowWrite, low(linear), high(linear), access, uop);
+        checkAbort();
+      });
     },
   );
 }
 
 /** Define the shared load and store functions. In them an abort is a plain return: the caller checks ABORT. */
-export function defineMemoryFunctions(m: ModuleBuilder, slow: SlowPaths & { slowModify: FunctionHandle }) {
+export function defineMemoryFunctions(
+  m: ModuleBuilder,
+  imports: { slowRead: FunctionHandle; slowWrite: FunctionHandle; slowModify: FunctionHandle },
+) {
+  const { trackedRead, trackedWrite } = defineTracking(m);
+  const missedRead = m.declare([I64, I32, I32], I32);
+  m.define(missedRead, (f) => {
+    const linear = f.param(0);
+    const host = f.let(trackedRead.call(linear, i32.and(f.param(1), 0xff)));
+    f.if(host, () => f.return(host));
+    f.call(imports.slowRead, low(linear), high(linear), f.param(1), f.param(2));
+    i32.const(L.SCRATCH).write(f.body);
+  });
+  const missedWrite = m.declare([I64, I32], I32);
+  m.define(missedWrite, (f) => {
+    const host = f.let(trackedWrite.call(f.param(0), f.param(1)));
+    select(host, host, i32.const(L.SCRATCH)).write(f.body);
+  });
+  const slow = { ...imports, missedRead, missedWrite };
   const load = new Map<number, FunctionHandle>();
   const store = new Map<number, FunctionHandle>();
   for (const bytes of [1, 2, 4, 8, 16]) {
@@ -123,7 +147,7 @@ export function defineMemoryFunctions(m: ModuleBuilder, slow: SlowPaths & { slow
     const access = i32.or(f.param(2), ACCESS_READ | ACCESS_WRITE);
     slow.slowModify.call(low(linear), high(linear), access, f.param(1)).write(f.body);
   });
-  return { load, store, hostForWrite };
+  return { load, store, hostForWrite, missedRead, missedWrite };
 }
 
 /**

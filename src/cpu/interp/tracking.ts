@@ -1,0 +1,66 @@
+// Accesses to partial pages (observed.ts) without TypeScript: where a TLB entry's tag says so, the page's record is
+// kept here, in the plain cases. What is not plain (the limits, accesses over a page's end, 16 bytes) goes the slow way, as a miss does. Invariant: the record is afterwards what ObservedMemory's
+// `read` or `write` would have made it.
+
+import * as L from '../layout.js';
+import { READ_LIMIT, WRITE_CHECK, WRITE_LIMIT } from '../observed.js';
+import { type Expr, I32, I64, i32, i64 } from '../wasm/expr.js';
+import type { FunctionBuilder } from '../wasm/function.js';
+import type { FunctionHandle, ModuleBuilder } from '../wasm/module.js';
+
+export interface TrackingFunctions {
+  /** (linear i64, bytes i32) → address in linear memory, 0 = the slow way. */
+  readonly trackedRead: FunctionHandle;
+  readonly trackedWrite: FunctionHandle;
+}
+
+/** The entry's record when its tag is that of a partial page; returns 0 from the function when it is not. */
+function recordFor(f: FunctionBuilder, tag: number): { entry: Expr; record: Expr; offset: Expr } {
+  const linear = f.param(0);
+  const bytes = f.param(1);
+  const index = i32.and(i32.shrU(i32.wrap(linear), 12 - 5), (L.TLB_ENTRIES - 1) * L.TLB_ENTRY_SIZE);
+  const entry = f.let(i32.add(index, i32.load(L.DATA_TLB)));
+  const last = i64.and(i64.add(linear, i64.sub(i64.extendU(bytes), 1n)), ~0xfffn);
+  const other = i64.ne(i64.load(entry, tag), i64.or(last, BigInt(L.TLB_PARTIAL)));
+  f.if(i32.or(other, i32.gtU(bytes, 8)), () => f.return(i32.const(0)));
+  return {
+    entry,
+    record: f.let(i32.load(entry, L.TLB_TRACK)),
+    offset: f.let(i32.and(i32.wrap(linear), 0xfff)),
+  };
+}
+/** Bits of the access's bytes in the 16 bits of a mask that begin with the first byte's. */
+const bitsOf = (f: FunctionBuilder, offset: Expr): Expr =>
+  i32.shl(i32.sub(i32.shl(1, f.param(1)), 1), i32.and(offset, 7));
+const hostOf = (f: FunctionBuilder, entry: Expr): Expr => i32.add(i32.wrap(f.param(0)), i32.load(entry, L.TLB_ADDEND));
+
+export function defineTracking(m: ModuleBuilder): TrackingFunctions {
+  const trackedRead = m.declare([I64, I32], I32);
+  m.define(trackedRead, (f) => {
+    const { entry, record, offset } = recordFor(f, L.TLB_READ);
+    const reads = f.let(i32.load(record, L.TRACK_READS));
+    f.if(i32.geU(reads, READ_LIMIT), () => f.return(i32.const(0)));
+    const byte = f.let(i32.add(record, i32.shrU(offset, 3)));
+    const unknown = f.let(i32.load16U(byte, L.TRACK_UNKNOWN));
+    const seen = f.let(i32.and(unknown, bitsOf(f, offset)));
+    f.if(seen, () => {
+      f.store16(byte, i32.xor(unknown, seen), L.TRACK_UNKNOWN);
+      f.store16(byte, i32.or(i32.load16U(byte, L.TRACK_OBSERVED), seen), L.TRACK_OBSERVED);
+    });
+    f.store32(record, i32.add(reads, 1), L.TRACK_READS);
+    hostOf(f, entry).write(f.body);
+  });
+  const trackedWrite = m.declare([I64, I32], I32);
+  m.define(trackedWrite, (f) => {
+    const { entry, record, offset } = recordFor(f, L.TLB_WRITE);
+    const writes = f.let(i32.add(i32.load(record, L.TRACK_WRITES), 1));
+    const special = i32.or(i32.eqz(i32.remU(writes, WRITE_CHECK)), i32.eq(i32.add(offset, f.param(1)), 4096));
+    f.if(i32.or(i32.gtU(writes, WRITE_LIMIT), special), () => f.return(i32.const(0)));
+    const byte = f.let(i32.add(record, i32.shrU(offset, 3)));
+    const known = i32.xor(bitsOf(f, offset), -1);
+    f.store16(byte, i32.and(i32.load16U(byte, L.TRACK_UNKNOWN), known), L.TRACK_UNKNOWN);
+    f.store32(record, writes, L.TRACK_WRITES);
+    hostOf(f, entry).write(f.body);
+  });
+  return { trackedRead, trackedWrite };
+}
