@@ -20,7 +20,8 @@ function run(name: string, slices: readonly number[]): string {
   let i = 0;
   for (;;) {
     const slice = slices.length === 0 ? 1e9 : slices[i++ % slices.length]!;
-    const end = cpu.runUntil(cpu.now + slice);
+    let end = cpu.runUntil(cpu.now + slice);
+    if (end.reason === 'breakpoint') end = guest.handoff.reached() ?? { reason: 'until-cycle' };
     if (end.reason !== 'until-cycle') {
       const hash = Buffer.from(MachineHash.of(cpu).hash()).toString('hex');
       return `${end.reason} at ${cpu.now}, ${cpu.instructions} instructions, ${hash}\n${serial}`;

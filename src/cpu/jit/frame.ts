@@ -24,6 +24,8 @@ export class RegionFrame {
   readonly kept: { readonly i32: readonly [LocalGet, LocalGet]; readonly i64: readonly [LocalGet, LocalGet] };
   readonly keptCarry: LocalGet;
   out!: Label;
+  /** As `out`, for aborts whose ABORT_UOP is set. */
+  abort!: Label;
   lookup!: Label;
   dispatch!: Label;
   /** Registers that the region changes, and those that it needs at all. */

@@ -183,7 +183,7 @@ export class RegionContext extends BodyContext {
       () => this.f.set(value, loadAt(i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND)), bytes)),
       () => {
         this.call(value, this.region.slots.load.get(bytes)!, [at, this.uop(), i32.const(bytes | ACCESS_READ | access)]);
-        this.checkAbort();
+        this.checkSlowPath();
       },
     );
     return value;
@@ -198,7 +198,7 @@ export class RegionContext extends BodyContext {
       () => {
         const how = i32.const(bytes | ACCESS_WRITE | access);
         this.call(undefined, this.region.slots.store.get(bytes)!, [at, this.uop(), how, v]);
-        this.checkAbort();
+        this.checkSlowPath();
       },
     );
   }
@@ -211,7 +211,7 @@ export class RegionContext extends BodyContext {
       () => this.f.set(host, i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND))),
       () => {
         this.call(host, this.region.slots.hostForWrite, [at, this.uop(), i32.const(bytes)]);
-        this.checkAbort();
+        this.checkSlowPath();
       },
     );
     return host;
@@ -223,14 +223,20 @@ export class RegionContext extends BodyContext {
     });
   }
 
+  /** After a slow path, which has set ABORT_UOP. */
+  private checkSlowPath(): void {
+    this.f.if(i32.load(L.ABORT), () => {
+      this.regionFlags.settleAside();
+      this.f.br(this.frame.abort);
+    });
+  }
   override checkAbort(): void {
     this.f.if(i32.load(L.ABORT), () => this.abort());
   }
   override abort(): void {
     this.regionFlags.settleAside();
     this.f.store32(L.ABORT_UOP, this.uop());
-    this.f.set(this.frame.result, i32.const(REGION_ABORT));
-    this.f.br(this.frame.out);
+    this.f.br(this.frame.abort);
   }
 
   // --- registers ----------------------------------------------------------------------------------------------

@@ -7,8 +7,7 @@
 // A region is made from records alone and does what tier 0 does with them, block for block: charge, cross-page check,
 // instructions, links. It holds as long as the records do, which is until all decoded code is dropped.
 
-import type { HelperSlots } from '../interp/build.js';
-import { ABORT_CROSS, REGION_BUDGET, REGION_LOOKUP } from '../interp/build.js';
+import { ABORT_CROSS, type HelperSlots, REGION_ABORT, REGION_BUDGET, REGION_LOOKUP } from '../interp/build.js';
 import type { Operations } from '../interp/operations.js';
 import { endsBlock, HANDLER_CROSS, HANDLER_NEXT, HANDLER_UD, type VariantTable } from '../interp/variants.js';
 import * as L from '../layout.js';
@@ -64,8 +63,9 @@ class RegionEmitter implements RegionParts {
   readonly flat: number;
   private readonly numbers = new Map<number, number>();
   private readonly labels: Label[] = [];
-  /** The block being emitted. */
+  /** The block being emitted, and its beginning, when it branches to itself. */
   private current = 0;
+  private again: Label | undefined;
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -87,14 +87,18 @@ class RegionEmitter implements RegionParts {
     const { f, frame } = this;
     f.block((out) => {
       frame.out = out;
-      f.loop((dispatch) => {
-        frame.dispatch = dispatch;
-        f.block((lookup) => {
-          frame.lookup = lookup;
-          this.open(this.plan.blocks.length - 1);
+      f.block((abort) => {
+        frame.abort = abort;
+        f.loop((dispatch) => {
+          frame.dispatch = dispatch;
+          f.block((lookup) => {
+            frame.lookup = lookup;
+            this.open(this.plan.blocks.length - 1);
+          });
+          f.scope(() => this.emitLookup());
         });
-        f.scope(() => this.emitLookup());
       });
+      f.set(frame.result, i32.const(REGION_ABORT));
     });
     frame.finish();
   }
@@ -110,7 +114,14 @@ class RegionEmitter implements RegionParts {
       this.open(n - 1);
     });
     this.current = n;
-    this.emitBlock(this.plan.blocks[n]!);
+    const header = this.plan.blocks[n]!;
+    this.again = undefined;
+    if (!this.isLoop(header)) this.emitBlock(header);
+    else
+      this.f.loop((again) => {
+        this.again = again;
+        this.emitBlock(header);
+      });
   }
 
   enter(header: number): void {
@@ -120,10 +131,23 @@ class RegionEmitter implements RegionParts {
       f.set(frame.result, i32.const(header));
       f.br(frame.out);
     } else if (n > this.current) f.br(this.labels[n]!);
+    else if (n === this.current && this.again !== undefined) f.br(this.again);
     else {
       f.set(frame.entry, i32.const(n));
       f.br(frame.dispatch);
     }
+  }
+
+  /** True when a block's last record has a link to the block itself. */
+  private isLoop(header: number): boolean {
+    const { u16, u32 } = this.state;
+    const { variants } = this.maker;
+    let at = header + L.UOP_SIZE;
+    while (!variants.ends[u16[at >>> 1]!]) at += L.UOP_SIZE;
+    return (
+      variants.variantOf(u16[at >>> 1]!)?.near === true &&
+      (u32[(at + L.UOP_DISP) >>> 2] === header || u32[(at + L.UOP_REG) >>> 2] === header)
+    );
   }
 
   private emitBlock(header: number): void {

@@ -114,6 +114,11 @@ export abstract class BodyContext {
   /** Charge one more cycle and retire one more instruction (REP iterations after the first). i32: 0 when the budget is used up. */
   abstract chargeIteration(): Expr;
 
+  /** i32, nonzero when the record's memory operand needs a segment's base, limit or rights. */
+  takesSegment(): Expr {
+    return this.isSegmented();
+  }
+
   /** i32: number of the general register in ModRM.reg. */
   registerNumber(): Expr {
     return i32.shrU(this.registerField('reg'), 3);

@@ -10,6 +10,7 @@ import { DF } from '../state.js';
 import { checkPort, portRead, portWrite, readRun, stringRun, writeRun } from '../system/ports.js';
 import { type Expr, I32, i32, i64 } from '../wasm/expr.js';
 import { ACCESS_READ, ACCESS_WRITE, type Body, type BodyContext } from './context.js';
+import { emitRun } from './strings-bulk.js';
 import { width } from './width.js';
 
 const RCX = 1;
@@ -45,7 +46,11 @@ interface Comparison {
  * The REP frame around one iteration. Comparisons set the flags once, when the repetition ends: an interrupt, a trap
  * or a fault in the middle finds those from before the instruction (SDM vol. 2, REP).
  */
-function repeat(c: BodyContext, iteration: () => Comparison | undefined): void {
+function repeat(
+  c: BodyContext,
+  iteration: () => Comparison | undefined,
+  run?: { bytes: number; kind: 'movs' | 'stos' },
+): void {
   if (c.variant.rep === 0) {
     iteration()?.flags();
     return;
@@ -54,6 +59,12 @@ function repeat(c: BodyContext, iteration: () => Comparison | undefined): void {
   c.block((done) => {
     c.f.brIf(done, w.eqz(c.gpr(RCX, w.bits)));
     c.f.loop((again) => {
+      if (run !== undefined)
+        emitRun(c, run.bytes, run.kind, () => {
+          c.f.brIf(done, w.eqz(c.gpr(RCX, w.bits)));
+          c.f.brIf(again, c.chargeIteration());
+          giveWay(c);
+        });
       const comparison = iteration();
       const left = c.let(w.mask(w.sub(c.gpr(RCX, w.bits), w.const(1))));
       c.setGpr(RCX, w.bits, left);
@@ -79,13 +90,14 @@ export const movs =
   (c) => {
     const bytes = (bits || c.osize) / 8;
     const step = stepOf(c, bytes);
-    repeat(c, () => {
+    const iteration = () => {
       const v = source(c, bytes);
       c.store(destinationAt(c, bytes, ACCESS_WRITE), bytes, v);
       advance(c, RSI, step);
       advance(c, RDI, step);
       return undefined;
-    });
+    };
+    repeat(c, iteration, { bytes, kind: 'movs' });
   };
 
 export const stos =
@@ -94,11 +106,12 @@ export const stos =
     const size = bits || c.osize;
     const bytes = size / 8;
     const step = stepOf(c, bytes);
-    repeat(c, () => {
+    const iteration = () => {
       c.store(destinationAt(c, bytes, ACCESS_WRITE), bytes, c.let(c.gpr(0, size)));
       advance(c, RDI, step);
       return undefined;
-    });
+    };
+    repeat(c, iteration, { bytes, kind: 'stos' });
   };
 
 export const lods =

@@ -38,7 +38,8 @@ function run(corpusGuest: CorpusGuest, tier: TranslatorOptions | undefined, slic
   };
   for (let i = 0; ; i++) {
     const slice = slices.length === 0 ? MOST_CYCLES : slices[i % slices.length]!;
-    const end = cpu.runUntil(Math.min(cpu.now + slice, MOST_CYCLES));
+    let end = cpu.runUntil(Math.min(cpu.now + slice, MOST_CYCLES));
+    if (end.reason === 'breakpoint') end = guest.handoff.reached() ?? { reason: 'until-cycle' };
     if (end.reason === 'until-cycle' && cpu.now < MOST_CYCLES) continue;
     const hash = Buffer.from(MachineHash.of(cpu).hash()).toString('hex');
     const outcome = `${end.reason} at ${cpu.now}, ${cpu.instructions} instructions, ${hash}\n${serial}`;
