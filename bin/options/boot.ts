@@ -80,12 +80,19 @@ export function addBootOptions(command: Command): Command {
     .option('--module <file[,cmdline]>', 'a module for the guest; repeatable', collectModule)
     .option('--append <text>', 'kernel command line')
     .option('--fw-cfg <item>', 'name=opt/x,file=F or name=opt/x,string=S; repeatable', collectFwCfg)
+    .option('--boot-menu', 'the firmware offers its boot menu')
     .option('--no-fw-cfg-dma', 'fw_cfg has no DMA interface')
     .option('--drive <file[,if=ide|virtio]>', 'a disk, raw; writes end with the run; repeatable', collectDrive)
     .option('--cdrom <file>', 'a CD', parseText)
     .option('--device <name>', 'virtio-rng or virtio-console, for a microvm; repeatable', collectDevices)
     .option('--serial-in <file>', 'input for the serial console, part of the trace', parseText)
-    .option('--type <text@cycle>', 'console input from a cycle on, part of the trace; repeatable', collectTyping)
+    .option('--type <text@cycle>', 'text that is typed from a cycle on, part of the trace; repeatable', collectTyping)
+    .addOption(
+      new Option(
+        '--type-to <device>',
+        'where it is typed (default: keyboard where there is a screen, else serial)',
+      ).choices(['keyboard', 'serial']),
+    )
     .addOption(
       new Option('--rtc <time>', 'wall clock at cycle 0, ISO 8601')
         .argParser(parseTime)

@@ -37,6 +37,7 @@ import { entryState, HandoffWatch } from './handoff.js';
 import { type ImageFile, imageRecord, readImage } from './images.js';
 import { MicrovmPlan } from './microvm-guest.js';
 import type { BootOptions, Route } from './options.js';
+import { scheduleInputs } from './typing.js';
 import { UserError } from './user-error.js';
 
 /** 4 ns a cycle, instruction costs of the opcode rows. The name changes whenever a cost does. */
@@ -183,6 +184,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
 
   const { below } = splitRam(ram);
   const fwCfgDma = options.fwCfgDma !== false;
+  const bootMenu = options.bootMenu === true;
   const acpi = buildAcpiTables({ lowMemoryEnd: below, smm, fwCfgDma });
   const { model } = cpu;
   const features = model.cpuid(1, 0, { osxsave: false, apicEnabled: true, xcr0: 1 })[3];
@@ -253,13 +255,14 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
         ide: files.disks.ide,
         ...(pcShadow && { memoryChanged: (bridge) => pcShadow.update(bridge) }),
         fwCfg: (fwCfg) => {
-          addPcItems(fwCfg, { ramSize: ram, e820: fwCfgE820(ram, amd), acpi, smbios });
+          addPcItems(fwCfg, { ramSize: ram, e820: fwCfgE820(ram, amd), acpi, smbios, bootMenu });
           fill(fwCfg);
         },
       });
   cpu.bus = pc;
   if (!firmware && !microvm) setUpAsFirmware(pc);
-  scheduleInputs(pc, options, files);
+  const typeTo = options.typeTo ?? (vga ? 'keyboard' : 'serial');
+  scheduleInputs(pc, { type: options.type, typeTo, serialIn: files.serialIn });
 
   const images: readonly ImageFile[] = [
     ...(files.kernel ? [files.kernel] : []),
@@ -290,6 +293,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       seed: options.seed ?? 0,
       ...(!fwCfgDma && { fwCfgDma }),
       ...(vga && { vga: 'std' }),
+      ...(bootMenu && { bootMenu }),
       ...microvm?.headerOptions,
       ...(files.modules.length > 0 && { modules: files.modules.map((m) => m.cmdline) }),
       ...(files.fwCfg.length > 0 && {
@@ -298,6 +302,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       ...(fwCfgStrings.length > 0 && { fwCfgStrings: fwCfgStrings.map((f) => new TextDecoder().decode(f.data)) }),
       ...(files.serialIn && { serialIn: imageRecord('serial-in', files.serialIn).sha256 }),
       ...(options.type && { type: options.type.map((t): Plain => [t.cycle, t.text]) }),
+      ...(options.type && typeTo === 'keyboard' && { typeTo }),
     },
     entry: {
       handoff: points.map(({ address, protocol }): Plain => [address, protocol]),
@@ -347,13 +352,6 @@ function addUserItem(fwCfg: FwCfg, name: string, data: Uint8Array): void {
     if (!(error instanceof RangeError)) throw error;
     throw new UserError(`--fw-cfg name=${name}: ${error.message}; choose another name, such as opt/NAME`);
   }
-}
-
-/** Bytes of serial input arrive as fast as the line would carry them: the device's FIFO is small. */
-function scheduleInputs(pc: Board, options: BootOptions, files: BootFiles): void {
-  if (files.serialIn && files.serialIn.length > 0) pc.inputs.schedule(0, { kind: 'serial', data: files.serialIn });
-  for (const { text, cycle } of options.type ?? [])
-    pc.inputs.schedule(cycle, { kind: 'serial', data: new TextEncoder().encode(text) });
 }
 
 /** Put the processor into the entry state of a direct boot. */

@@ -26,6 +26,8 @@ export interface BootOptions {
   bios?: string;
   /** Option ROMs for the firmware to run. */
   optionRoms?: readonly string[];
+  /** Firmware offers its boot menu, as with QEMU's `-boot menu=on`. Default false. */
+  bootMenu?: boolean;
   /** fw_cfg has its DMA interface. Default true. */
   fwCfgDma?: boolean;
   /** The screen: QEMU's standard VGA, or none. Default: `std` in a boot through firmware, else `none`. */
@@ -42,8 +44,10 @@ export interface BootOptions {
   cdrom?: string;
   /** File whose bytes arrive at the serial console from cycle 0 on. */
   serialIn?: string;
-  /** Text that arrives at the serial console at a cycle. */
+  /** Text that is typed from a cycle on. */
   type?: readonly { text: string; cycle: number }[];
+  /** Where: on the keyboard, by default where there is a screen, or at the other end of the serial line. */
+  typeTo?: 'keyboard' | 'serial';
   /** Wall clock at cycle 0, ISO 8601. Default 2020-01-01T00:00:00Z. */
   rtc?: string;
   /** Entropy. Default 0. */

@@ -13,12 +13,21 @@ export function inputData(input: Input): [string, Uint8Array] {
     case 'serial':
       return ['serial', input.data];
     case 'key':
-      return ['key', Uint8Array.from([input.code & 0xff, input.code >>> 8, input.down ? 1 : 0])];
+      return ['key', Uint8Array.from([input.code & 0xff, input.code >>> 8, input.code >>> 16, input.down ? 1 : 0])];
     case 'mouse':
       return ['mouse', new TextEncoder().encode(JSON.stringify(input))];
     default:
       return [input.kind, new Uint8Array(0)];
   }
+}
+
+/** The input that the trace stores; undefined for one that no run can be given beforehand. */
+export function inputOf(name: string, data: Uint8Array): Input | undefined {
+  if (name === 'serial') return { kind: 'serial', data };
+  const [low = 0, middle = 0, high = 0, down] = data;
+  if (name === 'key' && down !== undefined)
+    return { kind: 'key', code: low | (middle << 8) | (high << 16), down: down === 1 };
+  return undefined;
 }
 
 /** Connect a recorder to everything of the guest that it listens to. */

@@ -20,7 +20,7 @@ import { type Hardware, makeGuest, makeHardware, TIMING } from './guest.js';
 import { HandoffWatch } from './handoff.js';
 import { CpuSite, MachineHash } from './machine-state.js';
 import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.js';
-import { attachRecorder, LateSink, recorderSeams } from './recorder.js';
+import { attachRecorder, inputOf, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, runGuest } from './run.js';
 import { Screenshots, watchedBus } from './screenshots.js';
 import { UserError } from './user-error.js';
@@ -243,9 +243,10 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
   });
   const { cpu, pc } = guest;
   // What came from outside comes again, from the trace.
-  for (const event of reader.events())
-    if (event.kind === 'input' && event.name === 'serial')
-      pc.inputs.schedule(event.cycle, { kind: 'serial', data: event.data });
+  for (const event of reader.events()) {
+    const input = event.kind === 'input' ? inputOf(event.name, event.data) : undefined;
+    if (input) pc.inputs.schedule(event.cycle, input);
+  }
   let found: Divergence | undefined;
   const sink = new ComparingSink(reader, new CpuSite(cpu), (divergence) => {
     found = divergence;
@@ -322,6 +323,7 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
     ...(cdrom !== undefined && { cdrom }),
     ...(!o.fwCfgDma && { fwCfgDma: false }),
     vga: o.vga,
+    bootMenu: o.bootMenu,
     modules: names('module').map((path, i) => ({ path, cmdline: o.modules[i] ?? '' })),
     fwCfg: o.fwCfg.map(([name, hash]) => {
       const file = hashes.has(hash) ? files.shift() : undefined;
@@ -346,6 +348,7 @@ function recordedOptions({ header, notes, path }: TraceReader) {
       legacyVirtio: header.options.legacyVirtio !== false,
       devices: list(devices, 'devices').map((item) => text(item, 'a device')),
       vga: vga === 'std' ? ('std' as const) : ('none' as const),
+      bootMenu: header.options.bootMenu === true,
       modules: list(modules, 'modules').map((item) => text(item, 'a module')),
       fwCfg: list(fwCfg, 'fwCfg').map((item) => {
         const [name, hash] = list(item, 'fwCfg');

@@ -18,6 +18,8 @@ export interface PcFwCfgOptions {
   hpet?: boolean;
   /** Firmware shall use the serial console. Default false. */
   noGraphic?: boolean;
+  /** Firmware offers its boot menu. Default false. */
+  bootMenu?: boolean;
 }
 
 const HPET_SLOTS = 8;
@@ -42,7 +44,7 @@ export function addPcItems(fwCfg: FwCfg, options: PcFwCfgOptions): void {
   fwCfg.addInt16(FW_CFG.NOGRAPHIC, options.noGraphic ? 1 : 0);
   fwCfg.addInt16(FW_CFG.NB_CPUS, 1);
   fwCfg.addInt16(FW_CFG.MAX_CPUS, 1);
-  fwCfg.addInt16(FW_CFG.BOOT_MENU, 0);
+  fwCfg.addInt16(FW_CFG.BOOT_MENU, options.bootMenu ? 1 : 0);
   // No NUMA nodes, and node 0 for the one processor.
   fwCfg.addItem(FW_CFG.NUMA, new Uint8Array(16));
   fwCfg.addInt32(FW_CFG.IRQ0_OVERRIDE, 1);

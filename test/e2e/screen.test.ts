@@ -52,6 +52,20 @@ withFirmware('SeaBIOS is seen in listings and pictures, live and sealed (needs: 
   t.true(screen.lines.includes(NOTHING));
 });
 
+withFirmware("keys reach SeaBIOS' boot menu, and come again in replays (needs: vmreplay fetch)", async (t) => {
+  t.timeout(300_000);
+  const file = await scratch(t);
+  const args = ['--boot-menu', '--type', '\\e@30000000', '--until-cycle', '100000000'];
+  t.is((await vmreplay('record', ...args, '-o', file('a.trace'))).code, 0);
+  t.is((await vmreplay('replay', file('a.trace'))).code, 0);
+  t.is((await vmreplay('replay', '--live', file('a.trace'))).code, 0);
+  const { screen } = JSON.parse((await vmreplay('inspect', '--json', file('a.trace'))).stdout);
+  t.true(screen.lines.includes('Select boot device:'), screen.lines.join('\n'));
+  const { code, stderr } = await vmreplay('run', '--type', 'é@5');
+  t.is(code, 2);
+  t.regex(stderr, /no key of a US keyboard types/);
+});
+
 withFirmware('without a screen --screenshot is refused (needs: vmreplay fetch)', async (t) => {
   const file = await scratch(t);
   const { code, stderr } = await vmreplay('run', '--vga', 'none', '--boot', 'firmware', '--screenshot', file('a.png'));
