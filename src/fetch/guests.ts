@@ -26,6 +26,13 @@ const named = (directory: string, names: string): Wanted[] =>
     as: name,
   }));
 
+/** Modules of a kernel's tree, wherever in it they lie. */
+const modules = (names: string): Wanted[] =>
+  names.split(' ').map((name) => ({
+    pattern: new RegExp(`^(usr/)?lib/modules/[^/]+/kernel/([^/]+/)+${name}\\.ko$`),
+    as: `${name}.ko`,
+  }));
+
 export const GUESTS: readonly Guest[] = [
   {
     name: 'cloud',
@@ -50,6 +57,24 @@ export const GUESTS: readonly Guest[] = [
     architecture: 'i386',
     through: /^linux-image-.*-686$/,
     files: [{ pattern: /^boot\/vmlinuz-[^/]*$/, as: 'vmlinuz-686' }],
+  },
+  {
+    name: 'modules',
+    about: 'modules of the cloud kernel whose self-tests exercise a processor: cryptography, checksums, RAID',
+    package: 'linux-image-cloud-amd64',
+    architecture: 'amd64',
+    through: /^linux-image-.*-cloud-amd64$/,
+    files: modules(
+      [
+        'blake2b_generic blowfish-x86_64 blowfish_common blowfish_generic camellia-x86_64 camellia_generic cast5_generic',
+        'cast6_generic cast_common ccm cfb chacha-x86_64 chacha_generic cmac crc32_generic crc32c-intel cryptd',
+        'crypto_simd ctr cts curve25519-generic des3_ede-x86_64 des_generic ecb ecc ecdh_generic gcm gf128mul',
+        'ghash-generic keywrap libchacha libcurve25519-generic libdes libpoly1305 lrw md4 nhpoly1305 nhpoly1305-sse2 ofb',
+        'pcbc poly1305-x86_64 poly1305_generic raid6_pq rmd160 serpent-sse2-x86_64 serpent_generic sha1-ssse3',
+        'sha256-ssse3 sha3_generic sha512-ssse3 sha512_generic streebog_generic tcrypt twofish-x86_64',
+        'twofish-x86_64-3way twofish_common twofish_generic vmac wp512 xcbc xor xts xxhash_generic',
+      ].join(' '),
+    ),
   },
   {
     name: 'busybox',
