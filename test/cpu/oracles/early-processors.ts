@@ -12,7 +12,7 @@ export type EarlyProcessor = '80286' | '8086';
 
 export interface RealCase {
   readonly vector: RealVector;
-  /** Undefined when the model has no such instruction. */
+  /** Without LOCK; undefined when the model has no such instruction. */
   readonly row: Row | undefined;
   readonly prefixes: readonly number[];
   readonly opcode: number;
@@ -27,14 +27,12 @@ export interface Relaxed {
   readonly registers?: Readonly<Partial<Record<RealRegister, number>>>;
   /** Bytes that are not compared: none of them, or those of the return address that an exception pushes. */
   readonly memory?: 'all' | 'return-address';
-  /** LOCK is taken away first. */
-  readonly unlocked?: boolean;
 }
 
 export interface EarlyDifference {
   readonly name: string;
   applies(real: RealCase): boolean;
-  /** What is compared all the same; nothing when absent. */
+  /** What is compared all the same, of the case without LOCK and with interrupt 12 as 13; nothing when absent. */
   readonly relaxed?: Relaxed;
 }
 
@@ -58,8 +56,8 @@ const repeats = ({ prefixes }: RealCase) => prefixes.some((prefix) => prefix ===
 const I80286: readonly EarlyDifference[] = [
   {
     name: 'LOCK is accepted before every instruction (SDM vol. 2, LOCK)',
-    applies: ({ prefixes, row }) => prefixes.includes(LOCK) && row === undefined,
-    relaxed: { unlocked: true },
+    applies: ({ prefixes }) => prefixes.includes(LOCK),
+    relaxed: {},
   },
   {
     name: 'instructions of more than 10 bytes are invalid (SDM vol. 2, 2.3.11: 15 bytes)',
@@ -78,6 +76,11 @@ const I80286: readonly EarlyDifference[] = [
     name: 'a string instruction that faults leaves SI, DI and CX changed (SDM vol. 3A, 6.6)',
     applies: (real) => isString(real) && real.vector.exception === GP,
     relaxed: { registers: { si: 0, di: 0, cx: 0 } },
+  },
+  {
+    name: 'CMPS and SCAS that fault in a REP keep the flags of the last iteration (SDM vol. 2, REP)',
+    applies: (real) => one('CMPS', 'SCAS')(real) && repeats(real) && real.vector.exception === GP,
+    relaxed: { registers: { si: 0, di: 0, cx: 0, flags: 0 }, memory: 'all' },
   },
   {
     name: 'POP into memory that faults leaves SP incremented (SDM vol. 3A, 6.6)',
@@ -129,6 +132,11 @@ const I8086: readonly EarlyDifference[] = [
     name: 'a divide error pushes the address of the next instruction (SDM vol. 3A, 6.15, interrupt 0)',
     applies: (real) => isDivision(real) && pushesFrame(real),
     relaxed: { memory: 'return-address' },
+  },
+  {
+    name: 'AAM by 0 changes flags, too (SDM vol. 2, AAM)',
+    applies: (real) => one('AAM')(real) && pushesFrame(real),
+    relaxed: { registers: { flags: 0 }, memory: 'all' },
   },
   {
     name: 'a quotient of -128 or -32768 is a divide error (SDM vol. 2, IDIV)',

@@ -53,32 +53,28 @@ export class RealModeOracle {
     ];
     const opcode = vector.bytes[prefixes.length]!;
     const modrm = vector.bytes[prefixes.length + 1] ?? 0;
-    const real: RealCase = { vector, row, prefixes, opcode, modrm, raised: this.raised };
+    const adjusted = this.adjust(vector);
+    const adjustedRow = this.finder.find(adjusted.bytes, 16);
+    const real: RealCase = { vector, row: adjustedRow, prefixes, opcode, modrm, raised: this.raised };
     for (const { name, applies, relaxed } of DIFFERENCES[this.processor]) {
       if (!applies(real)) continue;
-      if (relaxed === undefined) return { row, found: [], reason: name };
-      const adjusted = this.adjust(vector, relaxed);
-      if (this.compare(adjusted, this.finder.find(adjusted.bytes, 16), relaxed).length === 0) {
-        return { row, found: [], reason: name };
+      if (relaxed === undefined || this.compare(adjusted, adjustedRow, relaxed).length === 0) {
+        return { row: adjustedRow, found: [], reason: name };
       }
     }
     return { row, found };
   }
 
-  /** The case as a later processor sees it. */
-  private adjust(vector: RealVector, relaxed: Relaxed): RealVector {
+  /** The case as a later processor takes it: without LOCK, and interrupt 12 goes where interrupt 13 goes. */
+  private adjust(vector: RealVector): RealVector {
     const { before } = vector;
-    let { bytes } = vector;
     const memory = new Map(before.memory);
-    // Interrupt 12 is taken as interrupt 13.
     if (vector.exception === 13) for (let i = 0; i < 4; i++) memory.set(48 + i, memory.get(52 + i) ?? 0);
-    if (relaxed.unlocked === true) {
-      bytes = this.withoutLock(bytes);
-      const at = before.registers.cs * 16;
-      bytes.forEach((byte, i) => {
-        memory.set(at + ((before.registers.ip + i) & 0xffff), byte);
-      });
-    }
+    const bytes = this.withoutLock(vector.bytes);
+    const at = before.registers.cs * 16;
+    bytes.forEach((byte, i) => {
+      if (byte !== vector.bytes[i]) memory.set(at + ((before.registers.ip + i) & 0xffff), byte);
+    });
     return { ...vector, bytes, before: { registers: before.registers, memory: [...memory] } };
   }
 

@@ -120,6 +120,9 @@ export function everyFeature(model: CpuModel): CpuModel {
   return { ...model, has: () => true };
 }
 
+/** A real-mode case that has not halted by then is given up. */
+const REAL_CYCLES = 50_000;
+
 const unused = (): never => {
   throw new Error('the case reached a device');
 };
@@ -400,11 +403,14 @@ export class SingleStep {
     s.eflags = registers.flags;
     for (const [address, byte] of memory) cpu.physical.write(address, Uint8Array.of(byte));
     cpu.modeChanged();
-    let steps = 0;
-    do {
-      cpu.step();
-      if (++steps > 4000) throw new Error('no HLT');
-    } while (until === 'halt' ? s.get32(L.HALTED) === 0 : s.betweenIterations);
+    if (until === 'halt') {
+      // Whole blocks: a REP that faults leaves the flags as they were before all of its iterations.
+      cpu.runUntil(cpu.now + REAL_CYCLES);
+      if (!cpu.isHalted) throw new Error('no HLT');
+    } else {
+      do cpu.step();
+      while (s.betweenIterations);
+    }
     const after = { ip: Number(s.rip), flags: s.eflags & 0xffff } as Record<RealRegister, number>;
     REAL_SEGMENTS.forEach((name, segment) => {
       after[name] = s.selector(segment);
