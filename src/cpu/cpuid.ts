@@ -108,6 +108,25 @@ const FEATURE_BITS: Readonly<Record<Register, Partial<Record<Feature, number>>>>
   edx80000001: { syscall: 11, nx: 20, rdtscp: 27, lm: 29 },
 };
 
+const REGISTER_NAMES: Readonly<Record<Register, string>> = {
+  edx1: '01H:EDX',
+  ecx1: '01H:ECX',
+  ebx7: '07H:EBX',
+  ecx7: '07H:ECX',
+  eaxD1: '0DH.1:EAX',
+  ecx80000001: '80000001H:ECX',
+  edx80000001: '80000001H:EDX',
+};
+
+/** Where CPUID shows a feature, in the manual's notation: `CPUID.01H:EDX[25]`. Undefined when no bit does. */
+export function featureBit(feature: Feature): string | undefined {
+  for (const [register, bits] of Object.entries(FEATURE_BITS)) {
+    const bit = bits[feature];
+    if (bit !== undefined) return `CPUID.${REGISTER_NAMES[register as Register]}[${bit}]`;
+  }
+  return undefined;
+}
+
 /** Bits of leaf 1 EDX that AMD's 8000_0001 EDX repeats (SEP, CLFLUSH, SSE and SSE2 excluded: other bits mean other things there). */
 const AMD_ALIASES = 0x0183_f3ff;
 

@@ -28,7 +28,8 @@ export function readReport(file: string = REPORT): OracleReport {
   return JSON.parse(readFileSync(file, 'utf8')) as OracleReport;
 }
 
-export function writeReport(file: string, report: OracleReport): void {
+/** Keep a report, or counts alone. */
+export function writeReport(file: string, report: OracleReport | Readonly<Record<string, number>>): void {
   writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`);
 }
 
