@@ -340,7 +340,9 @@ function handoffPoints(
     { address: entry.segments.cs.base + Number(entry.rip), protocol: route as DirectRoute },
     ...(handoffs ?? []),
   ];
-  const known = route === 'firmware' ? (load?.handoffs ?? []) : direct();
+  // Without a kernel given the guest's own boot loader brings one, from wherever.
+  const own = [{ address: 0, protocol: 'jump' as const }];
+  const known = route === 'firmware' ? (load?.handoffs ?? own) : direct();
   return [...known, ...handoffAt.map((address) => ({ address, protocol: 'any' as const }))];
 }
 

@@ -1,12 +1,14 @@
-// Watches for the hand-off: a breakpoint at each instruction at which a kernel may be entered, until it has been. A
-// breakpoint costs no cycle and changes nothing that the guest can see; reading the record marks its bytes as observed,
-// so a recording, its replays and a plain run all do it.
+// Watches for the hand-off. Where a kernel's entry follows from an image, a breakpoint waits there until the kernel has
+// been entered; where the guest's own boot loader brings a kernel from a disk, far jumps are looked at until one leads
+// to code with the registers of a protocol. Neither costs a cycle or changes what the guest can see; reading the record
+// marks its bytes as observed, so a recording, its replays and a plain run all do it.
 
-import { type HandoffPoint, isEntry, readHandoff } from '../boot/handoff/handoff.js';
+import { type Handoff, type HandoffPoint, isEntry, protocolOf, readHandoff } from '../boot/handoff/handoff.js';
 import { type EntryState, GENERAL_REGISTERS, registers, SEGMENT_REGISTERS, type SegmentState } from '../boot/image.js';
 import type { RunEnd } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
 import * as L from '../cpu/layout.js';
+import { CR0_PG } from '../cpu/state.js';
 import { encodeHandoff } from '../trace/handoff.js';
 
 /** Says a recorded protocol and the record's bytes. */
@@ -14,6 +16,8 @@ export type HandoffListener = (protocol: string, data: Uint8Array) => void;
 
 export class HandoffWatch {
   #points: HandoffPoint[];
+  /** The run was stopped behind a far jump to a kernel. */
+  #jumped = false;
   listener: HandoffListener = () => {};
 
   constructor(
@@ -21,8 +25,9 @@ export class HandoffWatch {
     private readonly route: string,
     points: readonly HandoffPoint[],
   ) {
-    this.#points = [...points];
-    for (const { address } of points) cpu.setBreakpoint(BigInt(address));
+    this.#points = points.filter(({ protocol }) => protocol !== 'jump');
+    for (const { address } of this.#points) cpu.setBreakpoint(BigInt(address));
+    if (this.#points.length < points.length) cpu.onFarJump = () => this.#farJump();
   }
 
   /**
@@ -35,9 +40,14 @@ export class HandoffWatch {
     const here = Number(cpu.state.is64 ? state.rip : BigInt.asUintN(32, state.rip + BigInt(state.segments.cs.base)));
     const found = this.#points.filter(({ address, protocol }) => address === here && isEntry(protocol, state));
     this.#points = this.#points.filter((point) => !found.includes(point));
+    if (this.#jumped) {
+      this.#jumped = false;
+      found.push({ address: here, protocol: 'jump' });
+    }
     for (const { protocol } of found) {
-      const handoff = readHandoff(protocol, this.route, state, (address, length) => cpu.physical.read(address, length));
+      const handoff = readHandoff(protocol, this.route, state, this.#read);
       this.listener(handoff.protocol, encodeHandoff(handoff));
+      if (protocol === 'jump') this.#expectKernelBehind(handoff);
     }
     cpu.clearBreakpoint(BigInt(here));
     if (!this.#points.some(({ address }) => address === here)) return undefined;
@@ -45,6 +55,30 @@ export class HandoffWatch {
     const end = cpu.runUntil(cpu.now + 1);
     cpu.setBreakpoint(BigInt(here));
     return end.reason === 'until-cycle' || end.reason === 'breakpoint' ? undefined : end;
+  }
+
+  #read = (address: number, length: number): Uint8Array => this.cpu.physical.read(address, length);
+
+  /** Called in the jump: the run is stopped at its target if that is a kernel. */
+  #farJump(): void {
+    const { cpu } = this;
+    const { state } = cpu;
+    // Firmware jumps far thousands of times. Setup code is entered at offset 0; no kernel is entered with paging on.
+    if (state.isProtected ? (state.cr0 & CR0_PG) !== 0 : state.rip !== 0n) return;
+    if (protocolOf(entryState(cpu), this.#read) === 'unknown') return;
+    cpu.onFarJump = undefined;
+    this.#jumped = true;
+    cpu.stop({ reason: 'breakpoint' });
+  }
+
+  /** Setup code goes on to the kernel that its header names. */
+  #expectKernelBehind({ protocol, structures }: Handoff): void {
+    if (protocol !== 'linux16') return;
+    const header = structures.find(({ name }) => name === 'setup_header');
+    const start = header?.fields.find(([name]) => name === 'code32_start')?.[1];
+    if (typeof start !== 'number') return;
+    this.#points.push({ address: start, protocol: 'linux32' });
+    this.cpu.setBreakpoint(BigInt(start));
   }
 }
 

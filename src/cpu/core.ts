@@ -61,6 +61,8 @@ export interface CpuCore {
   setStepTrap?(on: boolean): void;
   /** A port is about to be accessed: for I/O breakpoints. */
   notePort?(port: number, bytes: number): void;
+  /** For tools: called when a far jump is done and RIP is its target. */
+  readonly onFarJump?: (() => void) | undefined;
   /** Tell the listener that the processor reached something (paging on, long mode, first user-mode instruction). */
   milestone(name: string): void;
 }

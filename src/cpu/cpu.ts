@@ -63,6 +63,7 @@ export class Cpu implements CpuCore, ProcessorLines {
   readonly timing: TimingModel;
   readonly slow: SlowPaths;
   listener: CpuListener = {};
+  onFarJump: (() => void) | undefined;
   /** The run also ends when this cycle is reached. */
   cycleLimit = NEVER;
 

@@ -72,6 +72,7 @@ function multiboot(route: string, needs: string[], args: string[], handoffs: str
   };
 }
 
+const microvm = ['--machine', 'microvm'];
 const setup = ['linux16', 'linux32'];
 const cells: Cell[] = [
   ...['pvh', 'linux64', 'linux32'].map((route) => amd64(route, [], ['--boot', route], [route])),
@@ -79,6 +80,15 @@ const cells: Cell[] = [
   amd64('SeaBIOS and linuxboot.bin', [...BIOS, 'linuxboot.bin'], ['--boot', 'firmware', '--no-fw-cfg-dma'], setup),
   amd64('SeaBIOS and linuxboot_dma.bin', [...BIOS, 'linuxboot_dma.bin'], ['--boot', 'firmware'], setup),
   amd64('SeaBIOS and pvh.bin', [...BIOS, 'pvh.bin'], ['--boot', 'firmware'], ['pvh'], true),
+  amd64('microvm, qboot and the setup code', ['qboot.rom'], [...microvm, '--bios', 'qboot.rom'], setup),
+  amd64('microvm, qboot and PVH', ['qboot.rom'], [...microvm, '--bios', 'qboot.rom'], ['pvh'], true),
+  amd64(
+    'microvm and its SeaBIOS',
+    ['bios-microvm.bin', 'linuxboot_dma.bin'],
+    [...microvm, '--boot', 'firmware'],
+    setup,
+  ),
+  amd64('microvm and PVH', [], [...microvm, '--boot', 'pvh'], ['pvh']),
   ...['multiboot', 'multiboot2'].map((route) => multiboot(route, [], ['--boot', route], [route])),
   multiboot(
     'SeaBIOS and multiboot.bin',

@@ -28,11 +28,12 @@ export interface HandoffPoint {
   readonly protocol: HandoffProtocol;
 }
 
-/** `any`: whatever the registers say. */
-export type HandoffProtocol = DirectRoute | 'any';
+/** `any`: whatever the registers say. `jump`: the same, wherever a far jump leads to a kernel; the address is 0. */
+export type HandoffProtocol = DirectRoute | 'any' | 'jump';
 export const HANDOFF_PROTOCOLS: readonly HandoffProtocol[] = [
   ...(['pvh', 'linux64', 'linux32', 'linux16', 'multiboot', 'multiboot2'] as const),
   'any',
+  'jump',
 ];
 
 export interface Handoff {
@@ -54,6 +55,7 @@ const [MULTIBOOT_MAGIC, MULTIBOOT2_MAGIC] = [0x2bad_b002, 0x36d7_6289];
 export function isEntry(protocol: HandoffProtocol, { cr0, efer }: EntryState): boolean {
   switch (protocol) {
     case 'any':
+    case 'jump':
       return true;
     case 'linux16':
       return (cr0 & CR0_PE) === 0;
@@ -66,7 +68,7 @@ export function isEntry(protocol: HandoffProtocol, { cr0, efer }: EntryState): b
 
 /** Read the record. @param route what the trace's header calls it */
 export function readHandoff(protocol: HandoffProtocol, route: string, state: EntryState, read: ReadMemory): Handoff {
-  const found = protocol === 'any' ? protocolOf(state, read) : protocol;
+  const found = protocol === 'any' || protocol === 'jump' ? protocolOf(state, read) : protocol;
   return { protocol: found, route, state, ...contents(found, state, read) };
 }
 
@@ -90,7 +92,8 @@ function contents(protocol: Handoff['protocol'], state: EntryState, read: ReadMe
   }
 }
 
-function protocolOf(state: EntryState, read: ReadMemory): Handoff['protocol'] {
+/** Which protocol the registers speak, if any does. */
+export function protocolOf(state: EntryState, read: ReadMemory): Handoff['protocol'] {
   const { cr0, efer, registers, segments } = state;
   const is = (address: number, magic: number) => {
     const bytes = read(address, 4);

@@ -65,6 +65,7 @@ export function setParagraphCode(state: CpuState, selector: number, ip: bigint):
 /** JMP ptr16:16/32, JMP m16:16/32/64. */
 export function farJump(cpu: CpuCore, operandSize: number, selector: number, offset: bigint): void {
   farTransfer(cpu, operandSize, selector & 0xffff, truncate(offset, operandSize), false);
+  cpu.onFarJump?.();
 }
 
 /** CALL ptr16:16/32, CALL m16:16/32/64. */
