@@ -10,6 +10,7 @@ import { cachedImage } from '../fetch/cache.js';
 import { FW_CFG, type FwCfg } from '../platform/devices/fw-cfg.js';
 import { MIB, splitRam } from '../platform/e820.js';
 import { type ImageFile, readImage } from './images.js';
+import { romWarnings } from './option-roms.js';
 import type { BootOptions } from './options.js';
 import { UserError } from './user-error.js';
 
@@ -37,6 +38,8 @@ export interface FirmwareGuest {
   readonly bios: ImageFile;
   /** Everything that was read, for the trace's header. */
   readonly images: readonly ImageFile[];
+  /** Option ROMs among them, the machine's own included. */
+  readonly optionRoms: readonly ImageFile[];
   readonly load: FirmwareLoad | undefined;
   /** What lies in RAM after every reset. */
   readonly segments: readonly { address: number; data: Uint8Array }[];
@@ -119,9 +122,12 @@ export function prepareFirmware(
     if (names.has(fileName(name))) throw new UserError(`${name}: there are two option ROMs of this name; rename one`);
     names.add(fileName(name));
   }
+  for (const text of romWarnings(roms)) options.onWarning?.(text);
+  const optionRoms = [...all, ...(vgaRom ? [vgaRom] : [])];
   return {
     bios,
-    images: [bios, ...all, ...(vgaRom ? [vgaRom] : [])],
+    images: [bios, ...optionRoms],
+    optionRoms,
     load,
     segments: [...(microvm ? [biosInRam(bios.bytes)] : []), ...(load?.segments ?? [])],
     vgaRom,

@@ -71,6 +71,8 @@ export interface Guest extends Hardware {
   readonly handoff: HandoffWatch;
   readonly header: TraceHeader;
   readonly imageNames: readonly string[];
+  /** Option ROMs that the firmware finds. */
+  readonly optionRoms: readonly ImageFile[];
   /** End the run from outside the guest: no event of the machine's, only the end of the trace. */
   stop(end: RunEnd): void;
   /** Start anew, as a reset does; undefined on machines that have no firmware to start. */
@@ -326,6 +328,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       }),
     header,
     imageNames: [...images, ...files.disks.files].map((i) => i.name),
+    optionRoms: firmware?.optionRoms ?? [],
     initialMemory,
   };
 }

@@ -9,6 +9,7 @@ import { SymbolTable } from '../trace/symbols.js';
 import { TraceWriter } from '../trace/writer.js';
 import { type Guest, makeGuest } from './guest.js';
 import { CpuSite, MachineHash } from './machine-state.js';
+import { romOfEnd } from './option-roms.js';
 import { type BootOptions, exitCodeOf, type RecordOptions, type RunResult } from './options.js';
 import { attachRecorder, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, type RunControl, runGuest, TextWatch } from './run.js';
@@ -58,6 +59,12 @@ function controlOf(guest: Guest, options: BootOptions): RunControl {
   };
 }
 
+/** A machine that hangs in an option ROM does not say so itself. */
+function warnOfRom({ cpu, optionRoms }: Guest, end: RunEnd, { onWarning }: BootOptions): void {
+  const text = romOfEnd(cpu, end, optionRoms);
+  if (text !== undefined) onWarning?.(text);
+}
+
 /** Run a boot without a trace. @throws UserError, ImageError */
 export async function run(options: BootOptions): Promise<RunResult> {
   const guest = makeGuest(options);
@@ -66,6 +73,7 @@ export async function run(options: BootOptions): Promise<RunResult> {
   const end = await runGuest(guest.cpu, { ...controlOf(guest, options), pauses: screenshots.pauses() });
   console.flush();
   screenshots.finish(guest.cpu.now);
+  warnOfRom(guest, end, options);
   const state = Buffer.from(MachineHash.of(guest.cpu).hash()).toString('hex');
   return {
     end,
@@ -100,6 +108,7 @@ export async function record(options: RecordOptions): Promise<RunResult> {
     end = await runGuest(cpu, { ...controlOf(guest, options), pauses: screenshots.pauses() });
     console.flush();
     screenshots.finish(cpu.now);
+    warnOfRom(guest, end, options);
     state = MachineHash.of(cpu).hash();
     root = writer.finish({
       reason: end.reason,
