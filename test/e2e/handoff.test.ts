@@ -110,7 +110,8 @@ withLinuxRom(
     const file = await scratch(t);
     for (const route of ['linux16', 'firmware']) {
       const image = ['--kernel', 'vmlinuz-cloud-amd64', '--initrd', 'initrd-busybox.cpio', '--append', 'console=ttyS0'];
-      const until = ['--until-cycle', '60_000_000', '-o', file(`${route}.trace`)];
+      // Without a screen, which our services have none of either.
+      const until = ['--vga', 'none', '--until-cycle', '60_000_000', '-o', file(`${route}.trace`)];
       const { code, stderr } = await vmreplay('record', '--boot', route, '--memory', '256M', ...image, ...until);
       t.is(code, 0, stderr);
     }

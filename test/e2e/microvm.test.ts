@@ -1,12 +1,10 @@
-// Boots on the microvm machine: qboot, SeaBIOS for microvm, and no firmware. Needs the images that `vmreplay fetch`
+// Boots on the microvm machine, beside those of boot-matrix.test.ts: SeaBIOS's tables, no ACPI, virtio devices. Needs the images that `vmreplay fetch`
 // brings; without them the tests are skipped and their titles say what to fetch.
 
-import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import type { RecordOptions } from '../../src/api/options.js';
 import { record } from '../../src/api/record.js';
 import { replay } from '../../src/api/replay.js';
-import { parseLinuxImage, unpackKernel } from '../../src/boot/bzimage.js';
 import { cachedImage } from '../../src/fetch/cache.js';
 import { scratch } from './vmreplay.js';
 
@@ -25,40 +23,28 @@ const linux: RecordOptions = {
   maxCycles: 20_000_000_000,
 };
 
-/** The kernel's ELF image, with its PVH entry. */
-function unpacked(file: string): string {
-  writeFileSync(file, unpackKernel(parseLinuxImage(KERNEL, readFileSync(cachedImage(KERNEL)!))));
-  return file;
-}
-
 interface Cell {
   options: RecordOptions;
-  /** Boot the ELF image instead of the bzImage. */
-  elf?: boolean;
   /** What the guest must have printed, besides its marker. */
   prints?: RegExp;
 }
 const CELLS: Record<string, Cell> = {
-  'qboot, bzImage': { options: { ...linux, bios: 'qboot.rom' } },
-  'qboot, PVH': { options: { ...linux, bios: 'qboot.rom' }, elf: true },
   'SeaBIOS for microvm, bzImage': { options: linux, prints: /DMI: Bochs/ },
-  'no firmware, PVH': { options: { ...linux, boot: 'pvh' } },
   'no ACPI, entropy and console on virtio': {
     options: { ...linux, acpi: false, devices: ['virtio-rng', 'virtio-console'], maxCycles: 20_000_000_000 },
     prints: /virtio_mmio\.device=512@0xfeb00e00:12 virtio_mmio\.device=512@0xfeb00c00:11/,
   },
 };
 
-for (const [name, { options, elf, prints }] of Object.entries(CELLS)) {
+for (const [name, { options, prints }] of Object.entries(CELLS)) {
   withImages(
     `microvm with ${name}: Debian's kernel boots, ends by itself, and replays (needs: vmreplay fetch)`,
     async (t) => {
       t.timeout(1_200_000);
       const file = await scratch(t);
       const chunks: Uint8Array[] = [];
-      const plan = elf ? { ...options, kernel: unpacked(file('vmlinux')) } : options;
       const onConsole = (data: Uint8Array) => chunks.push(data.slice());
-      const first = await record({ ...plan, onConsole, output: file('a.trace') });
+      const first = await record({ ...options, onConsole, output: file('a.trace') });
       const text = Buffer.concat(chunks).toString();
       t.regex(text, /VMREPLAY-MARKER end/);
       if (prints) t.regex(text, prints);
@@ -66,7 +52,7 @@ for (const [name, { options, elf, prints }] of Object.entries(CELLS)) {
       const again = await replay(file('a.trace'));
       t.is(again.divergence, undefined);
       t.is(again.state, first.state);
-      const second = await record({ ...plan, output: file('b.trace') });
+      const second = await record({ ...options, output: file('b.trace') });
       t.is(second.root, first.root);
     },
   );
