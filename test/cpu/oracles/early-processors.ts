@@ -157,8 +157,11 @@ const I8086: readonly EarlyDifference[] = [
   },
   {
     name: 'an instruction or an operand runs on at offset 0 behind FFFF (SDM vol. 3B, 20.1.1)',
-    applies: ({ raised, vector }) =>
-      raised === 12 || raised === GP || vector.before.registers.ip + vector.bytes.length > 0x1_0000,
+    applies: ({ raised, vector: { before, bytes } }) => {
+      const { ip, sp } = before.registers;
+      // With SP odd and below 6 the fault itself cannot be pushed.
+      return raised === 12 || raised === GP || ip + bytes.length > 0x1_0000 || (sp < 6 && (sp & 1) !== 0);
+    },
   },
 ];
 
