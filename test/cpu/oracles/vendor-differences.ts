@@ -5,7 +5,7 @@
 
 import type { GeneratedCase } from './case-generator.js';
 import type { Tolerance } from './compare.js';
-import { PAGE } from './descriptor-tables.js';
+import { PAGE, segmentOf } from './descriptor-tables.js';
 import type { Outcome } from './single-step.js';
 
 export interface Difference {
@@ -18,6 +18,8 @@ export interface Difference {
 
 const DONE = 1;
 const PAGE_FAULT = 14;
+/** The L attribute of a code segment. */
+const LONG_CODE = 0x2000;
 const ARITHMETIC = 0x8d5;
 const named = (...mnemonics: string[]) => {
   const set = new Set(mnemonics);
@@ -47,6 +49,12 @@ const UNDEFINED: readonly Difference[] = [
     name: '#AC or #GP for a misaligned FXSAVE image (SDM vol. 2, FXSAVE)',
     applies: named('FXSAVE', 'FXRSTOR'),
     relaxed: { vectors: [[13, 17]] },
+  },
+  {
+    name: 'upper halves of registers after 64-bit mode was left (SDM vol. 1, 3.4.1.1)',
+    applies: ({ given }, { selectors }) =>
+      given.bits === 64 && ((segmentOf(selectors[1])?.attributes ?? 0) & LONG_CODE) === 0,
+    relaxed: { registerMask: 0xffff_ffffn },
   },
   {
     name: 'registers after a POPA that faults (SDM vol. 3A, 6.5)',
