@@ -28,6 +28,7 @@ import { addPcItems } from '../platform/pc-fw-cfg.js';
 import { PcShadow } from '../platform/pc-shadow.js';
 import { VGA_WINDOW, VGA_WINDOW_SIZE } from '../platform/pc-vga.js';
 import { buildSmbios } from '../platform/smbios.js';
+import { FRAME_BUFFER, setVideoMode } from '../platform/video-setup.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { MemoryRegion } from '../trace/memory.js';
 import { checkOptions } from './check-options.js';
@@ -222,6 +223,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       ...(append !== undefined && { append }),
       modules: files.modules,
       memoryMap: microvm ? microvmE820(ram) : firmwareE820(ram, amd),
+      ...(vga && { screen: FRAME_BUFFER }),
       ...(rsdp !== undefined && { rsdp, rsdpTable: cpu.physical.read(rsdp, 36) }),
     });
     for (const { address, data } of [...boot.segments, ...(boot.firmware ?? [])])
@@ -263,6 +265,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       });
   cpu.bus = pc;
   if (!firmware && !microvm) setUpAsFirmware(pc);
+  if (boot.video) setVideoMode(pc, boot.video);
   const typeTo = options.typeTo ?? (vga ? 'keyboard' : 'serial');
   scheduleInputs(pc, { type: options.type, typeTo, serialIn: files.serialIn });
 

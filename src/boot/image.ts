@@ -7,6 +7,7 @@
 import { E820_RAM, type E820Entry } from '../platform/e820.js';
 import { hex, ImageError } from './boot-error.js';
 import type { HandoffPoint } from './handoff/handoff.js';
+import type { VideoMode } from './video-mode.js';
 
 /** A range of guest physical memory, as the guest is told of it. */
 export type MemoryRange = Readonly<E820Entry>;
@@ -82,6 +83,8 @@ export interface BootImage {
   entry: EntryState;
   structures: Structure[];
   symbols: ImageSymbol[];
+  /** The mode that the screen has to be in. */
+  video?: VideoMode;
   /** What lies where the memory map says that firmware is, and so is not checked against RAM. */
   firmware?: Segment[];
   /** Where the kernel's own code hands over to itself by another protocol, beside the entry. */

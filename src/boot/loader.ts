@@ -8,10 +8,10 @@ import { type BootImage, checkImage, type MemoryRange } from './image.js';
 import { buildLinux } from './linux.js';
 import { buildLinux16 } from './linux16.js';
 import { buildMultiboot } from './multiboot.js';
-import type { TextScreen } from './multiboot-boot.js';
 import { buildMultiboot2 } from './multiboot2.js';
 import type { NamedFile } from './placement.js';
 import { buildPvh, type PvhModule } from './pvh.js';
+import type { Screen } from './video-mode.js';
 
 export interface BootRequest {
   route: DirectRoute;
@@ -27,8 +27,8 @@ export interface BootRequest {
   rsdp?: number;
   /** The RSDP's bytes, for protocols that hand over a copy. */
   rsdpTable?: Uint8Array;
-  /** The machine's screen in text mode, for kernels that ask for one. */
-  textScreen?: TextScreen;
+  /** The machine's screen, for kernels that ask for one. */
+  screen?: Screen;
   /** Memory that others fill before the guest starts (ACPI tables, …), which images must not touch. */
   reserved?: readonly { address: number; length: number; role: string }[];
 }

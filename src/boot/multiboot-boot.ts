@@ -7,6 +7,7 @@ import { commandLine } from './firmware-items.js';
 import { type BootImage, type MemoryRange, registers, type Segment, segmentSize, usableRam } from './image.js';
 import { toPage } from './multiboot-kernel.js';
 import { KERNEL_ADDRESS, type NamedFile, SETUP_ADDRESS } from './placement.js';
+import type { Screen } from './video-mode.js';
 
 export const LOADER_NAME = 'vmreplay';
 const CONVENTIONAL_END = 0x9_0000;
@@ -20,15 +21,8 @@ export interface MultibootRequest {
   memoryMap: readonly MemoryRange[];
   /** The RSDP itself, where the machine has one. */
   rsdpTable?: Uint8Array;
-  /** Text mode of the machine's screen, where it has one. */
-  textScreen?: TextScreen;
-}
-
-/** A screen in text mode, as a kernel is told of it. */
-export interface TextScreen {
-  address: number;
-  columns: number;
-  rows: number;
+  /** The machine's screen, where it has one. */
+  screen?: Screen;
 }
 
 export interface PlacedModule {

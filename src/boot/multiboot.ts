@@ -1,6 +1,6 @@
 // Multiboot (version 1) with the program as loader. Multiboot Specification 0.6.96: 3.1 header, 3.2 machine state, 3.3
 // information structure. Memory, command line, modules, ELF sections, memory map and loader's name are always there, a
-// text framebuffer where it is asked for and the machine has a screen.
+// framebuffer where it is asked for and the machine has a screen.
 //
 // Left out on purpose, and so not flagged: boot device and drives (there is no BIOS that numbered them), a.out symbols,
 // ROM configuration table, APM, VBE. Flags 0 to 15 that nobody has defined are requirements, and refused.
@@ -18,11 +18,11 @@ import {
   multibootGdt,
   placeBlock,
   placeModules,
-  type TextScreen,
 } from './multiboot-boot.js';
 import { findMultibootHeader } from './multiboot-header.js';
 import { checkEntry, loadByAddresses, loadElfKernel, type MultibootKernel, withSections } from './multiboot-kernel.js';
 import { topOfLowRam } from './placement.js';
+import { chooseMode, colourFields, type Screen, type VideoMode } from './video-mode.js';
 
 const BOOTLOADER_MAGIC = 0x2bad_b002;
 const WANTS_VIDEO = 4;
@@ -36,7 +36,8 @@ const GDT_SIZE = 32;
 
 /** Bits of the information structure's flags. */
 const [MEMORY, CMDLINE, MODULES, SECTIONS, MAP, NAME, FRAMEBUFFER] = [1, 4, 8, 0x20, 0x40, 0x200, 0x1000];
-const EGA_TEXT = 2;
+const LINEAR_GRAPHICS = 0;
+const DIRECT_COLOURS = 1;
 
 /** Lay out a Multiboot kernel. Throws ImageError; the caller checks the finished image against RAM. */
 export function buildMultiboot(request: MultibootRequest): BootImage {
@@ -60,7 +61,7 @@ export function buildMultiboot(request: MultibootRequest): BootImage {
   checkEntry(reader, kernel, entry);
   const { modules, end } = placeModules(request, kernel.end);
   const others = [...kernel.segments, ...modules.map(({ segment }) => segment)];
-  const screen = flags & WANTS_VIDEO ? request.textScreen : undefined;
+  const video = request.screen && wantedMode(reader, at, flags, request.screen);
 
   const lines = [kernelLine(request), ...modules.map(({ line }) => line), commandLine(LOADER_NAME)];
   const mapAt = INFO_SIZE;
@@ -90,7 +91,7 @@ export function buildMultiboot(request: MultibootRequest): BootImage {
   });
   data.set(multibootGdt(), gdtAt);
 
-  put(0, MEMORY | CMDLINE | MODULES | MAP | NAME | (kernel.sections ? SECTIONS : 0) | (screen ? FRAMEBUFFER : 0));
+  put(0, MEMORY | CMDLINE | MODULES | MAP | NAME | (kernel.sections ? SECTIONS : 0) | (video ? FRAMEBUFFER : 0));
   const [lower, upper] = lowerAndUpper(request.memoryMap);
   put(4, lower);
   put(8, upper);
@@ -107,7 +108,7 @@ export function buildMultiboot(request: MultibootRequest): BootImage {
   put(44, RANGE_SIZE * request.memoryMap.length);
   put(48, base + mapAt);
   put(64, lineAddresses.at(-1)!);
-  if (screen) putScreen(view, screen);
+  if (video) putVideo(view, video);
 
   const structure = (name: string, offset: number, length: number): Structure => ({
     name,
@@ -120,7 +121,20 @@ export function buildMultiboot(request: MultibootRequest): BootImage {
     entry: multibootEntry(BOOTLOADER_MAGIC, base, entry, base + gdtAt),
     structures: [structure('multiboot_info', 0, INFO_SIZE), structure('cmdline', linesAt, lines[0]!.length)],
     symbols: kernel.symbols,
+    ...(video && { video }),
   };
+}
+
+/** The graphics mode that the header asks for; text modes are none. */
+function wantedMode(reader: ImageReader, at: number, flags: number, screen: Screen): VideoMode | undefined {
+  if ((flags & WANTS_VIDEO) === 0) return undefined;
+  const [type, width, height, depth] = [32, 36, 40, 44].map((n) => reader.u32(at + n, 'the multiboot header')) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  return type === LINEAR_GRAPHICS ? chooseMode(screen, { width, height, depth }) : undefined;
 }
 
 function load(reader: ImageReader, at: number, flags: number, end: number): { kernel: MultibootKernel; entry: number } {
@@ -139,14 +153,15 @@ function load(reader: ImageReader, at: number, flags: number, end: number): { ke
   return { kernel, entry: field(28) };
 }
 
-/** framebuffer_addr and what follows it, for text: pitch in bytes, size in characters. */
-function putScreen(view: DataView, { address, columns, rows }: TextScreen): void {
+/** framebuffer_addr and what follows it. */
+function putVideo(view: DataView, { address, pitch, width, height, depth }: VideoMode): void {
   view.setBigUint64(88, BigInt(address), true);
-  view.setUint32(96, 2 * columns, true);
-  view.setUint32(100, columns, true);
-  view.setUint32(104, rows, true);
-  view.setUint8(108, 16);
-  view.setUint8(109, EGA_TEXT);
+  view.setUint32(96, pitch, true);
+  view.setUint32(100, width, true);
+  view.setUint32(104, height, true);
+  view.setUint8(108, depth);
+  view.setUint8(109, DIRECT_COLOURS);
+  for (const [i, value] of colourFields(depth).entries()) view.setUint8(110 + i, value);
 }
 
 /** One line behind the other from `at` on. @returns their guest addresses */

@@ -29,6 +29,7 @@ import {
   withSections,
 } from './multiboot-kernel.js';
 import { topOfLowRam } from './placement.js';
+import { chooseMode, colourFields, type VideoMode, type WantedMode } from './video-mode.js';
 
 const BOOTLOADER_MAGIC = 0x36d7_6289;
 const ARCHITECTURE_I386 = 0;
@@ -41,8 +42,7 @@ const [END, REQUEST, ADDRESS, ENTRY, CONSOLE, FRAMEBUFFER, ALIGN, EFI_SERVICES, 
 const LAST_INFORMATION = 21;
 const RANGE_SIZE = 24;
 const CONSOLE_REQUIRED = 1;
-const EGA_TEXT_SUPPORTED = 2;
-const EGA_TEXT = 2;
+const DIRECT_COLOURS = 1;
 const PREFER_HIGH = 2;
 const PREFER_NONE = 0;
 
@@ -51,7 +51,8 @@ interface Header {
   addresses?: { headerAddress: number; loadAddress: number; loadEnd: number; bssEnd: number };
   entry?: number;
   relocatable?: { low: number; high: number; align: number; preference: number };
-  wantsScreen: boolean;
+  /** The mode that a framebuffer tag asks for. */
+  mode?: WantedMode;
 }
 
 /** Lay out a Multiboot2 kernel. Throws ImageError; the caller checks the finished image against RAM. */
@@ -63,7 +64,7 @@ export function buildMultiboot2(request: MultibootRequest): BootImage {
       'there is no multiboot2 header in the first 32768 bytes',
       'give a multiboot2 kernel, or choose another --boot route',
     );
-  const header = readHeader(reader, at, request.textScreen !== undefined);
+  const header = readHeader(reader, at, request.screen !== undefined);
   const top = topOfLowRam(request.memoryMap);
   const loaded = header.addresses
     ? loadByAddresses(reader, { offset: at, ...header.addresses })
@@ -78,7 +79,8 @@ export function buildMultiboot2(request: MultibootRequest): BootImage {
   const { modules, end } = placeModules(request, kernel.end);
   const others = [...kernel.segments, ...modules.map(({ segment }) => segment)];
   const base = header.relocatable && kernel.low;
-  const info = information(request, kernel, modules, header.wantsScreen, base);
+  const video = request.screen && header.mode && chooseMode(request.screen, header.mode);
+  const info = information(request, kernel, modules, video, base);
   const gdtAt = info.length;
   const data = new Uint8Array(gdtAt + 32);
   data.set(info);
@@ -90,6 +92,7 @@ export function buildMultiboot2(request: MultibootRequest): BootImage {
     entry: multibootEntry(BOOTLOADER_MAGIC, address, entry, address + gdtAt),
     structures: [{ name: 'multiboot2_info', address, length: info.length }],
     symbols: kernel.symbols,
+    ...(video && { video }),
   };
 }
 
@@ -103,7 +106,7 @@ function readHeader(reader: ImageReader, at: number, screen: boolean): Header {
     );
   const end = at + reader.u32(at + 8, what);
   reader.check(at, end - at, what);
-  const header: Header = { wantsScreen: false };
+  const header: Header = {};
   for (let tag = at + 16; ; ) {
     if (tag + 8 > end)
       throw reader.error(`the tags of the multiboot2 header (offset ${hex(at)}) have no end tag within its length`);
@@ -152,11 +155,10 @@ function readTag(
       break;
     case CONSOLE:
       if (word(0) & CONSOLE_REQUIRED && !screen) refuse('requires a console on a screen, and the machine has none');
-      if (word(0) & EGA_TEXT_SUPPORTED) header.wantsScreen = true;
       break;
     case FRAMEBUFFER:
-      // Depth 0 is text, and text is all there is; other modes are recommendations.
-      if (word(2) === 0) header.wantsScreen = true;
+      // A recommendation; depth 0 with a size is text, which there is none of.
+      if (word(2) !== 0 || word(0) === 0) header.mode = { width: word(0), height: word(1), depth: word(2) };
       break;
     case RELOCATABLE:
       header.relocatable = { low: word(0), high: word(1), align: word(2), preference: word(3) };
@@ -197,10 +199,10 @@ function information(
   request: MultibootRequest,
   kernel: MultibootKernel,
   modules: readonly PlacedModule[],
-  wantsScreen: boolean,
+  video: VideoMode | undefined,
   base: number | undefined,
 ): Uint8Array {
-  const { memoryMap, rsdpTable, textScreen } = request;
+  const { memoryMap, rsdpTable } = request;
   const parts: Uint8Array[] = [];
   const tag = (type: number, content: Uint8Array) => {
     const data = new Uint8Array(align8(8 + content.length));
@@ -229,9 +231,10 @@ function information(
     ranges.setUint32(RANGE_SIZE * i + 16, type, true);
   });
   tag(6, joined(words(RANGE_SIZE, 0), map));
-  if (wantsScreen && textScreen) {
-    const { address, columns, rows } = textScreen;
-    tag(8, joined(words(address, 0, 2 * columns, columns, rows), Uint8Array.of(16, EGA_TEXT, 0, 0)));
+  if (video) {
+    const { address, pitch, width, height, depth } = video;
+    const kind = Uint8Array.of(depth, DIRECT_COLOURS, 0, 0);
+    tag(8, joined(words(address, 0, pitch, width, height), kind, colourFields(depth)));
   }
   const { sections } = kernel;
   if (sections) tag(9, joined(words(sections.count, sections.entrySize, sections.names), sections.data));

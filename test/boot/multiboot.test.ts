@@ -110,22 +110,53 @@ test('multiboot hands over memory, command line, modules, sections, memory map a
   t.is(text(image, word(64)), 'vmreplay');
 });
 
-test('multiboot tells of a screen only when it is asked to and there is one', (t) => {
-  const textScreen = { address: 0xb_8000, columns: 80, rows: 25 };
-  const flags = (header: Uint8Array, more: Partial<BootRequest>) => {
-    const image = build('multiboot', elfWith(header), more);
-    return at(image, Number(image.entry.registers.rbx));
+const screen = { address: 0xfd00_0000, size: 16 * MIB };
+/** Address fields that nobody reads without flag 16, then mode type, width, height and depth. */
+const video1 = (flags: number, ...mode: number[]) => elfWith(header1(flags, 0, 0, 0, 0, 0, ...mode));
+
+test('multiboot gives a framebuffer only when it is asked for one and there is a screen', (t) => {
+  const infoOf = (bytes: Uint8Array, more: Partial<BootRequest> = {}) => {
+    const image = build('multiboot', bytes, more);
+    return { image, info: at(image, Number(image.entry.registers.rbx)) };
   };
-  t.is(flags(header1(3), { textScreen }).getUint32(0, true) & 0x1000, 0);
-  t.is(flags(header1(7), {}).getUint32(0, true) & 0x1000, 0);
-  const info = flags(header1(7), { textScreen });
+  for (const [bytes, more] of [
+    [video1(3, 0, 800, 600, 32), { screen }],
+    [video1(7, 0, 800, 600, 32), {}],
+    [video1(7, 1, 80, 25, 0), { screen }],
+  ] as const) {
+    const { image, info } = infoOf(bytes, more);
+    t.is(info.getUint32(0, true) & 0x1000, 0);
+    t.is(image.video, undefined);
+  }
+  const { image, info } = infoOf(video1(7, 0, 800, 600, 16), { screen });
   t.is(info.getUint32(0, true) & 0x1000, 0x1000);
-  t.is(info.getBigUint64(88, true), 0xb_8000n);
+  t.is(info.getBigUint64(88, true), 0xfd00_0000n);
   t.deepEqual(
     [96, 100, 104].map((offset) => info.getUint32(offset, true)),
-    [160, 80, 25],
+    [1600, 800, 600],
   );
-  t.deepEqual([info.getUint8(108), info.getUint8(109)], [16, 2]);
+  t.deepEqual(
+    [108, 109, 110, 111, 112, 113, 114, 115].map((offset) => info.getUint8(offset)),
+    [16, 1, 11, 5, 5, 6, 0, 5],
+  );
+  t.like(image.video, { width: 800, height: 600, depth: 16 });
+});
+
+test('multiboot2 gives the framebuffer that its tag asks for, or the usual one', (t) => {
+  const mode = (...words: number[]) => {
+    const image = build('multiboot2', elfWith(header2([{ type: 5, words }])), { screen });
+    const tag = tags(image).get(8)![0]!;
+    t.is(tag.getUint32(4, true), 38);
+    t.is(tag.getBigUint64(8, true), 0xfd00_0000n);
+    t.is(tag.getUint8(29), 1);
+    return [...[16, 20, 24].map((offset) => tag.getUint32(offset, true)), tag.getUint8(28)];
+  };
+  t.deepEqual(mode(640, 480, 24), [1920, 640, 480, 24]);
+  t.deepEqual(mode(0, 0, 0), [4096, 1024, 768, 32]);
+  t.deepEqual(mode(0xffff_ffff, 0xffff_ffff, 32), [4096, 1024, 768, 32], 'too large');
+  t.deepEqual(mode(801, 600, 8), [3200, 800, 600, 32], 'an odd width, a depth with a palette');
+  const required = elfWith(header2([{ type: 4, words: [1] }]));
+  t.notThrows(() => build('multiboot2', required, { screen }));
 });
 
 test('multiboot loads a file by the addresses of its header', (t) => {
