@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type AcpiTable, acpiTables } from './acpi-memory.js';
-import type { Exchange } from './conversation.js';
+import { type Exchange, UNSEEN } from './conversation.js';
 import type { Side } from './ours.js';
 
 /** A difference that is known, and whose it is. */
@@ -11,6 +11,8 @@ export interface KnownDifference {
   part: 'fw_cfg' | 'debugcon' | 'acpi';
   /** Only on this machine. */
   machine?: 'pc' | 'microvm';
+  /** Only where the guest reads an item of such a name. */
+  with?: string;
   /** fw_cfg: item whose fields below may differ; debugcon: pattern of lines that are left out; acpi: signature. */
   match: string;
   /** Fields of an exchange; of a table: `address`, `content`, `pointers`, `presence`. All when absent. */
@@ -47,7 +49,10 @@ export function exchangeText({ kind, item, verb, length, sha256, address }: Exch
 
 export function compareSides(ours: Side, qemu: Side, machine: string, known = knownDifferences()): Comparison {
   const result: Comparison = { findings: [], known: new Map(), same: { exchanges: 0, lines: 0, tables: 0 } };
-  const list = known.filter((one) => one.machine === undefined || one.machine === machine);
+  const asked = (pattern: string): boolean => qemu.exchanges.some(({ item }) => new RegExp(pattern).test(item));
+  const list = known.filter(
+    (one) => (one.machine === undefined || one.machine === machine) && (one.with === undefined || asked(one.with)),
+  );
   compareExchanges(ours.exchanges, qemu.exchanges, list, result);
   compareLogs(ours.debugcon, qemu.debugcon, list, result);
   compareTables(acpiTables(ours.memory), acpiTables(qemu.memory), list, result);
@@ -68,7 +73,8 @@ function compareExchanges(ours: Exchange[], qemu: Exchange[], list: KnownDiffere
       result.findings.push({ part: 'fw_cfg', text: `exchange ${i}, ${where}: ${exchangeText((a ?? b)!)}` });
       continue;
     }
-    const differing = FIELDS.filter((field) => a[field] !== b[field]);
+    const fields = b.verb === UNSEEN ? (['kind', 'item', 'descriptor'] as const) : FIELDS;
+    const differing = fields.filter((field) => a[field] !== b[field]);
     const unexplained = differing.filter((field) => {
       const reason = known.find(
         ({ match, fields }) => new RegExp(`^(?:${match})$`).test(b.item) && (fields?.includes(field) ?? true),

@@ -25,6 +25,9 @@ const SKIP = 4;
 const SELECT = 8;
 const WRITE = 16;
 
+/** Verb of a transfer that was not looked into. */
+export const UNSEEN = 'unseen';
+
 /** Names of numbered items, as in QEMU's sources. */
 const FIXED: Readonly<Record<number, string>> = {
   0: 'signature',
@@ -78,6 +81,10 @@ export class Conversation {
   #key = 0;
   #offset = 0;
   #reading = createHash('sha256');
+  /** Files by key, once finish() has read the directory. */
+  get names(): ReadonlyMap<number, string> {
+    return this.#names;
+  }
   readonly #names = new Map<number, string>();
   readonly #directory: number[] = [];
   /** Items under their keys, to be named when the directory is known. */
@@ -120,8 +127,20 @@ export class Conversation {
     else this.#offset += length;
   }
 
-  /** The whole, with names. */
-  finish(): Exchange[] {
+  /** A DMA of which only the descriptor's address is known, */
+  unseen(descriptor: number): void {
+    this.#add({ kind: 'dma', verb: UNSEEN, descriptor });
+  }
+
+  /** … and the item that it selects. */
+  unseenKey(key: number): void {
+    this.#key = key;
+    this.#keys[this.#keys.length - 1] = key;
+  }
+
+  /** The whole, with names; of files those of the directory that went over, or, unseen, those of `known`. */
+  finish(known: ReadonlyMap<number, string> = new Map()): Exchange[] {
+    for (const [key, name] of known) this.#names.set(key, name);
     const bytes = Buffer.from(this.#directory);
     for (let at = 4; at + ENTRY <= bytes.length; at += ENTRY) {
       const name = bytes.toString('latin1', at + 8, at + ENTRY).split('\0', 1)[0]!;

@@ -20,6 +20,8 @@ export interface Side {
 export interface OurSide extends Side {
   /** Linear addresses at which a DMA may have been started: real mode's reading of the site, and the flat one. */
   sites: Set<number>;
+  /** Names of the files. */
+  names: ReadonlyMap<number, string>;
   /** How the run ended. */
   reason: string;
 }
@@ -35,10 +37,11 @@ export async function ourSide(options: RecordOptions, trace: string): Promise<Ou
   const { end } = await record({ ...options, output: trace, onDebugcon: (data) => log.push(data.slice()) });
   const reader = TraceReader.open(trace);
   try {
-    const { exchanges, sites } = readTrace(reader);
+    const { exchanges, sites, names } = readTrace(reader);
     return {
       exchanges,
       sites,
+      names,
       reason: end.reason,
       debugcon: lines(Buffer.concat(log)),
       memory: await memoryAtEnd(options, reader),
@@ -67,7 +70,7 @@ function swap32(value: number): number {
   return Buffer.from(Uint32Array.of(value).buffer).swap32().readUInt32LE();
 }
 
-function readTrace(reader: TraceReader): { exchanges: Exchange[]; sites: Set<number> } {
+function readTrace(reader: TraceReader): Pick<OurSide, 'exchanges' | 'sites' | 'names'> {
   const conversation = new Conversation();
   const sites = new Set<number>();
   let high = 0;
@@ -99,5 +102,5 @@ function readTrace(reader: TraceReader): { exchanges: Exchange[]; sites: Set<num
       }
     }
   }
-  return { exchanges: conversation.finish(), sites };
+  return { exchanges: conversation.finish(), sites, names: conversation.names };
 }

@@ -3,15 +3,15 @@
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { createReadStream, existsSync, readFileSync, symlinkSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecordOptions } from '../../src/api/options.js';
 import { cachedImage } from '../../src/fetch/cache.js';
 import { GdbClient } from '../lockstep/gdb-client.js';
 import { Conversation, type Descriptor, parseDescriptor, reads, writes } from './conversation.js';
-import { lines, type Side } from './ours.js';
+import { lines, type OurSide, type Side } from './ours.js';
 
 export interface QemuSide extends Side {
   /** Transfers that were started where ours never starts one: nothing more is known of them. */
@@ -48,11 +48,16 @@ export function qemuArguments(options: RecordOptions, directory: string): string
   const roms = cachedImage('linuxboot_dma.bin');
   if (roms !== undefined) args.push('-L', dirname(roms));
   for (const rom of options.optionRoms ?? []) args.push('-option-rom', find(rom));
-  if (kernel !== undefined) args.push('-kernel', find(kernel));
-  const files = [
-    ...(initrd === undefined ? [] : [find(initrd)]),
-    ...modules.map((m) => `${find(m.path)} ${m.cmdline ?? ''}`),
-  ];
+  // Base names in QEMU's own directory: a multiboot kernel is told the names as they were given.
+  const local = (name: string): string => {
+    const link = basename(name);
+    if (!existsSync(file(link))) symlinkSync(find(name), file(link));
+    return link;
+  };
+  if (kernel !== undefined) args.push('-kernel', local(kernel));
+  const withLine = ({ path, cmdline = '' }: { path: string; cmdline?: string }): string =>
+    cmdline === '' ? local(path) : `${local(path)} ${cmdline}`;
+  const files = [...(initrd === undefined ? [] : [local(initrd)]), ...modules.map(withLine)];
   if (files.length > 0) args.push('-initrd', files.join(','));
   if (append !== undefined) args.push('-append', append);
   (options.drives ?? []).forEach(({ path, interface: where }, n) => {
@@ -73,13 +78,24 @@ export function qemuArguments(options: RecordOptions, directory: string): string
   return args;
 }
 
-/** Run it until the text that ends our run as well, or its own end. */
-export async function qemuSide(options: RecordOptions, sites: Set<number>, directory: string): Promise<QemuSide> {
+/**
+ * Run it until the text that ends our run as well, or its own end.
+ * @param ours sites where DMA transfers may be started, and names of files
+ * @param undisturbed do not stop at transfers: they are known by item and descriptor only
+ */
+export async function qemuSide(
+  options: RecordOptions,
+  ours: Pick<OurSide, 'sites' | 'names'>,
+  directory: string,
+  undisturbed = false,
+): Promise<QemuSide> {
   const socket = join(directory, 'gdb');
   const trace = join(directory, 'trace');
   const server = ['-S', '-chardev', `socket,path=${socket},server=on,wait=off,id=gdb`, '-gdb', 'chardev:gdb'];
-  const events = ['-trace', 'memory_region_ops_write', '-trace', 'fw_cfg_read', '-D', trace];
+  const events = ['memory_region_ops_write', 'fw_cfg_read', 'fw_cfg_select'].flatMap((event) => ['-trace', event]);
+  events.push('-D', trace);
   const child = spawn('qemu-system-x86_64', [...qemuArguments(options, directory), ...server, ...events], {
+    cwd: directory,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let messages = '';
@@ -91,7 +107,7 @@ export async function qemuSide(options: RecordOptions, sites: Set<number>, direc
   let gdb: GdbClient | undefined;
   try {
     gdb = await GdbClient.connect(socket);
-    for (const site of sites) await gdb.setBreakpoint(site);
+    for (const site of undisturbed ? [] : ours.sites) await gdb.setBreakpoint(site);
     const ended = watch(options, directory, stop.signal).then(() => gdb?.interrupt());
     const watched = await follow(gdb, directory);
     stop.abort();
@@ -100,8 +116,8 @@ export async function qemuSide(options: RecordOptions, sites: Set<number>, direc
     gdb.close();
     child.kill('SIGKILL');
     await closed;
-    const { conversation, unknownTransfers } = await readLog(trace, watched.transfers);
-    const exchanges = conversation.finish();
+    const { conversation, unknownTransfers } = await readLog(trace, undisturbed ? undefined : watched.transfers);
+    const exchanges = conversation.finish(undisturbed ? ours.names : undefined);
     const log = existsSync(join(directory, 'debugcon')) ? readFileSync(join(directory, 'debugcon')) : Buffer.alloc(0);
     return { exchanges, unknownTransfers, debugcon: lines(log), memory, messages };
   } finally {
@@ -145,7 +161,8 @@ async function follow(gdb: GdbClient, directory: string) {
 async function dump(gdb: GdbClient, directory: string, address: number, length: number): Promise<Uint8Array> {
   const file = join(directory, 'dump');
   await gdb.monitor(`pmemsave ${address} ${length} "${file}"`);
-  return readFileSync(file);
+  // A Buffer shares its bytes with what is sliced off it.
+  return new Uint8Array(readFileSync(file));
 }
 
 /** Wait for the text that ends the run. */
@@ -163,7 +180,7 @@ async function watch(options: RecordOptions, directory: string, signal: AbortSig
 }
 
 /** Put port accesses of the log and transfers together. Without DMA a kernel is millions of lines. */
-async function readLog(file: string, transfers: readonly Transfer[]) {
+async function readLog(file: string, transfers: readonly Transfer[] | undefined) {
   const conversation = new Conversation();
   let next = 0;
   let unknownTransfers = 0;
@@ -181,6 +198,8 @@ async function readLog(file: string, transfers: readonly Transfer[]) {
       transferred = false;
       continue;
     }
+    const selected = transfers ? undefined : /^fw_cfg_select \S+ key 0x([0-9a-f]+)/.exec(line)?.[1];
+    if (selected !== undefined && transferred) conversation.unseenKey(Number.parseInt(selected, 16));
     const write = /^memory_region_ops_write cpu 0 mr \S+ addr 0x(51[0-9a-b]) value 0x([0-9a-f]+) size (\d)/.exec(line);
     if (!write) continue;
     flush();
@@ -188,8 +207,9 @@ async function readLog(file: string, transfers: readonly Transfer[]) {
     if (port === 0x510 && size === 2) conversation.select(value);
     if (port !== DMA_LOW) continue;
     transferred = true;
-    const transfer = transfers[next];
-    if (transfer?.at === value) {
+    const transfer = transfers?.[next];
+    if (!transfers) conversation.unseen(value);
+    else if (transfer?.at === value) {
       conversation.dma(value, transfer.descriptor, transfer.sha256, transfer.bytes);
       next++;
     } else unknownTransfers++;
