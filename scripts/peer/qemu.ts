@@ -31,6 +31,10 @@ const PIECE = 0x1_0000;
 
 const find = (name: string): string => (existsSync(name) ? resolve(name) : (cachedImage(name) ?? name));
 
+/** As a guest chooses its route. */
+const isThroughFirmware = ({ boot, bios, kernel }: RecordOptions): boolean =>
+  boot === 'firmware' || (boot === undefined && (bios !== undefined || kernel === undefined));
+
 /** QEMU's command line for a boot. */
 export function qemuArguments(options: RecordOptions, directory: string): string[] {
   const { machine = 'pc', memory = 128 * MIB, kernel, initrd, append, modules = [] } = options;
@@ -43,6 +47,8 @@ export function qemuArguments(options: RecordOptions, directory: string): string
   args.push('-nodefaults', '-display', 'none', '-no-reboot', '-icount', 'shift=2,sleep=off');
   args.push('-rtc', `base=${rtc},clock=vm`, '-serial', `file:${file('serial')}`);
   args.push('-chardev', `file,id=log,path=${file('debugcon')}`, '-device', 'isa-debugcon,iobase=0x402,chardev=log');
+  if (machine === 'pc') args.push('-vga', options.vga ?? (isThroughFirmware(options) ? 'std' : 'none'));
+  if (options.bootMenu) args.push('-boot', 'menu=on');
   args.push('-device', 'isa-debug-exit,iobase=0x501,iosize=4');
   // The option ROMs that QEMU picks by itself are to be the same files as ours.
   const roms = cachedImage('linuxboot_dma.bin');
