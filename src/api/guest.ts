@@ -38,6 +38,7 @@ import { entryState, HandoffWatch } from './handoff.js';
 import { type ImageFile, imageRecord, readImage } from './images.js';
 import { MicrovmPlan } from './microvm-guest.js';
 import type { BootOptions, Route } from './options.js';
+import { changedPieces } from './reset-memory.js';
 import { scheduleInputs } from './typing.js';
 import { UserError } from './user-error.js';
 
@@ -327,7 +328,8 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       (() => {
         pc.reset();
         cpu.reset();
-        for (const { address, data } of firmware.segments) memory.write(address, data);
+        const bytes = cpu.state.u8.subarray(L.GUEST, L.GUEST + ram);
+        for (const { address, data } of changedPieces(bytes, firmware.segments)) memory.write(address, data);
       }),
     header,
     imageNames: [...images, ...files.disks.files].map((i) => i.name),

@@ -9,6 +9,7 @@ import { record } from '../../src/api/record.js';
 import { replay } from '../../src/api/replay.js';
 import { runGuest } from '../../src/api/run.js';
 import { cachedImage } from '../../src/fetch/cache.js';
+import { TraceReader } from '../../src/trace/reader.js';
 import { scratch } from './vmreplay.js';
 
 const have = (...names: string[]) => names.every((name) => cachedImage(name) !== undefined);
@@ -124,3 +125,24 @@ withFirmware(
     t.is((await replay(file('b.trace'))).divergence, undefined);
   },
 );
+
+const withPvh = have('bios-256k.bin', 'kvmvapic.bin', 'pvh.bin') ? test : test.skip;
+
+withPvh('a reset puts back only what the guest changed of its kernel (needs: vmreplay fetch)', async (t) => {
+  t.timeout(300_000);
+  const file = await scratch(t);
+  await writeFile(file('reset.rom'), resettingRom());
+  const kernel = 'corpus/pvh-start-info/pvh-start-info.elf';
+  const options = { boot: 'firmware' as const, kernel, optionRoms: [file('reset.rom')], maxCycles: 200_000_000 };
+  const first = await record({ ...options, noReboot: false, untilSerial: 'version 1', output: file('a.trace') });
+  t.is(first.end.reason, 'until-serial');
+  t.is((await replay(file('a.trace'))).divergence, undefined);
+  const size = makeGuest(options).boot.segments.reduce((sum, { data }) => sum + data.length, 0);
+  const reader = TraceReader.open(file('a.trace'));
+  let put = 0;
+  for (const { kind, address, data } of reader.events())
+    if (kind === 'dma-write' && address >= 0x10_0000 && address < 0x10_0000 + size) put += data.length;
+  reader.close();
+  // The reset came before the kernel ran.
+  t.is(put, 0);
+});
