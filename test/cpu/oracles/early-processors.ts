@@ -37,6 +37,7 @@ export interface EarlyDifference {
 }
 
 const LOCK = 0xf0;
+const FAULTY = new Set(['7df1d2a948c416f5a4416e2f747d2d357d497570', 'ba5bb16b5a4306333a359c3abd2169b871ffa42c']);
 const GP = 13;
 const reg = (real: RealCase) => (real.modrm >> 3) & 7;
 const one = (...mnemonics: string[]) => {
@@ -61,7 +62,10 @@ const I80286: readonly EarlyDifference[] = [
   },
   {
     name: 'instructions of more than 10 bytes are invalid (SDM vol. 2, 2.3.11: 15 bytes)',
-    applies: (real) => length(real) > 10 && real.vector.exception !== undefined,
+    // Of what is no instruction anyway, the set has the bytes up to ModRM: displacement and immediate may follow.
+    applies: (real) =>
+      real.vector.exception !== undefined &&
+      (length(real) > 10 || (real.row === undefined && real.vector.exception === GP && real.prefixes.length > 4)),
   },
   {
     name: 'there are no FS and GS (SDM vol. 3B, 23.13)',
@@ -96,8 +100,8 @@ const I80286: readonly EarlyDifference[] = [
     applies: isEscape,
   },
   {
-    name: 'a faulty vector: INTO pushes SS in the place of CS, in this one case of 5,000',
-    applies: ({ vector }) => vector.hash === '7df1d2a948c416f5a4416e2f747d2d357d497570',
+    name: 'faulty vectors: INT and INTO push SS in the place of CS, each in one case of 5,000',
+    applies: ({ vector }) => FAULTY.has(vector.hash ?? ''),
     relaxed: { memory: 'all' },
   },
 ];
