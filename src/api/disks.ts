@@ -54,8 +54,6 @@ export function openDisks({ machine, drives = [], cdrom }: BootOptions): Disks {
   }));
   const ide: (IdeMedium | undefined)[] = new Array(IDE_PLACES).fill(undefined);
   if (cd) ide[CD_PLACE] = { kind: 'cd', source: cd.source };
-  if (!microvm && disks.some(({ where }) => where === 'virtio'))
-    throw new UserError('--drive FILE,if=virtio is not available yet; use --drive FILE');
   const virtio: DiskFile[] = [];
   for (const { where, file } of disks) {
     if (where === 'virtio') {

@@ -258,6 +258,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
         smm,
         ...(vga && { vga: { rom: firmware?.vgaRom?.bytes } }),
         ide: files.disks.ide,
+        virtioDisks: files.disks.virtio.map(({ source }) => source),
         ...(pcShadow && { memoryChanged: (bridge) => pcShadow.update(bridge) }),
         fwCfg: (fwCfg) => {
           addPcItems(fwCfg, { ramSize: ram, e820: fwCfgE820(ram, amd), acpi, smbios, bootMenu });

@@ -4,8 +4,9 @@
 // Interrupts beside what every board has: PIT and RTC pass through the HPET, which may take their lines over.
 // Ports without a device read as all ones. Left out: floppy controller, parallel port, VMware backdoor, APM sleep.
 
-import type { ProcessorLines } from '../cpu/bus.js';
+import type { GuestMemory, ProcessorLines } from '../cpu/bus.js';
 import type { Mapping } from './address-space.js';
+import { BlockImage, type BlockSource } from './block/block-image.js';
 import { Board, type BoardOptions, DEBUG_EXIT_PORT, DEBUGCON_PORT, SERIAL_IRQ, SERIAL_PORT } from './board.js';
 import type { PortHandler } from './device.js';
 import { AcpiPm, APM_PORT, GPE0_BASE, GPE0_SIZE, PM_SIZE } from './devices/acpi-pm.js';
@@ -26,10 +27,14 @@ import { Rtc } from './devices/rtc.js';
 import { storeBoardSetup, storeDisks } from './devices/rtc-board.js';
 import type { StdVga } from './devices/std-vga.js';
 import { Uart16550 } from './devices/uart16550.js';
+import { VirtioBlk } from './devices/virtio/virtio-blk.js';
+import { LEGACY_BAR, MSIX_BAR, VirtioPci } from './devices/virtio/virtio-pci.js';
 import type { Input } from './inputs.js';
 import { VGA_SLOT, wireStdVga } from './pc-vga.js';
 
 const SCI_IRQ = 9;
+/** Behind host bridge and south bridge. */
+const FIRST_FREE_SLOT = 2;
 
 /** What a PC is built from. */
 export interface PcOptions extends BoardOptions {
@@ -37,6 +42,8 @@ export interface PcOptions extends BoardOptions {
   memoryChanged?: (bridge: I440fx) => void;
   /** ACPI mode is switched through the SMI command port, as with QEMU's default; else it is always on (smm=off). */
   smm?: boolean;
+  /** Disks behind virtio PCI functions, in the first free slots. */
+  virtioDisks?: readonly BlockSource[];
   /** Disks and CDs by their place on the IDE controller. Default: none. */
   ide?: IdeMedia;
   /** A standard VGA, and its BIOS in the expansion ROM. Default: none. */
@@ -114,6 +121,7 @@ export class Pc extends Board {
     if (options.vga) this.vga = this.addPciFunction(VGA_SLOT, 0, wireStdVga(this.ports, this.mmio, options.vga.rom));
     this.#mapPorts(isa, options.fwCfgDma !== false);
     this.#mapMmio();
+    for (const [n, source] of (options.virtioDisks ?? []).entries()) this.#addVirtioDisk(source, n, options.memory);
   }
 
   /** Put a PCI function into a slot of bus 0. */
@@ -146,6 +154,36 @@ export class Pc extends Board {
       this.ports.map(name, command, IDE_PORTS, channel.command, { width: 4, unaligned: true });
       this.ports.map(`${name}-control`, control, 1, channel.control, { width: 4, unaligned: true });
     }
+  }
+
+  /** A virtio disk in the first free slot. */
+  #addVirtioDisk(source: BlockSource, n: number, memory: GuestMemory): void {
+    const image = new BlockImage(source);
+    const mappings: (Mapping | undefined)[] = [];
+    const name = `virtio-blk-pci.${n}`;
+    const disk: VirtioPci = new VirtioPci(name, new VirtioBlk(memory, image), {
+      message: (address, data) => this.lapic.deliverMsi(address, data),
+      map: (bar) => (base) => {
+        mappings[bar]?.unmap();
+        mappings[bar] = undefined;
+        if (base === undefined) return;
+        const size = disk.barSize(bar);
+        mappings[bar] =
+          bar === LEGACY_BAR
+            ? this.ports.map(name, base, size, disk.legacy, { width: 4, overlay: true })
+            : this.mmio.map(name, base, size, bar === MSIX_BAR ? disk.msix : disk.modern, { overlay: true });
+      },
+    });
+    let slot = FIRST_FREE_SLOT;
+    while (this.pci.at(slot, 0) !== undefined) slot += 1;
+    this.addPciFunction(slot, 0, disk);
+    // What the guest wrote is not the function's to reset or save.
+    this.addDevice({
+      name: `virtio-disk.${n}`,
+      reset: () => {},
+      save: () => image.save(),
+      load: (state) => image.load(state),
+    });
   }
 
   protected input(input: Input): void {

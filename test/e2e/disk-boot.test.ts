@@ -51,7 +51,7 @@ async function boot(t: ExecutionContext, file: (name: string) => string, ...opti
     ['a.trace', 'b.trace'].map(async (name) => {
       const { root, end, images } = JSON.parse((await vmreplay('inspect', file(name), '--json')).stdout);
       t.is(end.reason, 'poweroff');
-      t.true(images.some(({ role }: { role: string }) => role === 'drive' || role === 'cdrom'));
+      t.true(images.some(({ role }: { role: string }) => ['drive', 'virtio-drive', 'cdrom'].includes(role)));
       return root;
     }),
   );
@@ -103,6 +103,19 @@ when(linux && haveIsolinux)(
     const file = await scratch(t);
     await isolinuxCd(file('cd.iso'), kernel(), ISOLINUX);
     reachedUserSpace(t, await boot(t, file, '--memory', '256M', '--cdrom', file('cd.iso')));
+  },
+);
+
+when(firmware && haveGrubDisk)(
+  'GRUB on a virtio disk boots the multiboot guest as in QEMU (needs: vmreplay fetch, grub-pc-bin, grub-common, mtools)',
+  async (t) => {
+    t.timeout(900_000);
+    const file = await scratch(t);
+    await grubDisk(file('disk.img'), 16, guest('multiboot'), grubGuest('multiboot', ''));
+    const console = await boot(t, file, '--memory', '64M', '--drive', `${file('disk.img')},if=virtio`);
+    t.true(console.endsWith('OK multiboot\n'), console);
+    const disk = `file=${file('disk.img')},format=raw,snapshot=on,if=virtio`;
+    if (qemu) t.is(console, await qemuConsole('64M', '-drive', disk));
   },
 );
 

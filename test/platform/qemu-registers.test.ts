@@ -6,7 +6,7 @@ import test from 'ava';
 import type { IdeMedium } from '../../src/platform/devices/piix3-ide.js';
 import { Pc } from '../../src/platform/pc.js';
 import { cdImage, diskImage } from './qemu-registers/ide-scripts.js';
-import { type Step, script, WITH_DISKS } from './qemu-registers/scripts.js';
+import { type Step, script, WITH_DISKS, WITH_VIRTIO } from './qemu-registers/scripts.js';
 
 /**
  * Instructions of the recording interpreter, a nanosecond each: before the first entry, and from the start of an entry
@@ -42,6 +42,7 @@ function answers(kind: string, steps: readonly Step[]): string[] {
     ramSize: 128 * 1024 * 1024,
     rtc: '2020-01-01T00:00:00Z',
     ...(WITH_DISKS.includes(kind) && { ide: [medium('disk', diskImage()), undefined, medium('cd', cdImage())] }),
+    ...(WITH_VIRTIO.includes(kind) && { virtioDisks: [medium('disk', diskImage()).source] }),
     ...(kind === 'vga' && { vga: {} }),
   });
   const advance = (cycles: number): void => {

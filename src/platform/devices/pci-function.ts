@@ -149,6 +149,11 @@ export class PciFunction implements Device {
     return this.bars.find((bar) => bar.index === index)?.address;
   }
 
+  /** Bytes of BAR `index` (or ROM_INDEX); 0 when there is none. */
+  barSize(index: number): number {
+    return this.bars.find((bar) => bar.index === index)?.size ?? 0;
+  }
+
   /** The bus master bit of the command register. */
   get busMaster(): boolean {
     return (this.config[PCI_COMMAND]! & COMMAND_MASTER) !== 0;

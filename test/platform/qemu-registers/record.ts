@@ -6,7 +6,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cdImage, diskImage } from './ide-scripts.js';
-import { KIND_DEVICES, KIND_NAMES, type Step, script, WITH_DISKS } from './scripts.js';
+import { KIND_DEVICES, KIND_NAMES, type Step, script, WITH_DISKS, WITH_VIRTIO } from './scripts.js';
 
 const SEEDS = 5;
 /** Disks have more to say. */
@@ -63,6 +63,10 @@ function ask(kind: string, steps: readonly Step[]): string[] {
     writeFileSync(join(directory, 'disk.img'), diskImage());
     writeFileSync(join(directory, 'cd.img'), cdImage());
     machine.push('-drive file=disk.img,format=raw,snapshot=on -cdrom cd.img');
+  }
+  if (WITH_VIRTIO.includes(kind)) {
+    writeFileSync(join(directory, 'disk.img'), diskImage());
+    machine.push('-drive file=disk.img,format=raw,snapshot=on,if=virtio');
   }
   run('qemu-system-x86_64', machine.join(' ').split(' '), 1);
   const bytes = readFileSync(join(directory, 'answers.bin'));

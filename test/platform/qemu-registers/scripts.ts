@@ -4,6 +4,7 @@
 
 import { Random } from '../../../src/platform/random.js';
 import { busMasterRegisters, emptyChannel, enableBusMaster, IDE_KINDS } from './ide-scripts.js';
+import { enableVirtio, virtioPci } from './virtio-scripts.js';
 
 export type Step =
   | { op: 'in' | 'out'; size: 1 | 2 | 4; address: number; value: number }
@@ -327,11 +328,13 @@ const KINDS: Record<string, (a: Author) => void> = {
   },
 };
 
-Object.assign(KINDS, IDE_KINDS, { ideEmpty: emptyChannel, ideBusMaster: busMasterRegisters });
+Object.assign(KINDS, IDE_KINDS, { ideEmpty: emptyChannel, ideBusMaster: busMasterRegisters, virtioPci });
 
 export const KIND_NAMES = Object.keys(KINDS);
 /** Kinds that run on a machine with a disk and a CD. */
 export const WITH_DISKS: readonly string[] = Object.keys(IDE_KINDS);
+/** And on one with a virtio disk. */
+export const WITH_VIRTIO: readonly string[] = ['virtioPci'];
 const LENGTH = 800;
 
 /** What QEMU's machine needs besides what every script's has. */
@@ -341,6 +344,7 @@ export const KIND_DEVICES: Readonly<Record<string, string>> = { vga: '-vga std' 
 export function script(kind: string, seed: number): Step[] {
   const author = new Author(seed);
   if (kind in IDE_KINDS || kind.startsWith('ide')) enableBusMaster(author);
+  if (kind === 'virtioPci') enableVirtio(author);
   while (author.steps.length < LENGTH) KINDS[kind]!(author);
   return author.steps;
 }

@@ -19,6 +19,7 @@ export const STATUS_NEEDS_RESET = 0x40;
 export const F_NOTIFY_ON_EMPTY = 1n << 24n;
 export const F_ANY_LAYOUT = 1n << 27n;
 export const F_INDIRECT_DESC = 1n << 28n;
+export const F_BAD_FEATURE = 1n << 30n;
 export const F_EVENT_IDX = 1n << 29n;
 export const F_VERSION_1 = 1n << 32n;
 export const F_RING_RESET = 1n << 40n;
@@ -85,6 +86,12 @@ export abstract class VirtioDevice {
   get legacyFeatures(): bigint {
     const any = this.anyLayout ? F_ANY_LAYOUT : 0n;
     return this.ownFeatures | this.ownLegacyFeatures | F_INDIRECT_DESC | F_EVENT_IDX | F_NOTIFY_ON_EMPTY | any;
+  }
+
+  /** What a legacy driver is offered by a device that knows Virtio 1 as well; 32 bits. */
+  get transitionalFeatures(): bigint {
+    const queues = F_INDIRECT_DESC | F_EVENT_IDX | F_NOTIFY_ON_EMPTY;
+    return this.ownFeatures | queues | F_ANY_LAYOUT | F_BAD_FEATURE;
   }
 
   /** What a Virtio 1 driver is offered. */
