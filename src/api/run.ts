@@ -30,7 +30,9 @@ export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
   const until = control.untilCycle ?? Number.POSITIVE_INFINITY;
   const most = control.maxCycles ?? Number.POSITIVE_INFINITY;
   const limit = Math.min(until, most);
-  if (control.engine === 'jit') await translateHotCode(cpu);
+  const { engine = 'auto' } = control;
+  let translated = engine === 'jit';
+  if (translated) await translateHotCode(cpu);
   const pauses = [...(control.pauses ?? [])];
   for (;;) {
     let end = cpu.runUntil(Math.min(limit, cpu.now + SLICE, pauses[0]?.cycle ?? limit));
@@ -43,6 +45,9 @@ export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
     if ((end.reason === 'reset' || end.reason === 'triple-fault') && control.reset?.(end)) continue;
     if (end.reason !== 'until-cycle' || control.over?.()) return end;
     if (cpu.now >= limit) return { reason: until <= most ? 'until-cycle' : 'max-cycles' };
+    // A run that is longer than a slice gains from translated code.
+    if (!translated && engine === 'auto') await translateHotCode(cpu);
+    translated = true;
     await new Promise((resolve) => setImmediate(resolve));
     if (control.signal?.aborted) return { reason: 'interrupted' };
     control.onProgress?.(cpu.now);

@@ -34,7 +34,7 @@ export class BlockFinder {
     s.u32[entry + 1] = hi;
     s.u32[entry + (L.CTLB_MAP >>> 2)] = map;
     s.u32[entry + (L.CTLB_PAGE >>> 2)] = page;
-    s.u32[entry + (L.CTLB_FLAGS >>> 2)] = this.mmu.walk.global ? 1 : 0;
+    this.mmu.noteCode(entry);
     return { page, map };
   }
 

@@ -81,7 +81,7 @@ export class CodeCache {
     this.freeMaps = [];
     this.nextMap = L.MAPS;
     this.nextUop = L.UOPS;
-    this.mmu.flushCode(false);
+    this.mmu.flushCode();
     this.state.set32(L.LINK_PATCH, 0);
     this.onDropAll();
   }
@@ -116,7 +116,7 @@ export class CodeCache {
       this.freeMaps.push(map);
     }
     this.physical.flags[page] = this.physical.flags[page]! & ~PAGE_CODE;
-    this.mmu.flushCode(false);
+    this.mmu.flushCode();
     for (const crosser of code.crossers) this.drop(crosser);
   }
 

@@ -45,6 +45,8 @@ const P = 1,
 const HIGH_BITS = 0xff;
 const HIGH_RESERVED = 0x000f_ff00;
 
+/** More than there are entries: duplicates are taken out then. */
+const MAX_LOCAL = 4 * (3 * L.TLB_ENTRIES + L.CODE_TLB_ENTRIES);
 /** Large regions kept apart before every INVLPG drops everything. */
 const MAX_LARGE = 4096;
 /** The other 2 MiB of a 4-MiB page. */
@@ -52,6 +54,8 @@ const otherHalf = (region: number): number => (region % 2 === 0 ? region + 1 : r
 
 export class Mmu {
   readonly walk = new Translation();
+  /** Index / 4 of the entries that are not global, of data and code TLBs: what goes at a change of CR3. */
+  private local: number[] = [];
   /** Which of the three data TLBs may hold entries. */
   private readonly filled = [true, true, true];
   /** 2-MiB regions that large pages translated, by linear address / 2 MiB, with their page's shift; none forgotten. */
@@ -263,10 +267,42 @@ export class Mmu {
     u32[at + 5] = pageNumber;
     u32[at + 6] = w.global ? 1 : 0;
     u32[at + 7] = record;
+    if (!w.global) this.noteLocal(at);
   }
 
-  /** Drop data translations: all, or all that are not global. */
+  /** An entry of the code TLB was filled from the last walk, at index / 4 `at`. */
+  noteCode(at: number): void {
+    this.state.u32[at + (L.CTLB_FLAGS >>> 2)] = this.walk.global ? 1 : 0;
+    if (!this.walk.global) this.noteLocal(at);
+  }
+
+  private noteLocal(at: number): void {
+    // Entries are noted again when they are filled again.
+    if (this.local.push(at) > MAX_LOCAL) this.local = [...new Set(this.local)];
+  }
+
+  /** Drop what is not global: entries that were filled with something else since are left. */
+  private flushLocal(): void {
+    const { u32 } = this.state;
+    const code = L.CODE_TLB >>> 2;
+    for (const at of this.local) {
+      if (at >= code) {
+        if (u32[at + (L.CTLB_FLAGS >>> 2)] === 0) u32[at] = 0xfff;
+      } else if (u32[at + 6] === 0) {
+        u32[at] = 1;
+        u32[at + 2] = 1;
+      }
+    }
+    this.local.length = 0;
+  }
+
+  /** Drop translations: all, or all that are not global. */
   flush(keepGlobal: boolean): void {
+    if (keepGlobal) {
+      this.flushLocal();
+      return;
+    }
+    this.local.length = 0;
     const u32 = this.state.u32;
     const step = L.TLB_ENTRY_SIZE >>> 2;
     for (let table = 0; table < 3; table++) {
@@ -274,25 +310,22 @@ export class Mmu {
       if (!this.filled[table]) continue;
       const start = (L.DATA_TLB_USER + table * L.DATA_TLB_SIZE) >>> 2;
       for (let at = start; at < start + (L.DATA_TLB_SIZE >>> 2); at += step) {
-        if (keepGlobal && u32[at + 6] !== 0) continue;
         u32[at] = 1;
         u32[at + 2] = 1;
       }
-      if (!keepGlobal) this.filled[table] = false;
+      this.filled[table] = false;
     }
-    if (!keepGlobal) {
-      this.large.clear();
-      this.largeAnywhere = false;
-    }
-    this.flushCode(keepGlobal);
+    this.large.clear();
+    this.largeAnywhere = false;
+    this.flushCode();
   }
 
-  flushCode(keepGlobal: boolean): void {
+  /** Drop all translations of fetches. */
+  flushCode(): void {
     const u32 = this.state.u32;
     const end = L.TLBS_END >>> 2;
     const step = L.CODE_TLB_ENTRY_SIZE >>> 2;
     for (let at = L.CODE_TLB >>> 2; at < end; at += step) {
-      if (keepGlobal && u32[at + (L.CTLB_FLAGS >>> 2)] !== 0) continue;
       u32[at] = 0xfff;
     }
   }
