@@ -198,6 +198,8 @@ export class SingleStep {
       );
       this.put(at(IDT) + vector * 16 + 8, to >> 32n);
     }
+    // Where an exception leads when nobody stops before its handler.
+    this.cpu.physical.write(at(HANDLERS), new Uint8Array(PAGE).fill(HLT));
     for (const segment of GDT_SEGMENTS) this.put(at(GDT) + (segment.selector & ~7), descriptorBytes(segment));
     for (const segment of LDT_SEGMENTS) this.put(at(LDT) + (segment.selector & ~7), descriptorBytes(segment));
     // RSP0; the I/O map lies past the limit.
@@ -254,8 +256,8 @@ export class SingleStep {
     this.codeTo = to;
   }
 
-  /** Run the instruction of a case: all iterations of a REP, or up to its exception. */
-  run(given: Case): Outcome {
+  /** Put a case into the processor, to run with these flags besides its own; code that is there already can stay. */
+  prepare(given: Case, flags = TF_IF, codeStays = false): void {
     this.enterProtected();
     const { cpu } = this;
     const s = cpu.state;
@@ -269,15 +271,23 @@ export class SingleStep {
     }
     for (let n = 0; n < 16; n++) s.setReg(n, registers.gpr[n]!);
     s.rip = registers.rip;
-    s.eflags = (registers.eflags & CASE_FLAGS) | TF_IF;
+    s.eflags = (registers.eflags & CASE_FLAGS) | flags;
     s.set64(L.CR2, 0n);
     s.set32(L.SHADOW, 0);
     s.set32(L.HALTED, 0);
     this.loadFx(registers.fx);
-    const offset = Number(registers.rip) & (PAGE - 1);
-    this.writeCode(given.code, offset);
+    if (!codeStays) this.writeCode(given.code, Number(registers.rip) & (PAGE - 1));
     cpu.physical.write(DATA_AT, given.memory);
     cpu.modeChanged();
+  }
+
+  /** Run the instruction of a case: all iterations of a REP, or up to its exception. */
+  run(given: Case): Outcome {
+    this.prepare(given);
+    const { cpu } = this;
+    const s = cpu.state;
+    const { registers } = given;
+    const selectors = given.selectors ?? FLAT[given.bits];
 
     let steps = 0;
     for (;;) {
