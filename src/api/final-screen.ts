@@ -2,8 +2,8 @@
 // the size is told (a replay with --screenshot draws it).
 
 import { screenMode, textScreen } from '../platform/screen/screen.js';
-import { VgaWatch } from '../platform/screen/vga-watch.js';
 import type { TraceReader } from '../trace/reader.js';
+import { screenWatch } from './screen-watch.js';
 
 /** What the screen showed last. */
 export type FinalScreen =
@@ -26,8 +26,8 @@ export type FinalScreen =
 
 /** Undefined where the machine has no screen. @throws TraceError when the events cannot be read */
 export function finalScreen(reader: TraceReader): FinalScreen | undefined {
-  if (reader.header.options.vga !== 'std') return undefined;
-  const watch = new VgaWatch();
+  const watch = screenWatch(reader);
+  if (watch === undefined) return undefined;
   for (const event of reader.events()) {
     const { address, value, data } = event;
     const size = event.size as 1 | 2 | 4;

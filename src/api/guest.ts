@@ -28,7 +28,7 @@ import { addPcItems } from '../platform/pc-fw-cfg.js';
 import { PcShadow } from '../platform/pc-shadow.js';
 import { VGA_WINDOW, VGA_WINDOW_SIZE } from '../platform/pc-vga.js';
 import { buildSmbios } from '../platform/smbios.js';
-import { FRAME_BUFFER, setVideoMode } from '../platform/video-setup.js';
+import { FRAME_BUFFER, setUpScreen } from '../platform/video-setup.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { MemoryRegion } from '../trace/memory.js';
 import { checkOptions } from './check-options.js';
@@ -267,7 +267,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       });
   cpu.bus = pc;
   if (!firmware && !microvm) setUpAsFirmware(pc);
-  if (boot.video) setVideoMode(pc, boot.video);
+  if (!firmware && vga) setUpScreen(pc, boot.video);
   const typeTo = options.typeTo ?? (vga ? 'keyboard' : 'serial');
   scheduleInputs(pc, { type: options.type, typeTo, serialIn: files.serialIn });
 
@@ -300,6 +300,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       seed: options.seed ?? 0,
       ...(!fwCfgDma && { fwCfgDma }),
       ...(vga && { vga: 'std' }),
+      ...(vga && boot.video && { video: [boot.video.width, boot.video.height, boot.video.depth] }),
       ...(bootMenu && { bootMenu }),
       ...microvm?.headerOptions,
       ...(files.modules.length > 0 && { modules: files.modules.map((m) => m.cmdline) }),

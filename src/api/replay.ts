@@ -6,7 +6,6 @@
 import { HANDOFF_PROTOCOLS, type HandoffPoint, type HandoffProtocol } from '../boot/handoff/handoff.js';
 import type { Bus, RunEnd, ShadowLines } from '../cpu/bus.js';
 import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
-import { VgaWatch } from '../platform/screen/vga-watch.js';
 import type { Divergence } from '../replay/divergence.js';
 import { ComparingSink } from '../replay/live.js';
 import { Recorder } from '../replay/record.js';
@@ -22,6 +21,7 @@ import { CpuSite, MachineHash } from './machine-state.js';
 import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.js';
 import { attachRecorder, inputOf, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, runGuest } from './run.js';
+import { screenWatch } from './screen-watch.js';
 import { Screenshots, watchedBus } from './screenshots.js';
 import { UserError } from './user-error.js';
 
@@ -75,7 +75,7 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
     ...(shadow && { line: (name, level, address) => applyLine(reader, shadow, name, level, address) }),
   });
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
-  const watch = reader.header.options.vga === 'std' && options.screenshots ? new VgaWatch() : undefined;
+  const watch = options.screenshots && screenWatch(reader);
   const screenshots = new Screenshots(options.screenshots, watch?.vga, options.onWarning);
   const bus = options.onConsole ? new ConsoleTap(player, console) : player;
   cpu.bus = watch ? watchedBus(bus, watch) : bus;

@@ -5,6 +5,7 @@
 import type { AccessSize } from '../../cpu/bus.js';
 import { PCI_ADDRESS_PORT, PCI_DATA_PORT, PciHost } from '../devices/pci-host.js';
 import type { Vga } from '../devices/vga.js';
+import type { FirmwareBus } from '../firmware-setup.js';
 import { MmioSpace } from '../mmio-space.js';
 import { VGA_SLOT, wireStdVga } from '../pc-vga.js';
 import { PortSpace } from '../port-space.js';
@@ -16,11 +17,17 @@ export class VgaWatch {
   readonly #pci = new PciHost();
   readonly #device = wireStdVga(this.#ports, this.#mmio);
 
-  constructor() {
+  /** @param before what was done to the machine before the first event that is told */
+  constructor(before: (bus: FirmwareBus) => void = () => {}) {
     this.vga = this.#device.vga;
     this.#pci.add(VGA_SLOT, 0, this.#device);
     this.#ports.map('pci-address', PCI_ADDRESS_PORT, 1, this.#pci.address, { width: 4 });
     this.#ports.map('pci-data', PCI_DATA_PORT, 4, this.#pci.data, { width: 4 });
+    before({
+      portRead: (port, size) => this.#ports.read(port, size),
+      portWrite: (port, size, value) => this.portWrite(port, size, value),
+      mmioWrite: (address, size, value) => this.mmioWrite(address, size, value),
+    });
   }
 
   /** The machine was reset. */
