@@ -1,5 +1,5 @@
 // Boots the same images here and in QEMU and compares what firmware and option ROMs did: every fw_cfg selection, read and
-// DMA transfer in order, the debug console's log, the ACPI tables in memory. Known differences are listed with reasons in
+// DMA transfer in order, the debug console's log, the ACPI tables in memory, how kernels are entered. Known differences are listed with reasons in
 // scripts/peer/differences.json. Exit status: 0 nothing else differs, 1 something does, 2 bad usage or no QEMU.
 // Usage: npm run peer -- BOOT OPTIONS [--list] [--undisturbed]; the run ends with --until-serial or --until-debugcon, or with the guest
 
@@ -34,7 +34,7 @@ try {
       text: `${qemu.unknownTransfers} DMA transfers of QEMU's start where none does here`,
     });
   console.log(
-    `the same: ${same.exchanges} of ${ours.exchanges.length} fw_cfg exchanges, ${same.lines} lines of the debug console, ${same.tables} ACPI tables`,
+    `the same: ${same.exchanges} of ${ours.exchanges.length} fw_cfg exchanges, ${same.lines} lines of the debug console, ${same.tables} ACPI tables, ${same.handoffs} of ${ours.handoffs.length} hand-offs`,
   );
   for (const [reason, count] of known) console.log(`known (${count}×): ${reason}`);
   for (const { part, text } of findings) console.log(`DIFFERS ${part}: ${text}`);

@@ -80,12 +80,6 @@ export class GdbClient {
     this.socket.write('\x03');
   }
 
-  /** The low 32 bits of EAX … EDI, in this order: EAX, EBX, ECX, EDX, ESI, EDI. */
-  async generalRegisters(): Promise<number[]> {
-    const bytes = Buffer.from((await this.request('g')) ?? '', 'hex');
-    return Array.from({ length: 6 }, (_, n) => bytes.readUInt32LE(8 * n));
-  }
-
   close(): void {
     this.socket.destroy();
   }

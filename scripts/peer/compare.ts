@@ -2,18 +2,20 @@
 // differs is a finding. A listed difference that no longer shows is one, too: lists must not outlive their reasons.
 
 import { readFileSync } from 'node:fs';
+import { diffHandoff, type HandoffView, pairHandoffs } from '../../src/trace/handoff.js';
 import { type AcpiTable, acpiTables } from './acpi-memory.js';
 import { type Exchange, UNSEEN } from './conversation.js';
+import { comparable } from './handoff.js';
 import type { Side } from './ours.js';
 
 /** A difference that is known, and whose it is. */
 export interface KnownDifference {
-  part: 'fw_cfg' | 'debugcon' | 'acpi';
+  part: 'fw_cfg' | 'debugcon' | 'acpi' | 'handoff';
   /** Only on this machine. */
   machine?: 'pc' | 'microvm';
   /** Only where the guest reads an item of such a name. */
   with?: string;
-  /** fw_cfg: item whose fields below may differ; debugcon: pattern of lines that are left out; acpi: signature. */
+  /** fw_cfg: item whose fields below may differ; debugcon: lines that are left out; acpi: signature; handoff: protocol and field. */
   match: string;
   /** Fields of an exchange; of a table: `address`, `content`, `pointers`, `presence`. All when absent. */
   fields?: string[];
@@ -30,7 +32,7 @@ export interface Comparison {
   /** Reasons of the listed differences that showed, with how often. */
   known: Map<string, number>;
   /** How much was the same. */
-  same: { exchanges: number; lines: number; tables: number };
+  same: { exchanges: number; lines: number; tables: number; handoffs: number };
 }
 
 export function knownDifferences(): KnownDifference[] {
@@ -48,13 +50,18 @@ export function exchangeText({ kind, item, verb, length, sha256, address }: Exch
 }
 
 export function compareSides(ours: Side, qemu: Side, machine: string, known = knownDifferences()): Comparison {
-  const result: Comparison = { findings: [], known: new Map(), same: { exchanges: 0, lines: 0, tables: 0 } };
+  const result: Comparison = {
+    findings: [],
+    known: new Map(),
+    same: { exchanges: 0, lines: 0, tables: 0, handoffs: 0 },
+  };
   const asked = (pattern: string): boolean => qemu.exchanges.some(({ item }) => new RegExp(pattern).test(item));
   const list = known.filter(
     (one) => (one.machine === undefined || one.machine === machine) && (one.with === undefined || asked(one.with)),
   );
   compareExchanges(ours.exchanges, qemu.exchanges, list, result);
   compareLogs(ours.debugcon, qemu.debugcon, list, result);
+  compareHandoffs(ours.handoffs, qemu.handoffs, list, result);
   compareTables(acpiTables(ours.memory), acpiTables(qemu.memory), list, result);
   return result;
 }
@@ -116,6 +123,25 @@ function compareLogs(ours: string[], qemu: string[], list: KnownDifference[], re
   if (Math.abs(a.length - b.length) > 1) {
     const [where, line] = a.length > b.length ? ['only here', a[length]] : ['only in QEMU', b[length]];
     result.findings.push({ part: 'debugcon', text: `line ${length}, ${where}: "${line}"` });
+  }
+}
+
+function compareHandoffs(
+  ours: readonly HandoffView[],
+  qemu: readonly HandoffView[],
+  list: KnownDifference[],
+  result: Comparison,
+): void {
+  const known = list.filter(({ part }) => part === 'handoff');
+  for (const [a, b] of pairHandoffs(ours, qemu)) {
+    const differing = diffHandoff(comparable(a), comparable(b)).filter(({ field }) => {
+      const reason = known.find(({ match }) => new RegExp(`^(?:${match})$`).test(`${a.protocol} ${field}`));
+      if (reason) note(result, reason);
+      return !reason;
+    });
+    if (differing.length === 0) result.same.handoffs++;
+    for (const { field, a: x, b: y } of differing)
+      result.findings.push({ part: 'handoff', text: `${a.protocol} ${field}: here ${x}, in QEMU ${y}` });
   }
 }
 

@@ -6,6 +6,7 @@ import { makeGuest } from '../../src/api/guest.js';
 import type { RecordOptions } from '../../src/api/options.js';
 import { record } from '../../src/api/record.js';
 import { runGuest } from '../../src/api/run.js';
+import { type HandoffView, handoffsOf } from '../../src/trace/handoff.js';
 import { TraceReader } from '../../src/trace/reader.js';
 import { Conversation, type Descriptor, type Exchange, parseDescriptor } from './conversation.js';
 
@@ -15,6 +16,8 @@ export interface Side {
   debugcon: string[];
   /** RAM at the end. */
   memory: Uint8Array;
+  /** How kernels were entered. */
+  handoffs: HandoffView[];
 }
 
 export interface OurSide extends Side {
@@ -42,6 +45,7 @@ export async function ourSide(options: RecordOptions, trace: string): Promise<Ou
       exchanges,
       sites,
       names,
+      handoffs: handoffsOf(reader),
       reason: end.reason,
       debugcon: lines(Buffer.concat(log)),
       memory: await memoryAtEnd(options, reader),

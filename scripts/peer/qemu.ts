@@ -9,8 +9,11 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecordOptions } from '../../src/api/options.js';
 import { cachedImage } from '../../src/fetch/cache.js';
+import type { HandoffView } from '../../src/trace/handoff.js';
 import { GdbClient } from '../lockstep/gdb-client.js';
+import { linearOf, parseDump, RAX, RDX } from '../lockstep/registers.js';
 import { Conversation, type Descriptor, parseDescriptor, reads, writes } from './conversation.js';
+import { entryOf, handoffFrom } from './handoff.js';
 import { lines, type OurSide, type Side } from './ours.js';
 
 export interface QemuSide extends Side {
@@ -91,7 +94,7 @@ export function qemuArguments(options: RecordOptions, directory: string): string
  */
 export async function qemuSide(
   options: RecordOptions,
-  ours: Pick<OurSide, 'sites' | 'names'>,
+  ours: Pick<OurSide, 'sites' | 'names' | 'handoffs'>,
   directory: string,
   undisturbed = false,
 ): Promise<QemuSide> {
@@ -113,9 +116,11 @@ export async function qemuSide(
   let gdb: GdbClient | undefined;
   try {
     gdb = await GdbClient.connect(socket);
-    for (const site of undisturbed ? [] : ours.sites) await gdb.setBreakpoint(site);
+    const entries = new Map(ours.handoffs.map((view) => [entryOf(view), view]));
+    const stops = undisturbed ? [] : [...ours.sites, ...entries.keys()];
+    for (const site of new Set(stops)) await gdb.setBreakpoint(site);
     const ended = watch(options, directory, stop.signal).then(() => gdb?.interrupt());
-    const watched = await follow(gdb, directory);
+    const watched = await follow(gdb, directory, entries, options.memory ?? 128 * MIB);
     stop.abort();
     void ended;
     const memory = watched.alive ? await dump(gdb, directory, 0, options.memory ?? 128 * MIB) : new Uint8Array(0);
@@ -125,7 +130,7 @@ export async function qemuSide(
     const { conversation, unknownTransfers } = await readLog(trace, undisturbed ? undefined : watched.transfers);
     const exchanges = conversation.finish(undisturbed ? ours.names : undefined);
     const log = existsSync(join(directory, 'debugcon')) ? readFileSync(join(directory, 'debugcon')) : Buffer.alloc(0);
-    return { exchanges, unknownTransfers, debugcon: lines(log), memory, messages };
+    return { exchanges, unknownTransfers, debugcon: lines(log), memory, messages, handoffs: watched.handoffs };
   } finally {
     stop.abort();
     gdb?.close();
@@ -141,12 +146,25 @@ interface Transfer {
 }
 
 /** From stop to stop, up to the interruption or the end of the machine. */
-async function follow(gdb: GdbClient, directory: string) {
+async function follow(
+  gdb: GdbClient,
+  directory: string,
+  entries: Map<number, HandoffView>,
+  ramSize: number,
+): Promise<{ transfers: Transfer[]; handoffs: HandoffView[]; alive: boolean }> {
   const transfers: Transfer[] = [];
+  const handoffs: HandoffView[] = [];
   for (;;) {
-    if (!(await gdb.continue())) return { transfers, alive: false };
-    const [eax, , , edx] = (await gdb.generalRegisters()) as [number, number, number, number];
-    if (gdb.lastStop === SIGINT) return { transfers, alive: true };
+    if (!(await gdb.continue())) return { transfers, handoffs, alive: false };
+    if (gdb.lastStop === SIGINT) return { transfers, handoffs, alive: true };
+    const dumped = parseDump((await gdb.monitor('info registers')).split('\n'));
+    const expected = entries.get(Number(linearOf(dumped)));
+    const handoff = expected && (await handoffFrom(dumped, expected, () => dump(gdb, directory, 0, ramSize)));
+    if (handoff) {
+      handoffs.push(handoff);
+      entries.delete(Number(linearOf(dumped)));
+    }
+    const [eax, edx] = [RAX, RDX].map((n) => Number(BigInt.asUintN(32, BigInt(dumped[n] ?? 0)))) as [number, number];
     if ((edx & 0xffff) !== DMA_LOW) {
       await gdb.step();
       continue;

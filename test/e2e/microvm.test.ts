@@ -29,9 +29,16 @@ interface Cell {
   prints?: RegExp;
 }
 const CELLS: Record<string, Cell> = {
-  'SeaBIOS for microvm, bzImage': { options: linux, prints: /DMI: Bochs/ },
-  'no ACPI, entropy and console on virtio': {
-    options: { ...linux, acpi: false, devices: ['virtio-rng', 'virtio-console'], maxCycles: 20_000_000_000 },
+  'SeaBIOS for microvm, bzImage': { options: { ...linux, boot: 'firmware' }, prints: /DMI: Bochs/ },
+  'qboot without ACPI, entropy and console on virtio': {
+    // Without ACPI there is nothing to switch it off with.
+    options: {
+      ...linux,
+      bios: 'qboot.rom',
+      acpi: false,
+      devices: ['virtio-rng', 'virtio-console'],
+      untilSerial: 'VMREPLAY-MARKER end',
+    },
     prints: /virtio_mmio\.device=512@0xfeb00e00:12 virtio_mmio\.device=512@0xfeb00c00:11/,
   },
 };

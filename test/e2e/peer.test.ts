@@ -1,5 +1,5 @@
 // What firmware and QEMU's option ROMs do here is what they do in QEMU: every fw_cfg selection, read and DMA transfer in
-// order, with addresses and bytes, SeaBIOS's log line by line, the ACPI tables in memory. The kernels are a few bytes
+// order, with addresses and bytes, SeaBIOS's log line by line, the ACPI tables in memory, the hand-off record. The kernels are a few bytes
 // that say "here" on the debug console. Needs QEMU and the images that `vmreplay fetch` brings, else skipped by name.
 
 import { writeFile } from 'node:fs/promises';
@@ -105,8 +105,10 @@ for (const [name, { kernel, options = {}, needs = [], undisturbed, ends }] of Ob
     const { findings, same } = compareSides(ours, qemu, plan.machine ?? 'pc');
     t.deepEqual(findings, []);
     t.true(same.exchanges > 10);
+    // Where the run is not disturbed, QEMU is not stopped at the kernel's entry either.
+    if (kernel && !undisturbed) t.true(same.handoffs > 0, 'the kernel is entered in the same way');
     const items = ours.exchanges.map(({ item }) => item);
     for (const item of ends) t.true(items.includes(item), `${item} is asked for`);
-    t.log(`${ours.exchanges.length} exchanges, ${same.lines} lines, ${same.tables} tables`);
+    t.log(`${ours.exchanges.length} exchanges, ${same.lines} lines, ${same.tables} tables, ${same.handoffs} hand-offs`);
   });
 }
