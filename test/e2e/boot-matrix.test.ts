@@ -9,6 +9,7 @@ import test from 'ava';
 import { packageFile } from '../../bin/package.js';
 import { parseLinuxImage, unpackKernel } from '../../src/boot/bzimage.js';
 import { cachedImage } from '../../src/fetch/cache.js';
+import { grubCd, grubDisk, haveGrubCd, haveGrubDisk } from './disk-images.js';
 import { scratch, vmreplay } from './vmreplay.js';
 
 interface Cell {
@@ -23,6 +24,10 @@ interface Cell {
   handoffs: string[];
   /** The kernel is what this image unpacks to. */
   unpack?: string;
+  /** Makes the disk or CD; its file is the last argument. */
+  disk?: (image: string) => Promise<void>;
+  /** Packages that `disk` needs, when they are not here. */
+  packages?: string;
 }
 
 const BIOS = ['bios-256k.bin', 'kvmvapic.bin'];
@@ -72,6 +77,44 @@ function multiboot(route: string, needs: string[], args: string[], handoffs: str
   };
 }
 
+/** Whether GRUB can be put on a disk, or on a CD: the option that takes the image says which. */
+const haveDisk = (option: string): boolean => (option === '--drive' ? haveGrubDisk : haveGrubCd);
+const PACKAGES = 'grub-pc-bin, grub-common, xorriso, mtools';
+const SERIAL = 'serial --unit=0 --speed=115200\nterminal_input serial\nterminal_output serial\n';
+
+function grubLinux(option: '--drive' | '--cdrom'): Cell {
+  const config = `${SERIAL}linux /vmlinuz console=ttyS0 panic=-1\ninitrd /initrd\nboot\n`;
+  return {
+    name: `amd64 kernel by GRUB, ${option === '--drive' ? 'from a disk' : 'from a CD'}`,
+    needs: [...BIOS, 'vmlinuz-cloud-amd64', 'initrd-busybox.cpio'],
+    args: ['--memory', '256M', '--no-reboot', '--max-cycles', '20_000_000_000', option],
+    marker: 'VMREPLAY-MARKER end',
+    handoffs: ['linux32'],
+    disk: (image) => {
+      const files = { vmlinuz: cachedImage('vmlinuz-cloud-amd64')!, initrd: cachedImage('initrd-busybox.cpio')! };
+      return option === '--drive' ? grubDisk(image, 64, files, config) : grubCd(image, files, config);
+    },
+    packages: PACKAGES,
+  };
+}
+
+function grubMultiboot(version: '' | '2'): Cell {
+  const files = {
+    'guest.elf': packageFile('corpus/multiboot/multiboot.elf'),
+    'module.txt': packageFile('corpus/multiboot/module.txt'),
+  };
+  const config = `multiboot${version} /guest.elf one\nmodule${version} /module.txt two\nboot\n`;
+  return {
+    name: `multiboot guest by GRUB, multiboot${version}`,
+    needs: BIOS,
+    args: ['--memory', '64M', '--no-reboot', '--max-cycles', '2_000_000_000', '--drive'],
+    marker: 'OK multiboot',
+    handoffs: [`multiboot${version}`],
+    disk: (image) => grubDisk(image, 16, files, config),
+    packages: PACKAGES,
+  };
+}
+
 const microvm = ['--machine', 'microvm'];
 const setup = ['linux16', 'linux32'];
 const cells: Cell[] = [
@@ -89,6 +132,8 @@ const cells: Cell[] = [
     setup,
   ),
   amd64('microvm and PVH', [], [...microvm, '--boot', 'pvh'], ['pvh']),
+  grubLinux('--drive'),
+  grubLinux('--cdrom'),
   ...['multiboot', 'multiboot2'].map((route) => multiboot(route, [], ['--boot', route], [route])),
   multiboot(
     'SeaBIOS and multiboot.bin',
@@ -97,13 +142,17 @@ const cells: Cell[] = [
     ['multiboot'],
   ),
   multiboot('SeaBIOS and multiboot_dma.bin', [...BIOS, 'multiboot_dma.bin'], ['--boot', 'firmware'], ['multiboot']),
+  grubMultiboot(''),
+  grubMultiboot('2'),
   i386('linux32', [], ['--boot', 'linux32'], ['linux32']),
   i386('SeaBIOS and linuxboot_dma.bin', [...BIOS, 'linuxboot_dma.bin'], ['--boot', 'firmware'], setup),
 ];
 
-for (const { name, needs, args, marker, handoffs, unpack } of cells) {
+for (const { name, needs, args, marker, handoffs, unpack, disk, packages } of cells) {
   const missing = needs.filter((image) => cachedImage(image) === undefined);
-  const title = needs.length === 0 ? name : `${name} (needs: vmreplay fetch)`;
+  if (disk && !haveDisk(args.at(-1)!)) missing.push('a boot loader');
+  const all = [...(needs.length === 0 ? [] : ['vmreplay fetch']), ...(packages === undefined ? [] : [packages])];
+  const title = all.length === 0 ? name : `${name} (needs: ${all.join(', ')})`;
   // One after the other: a cell's two recordings take both processors, and its result comes when it is there.
   const run = missing.length === 0 ? test.serial : test.skip;
   run(title, async (t) => {
@@ -114,6 +163,10 @@ for (const { name, needs, args, marker, handoffs, unpack } of cells) {
       const packed = readFileSync(cachedImage(unpack)!);
       await writeFile(file('vmlinux'), unpackKernel(parseLinuxImage(unpack, packed)));
       boot.push('--kernel', file('vmlinux'));
+    }
+    if (disk) {
+      await disk(file('disk'));
+      boot.push(file('disk'));
     }
     const record = (output: string) => vmreplay('record', ...boot, '--console', '-o', file(output));
     const [first, second] = await Promise.all([record('a.trace'), record('b.trace')]);

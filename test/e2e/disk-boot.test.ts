@@ -1,6 +1,7 @@
-// Boots from disks and CDs, the boot loader included: SeaBIOS loads GRUB 2 or ISOLINUX, and that loads Debian's kernel, a
-// multiboot and a multiboot2 guest. Each is recorded, replayed from the trace alone, and recorded again to the same root;
-// what the small guests print is compared with QEMU's word for the same image.
+// Boots from disks and CDs, the boot loader included, beside those of boot-matrix.test.ts: SeaBIOS loads GRUB 2 or
+// ISOLINUX, and that loads a multiboot and a multiboot2 guest, or Debian's kernel. Each is recorded, replayed from the
+// trace alone, and recorded again to the same root; what the small guests print is compared with QEMU's word for the
+// same image.
 // Needs firmware and kernel (vmreplay fetch) and the boot loaders (packages grub-pc-bin, grub-common, xorriso, mtools,
 // isolinux, syslinux-common); without them the tests are skipped and their titles say what is missing.
 
@@ -28,8 +29,6 @@ const kernel = (): Files => ({
   initrd: cachedImage('initrd-busybox.cpio')!,
 });
 
-const SERIAL = 'serial --unit=0 --speed=115200\nterminal_input serial\nterminal_output serial\n';
-const grubLinux = `${SERIAL}linux /vmlinuz console=ttyS0 panic=-1\ninitrd /initrd\nboot\n`;
 /** Without a serial terminal: GRUB talks to the screen, through the BIOS. */
 const grubGuest = (name: string, command: string): string =>
   `multiboot${command} /${name}.elf one "two three"\n` +
@@ -75,26 +74,6 @@ const reachedUserSpace = (t: ExecutionContext, console: string): void => {
   t.regex(console, /Linux version/);
   for (const marker of ['boot ok', 'sha256 ok', 'end']) t.true(console.includes(`VMREPLAY-MARKER ${marker}`), marker);
 };
-
-when(linux && haveGrubDisk)(
-  "GRUB on a hard disk boots Debian's kernel (needs: vmreplay fetch, grub-pc-bin, grub-common, mtools)",
-  async (t) => {
-    t.timeout(1_800_000);
-    const file = await scratch(t);
-    await grubDisk(file('disk.img'), 64, kernel(), grubLinux);
-    reachedUserSpace(t, await boot(t, file, '--memory', '256M', '--drive', file('disk.img')));
-  },
-);
-
-when(linux && haveGrubCd)(
-  "GRUB on a CD boots Debian's kernel (needs: vmreplay fetch, grub-pc-bin, grub-common, xorriso, mtools)",
-  async (t) => {
-    t.timeout(1_800_000);
-    const file = await scratch(t);
-    await grubCd(file('cd.iso'), kernel(), grubLinux);
-    reachedUserSpace(t, await boot(t, file, '--memory', '256M', '--cdrom', file('cd.iso')));
-  },
-);
 
 when(linux && haveIsolinux)(
   "ISOLINUX boots Debian's kernel (needs: vmreplay fetch, isolinux, syslinux-common, xorriso)",
