@@ -1,6 +1,7 @@
 // Boots on the microvm machine, beside those of boot-matrix.test.ts: SeaBIOS's tables, no ACPI, virtio devices. Needs the images that `vmreplay fetch`
 // brings; without them the tests are skipped and their titles say what to fetch.
 
+import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import type { RecordOptions } from '../../src/api/options.js';
 import { record } from '../../src/api/record.js';
@@ -61,6 +62,55 @@ for (const [name, { options, prints }] of Object.entries(CELLS)) {
       t.is(again.state, first.state);
       const second = await record({ ...options, output: file('b.trace') });
       t.is(second.root, first.root);
+    },
+  );
+}
+
+/**
+ * A boot sector that writes itself to the next sector through INT 13h (AH = 43h), reads that one to 8000h (AH = 42h), and
+ * says at port 0x402 what stands there at offset 2: HELLO, or WRONG when a call fails.
+ */
+const BOOT_SECTOR = [
+  'eb0548454c4c4f', // jmp start; "HELLO"
+  '31c08ed88ec08ed0bc007c', // DS = ES = SS = 0, SP = 7c00h
+  'b44330c0be437cb280cd137221', // write; jc fail
+  'b442be537cb280cd137205', // read; jc fail
+  'be0280eb03be3e7c', // SI: 8002h, or at fail "WRONG"
+  'ba0204b90500aceee2fcfaf4', // five characters to port 0x402; halt
+  '57524f4e47',
+  '10000100007c00000100000000000000', // packets: one sector, buffer, sector 1
+  '10000100008000000100000000000000',
+].join('');
+
+const withSeaBios = cachedImage('bios-microvm.bin') === undefined ? test.skip : test.serial;
+for (const legacyVirtio of [true, false]) {
+  const name = legacyVirtio ? 'legacy' : 'modern';
+  withSeaBios(
+    `SeaBIOS boots a microvm from a ${name} virtio disk and writes to it (needs: vmreplay fetch)`,
+    async (t) => {
+      t.timeout(300_000);
+      const file = await scratch(t);
+      const image = new Uint8Array(1 << 20);
+      image.set(Buffer.from(BOOT_SECTOR, 'hex'));
+      image.set([0x55, 0xaa], 510);
+      writeFileSync(file('disk'), image);
+      const options: RecordOptions = {
+        machine: 'microvm',
+        boot: 'firmware',
+        legacyVirtio,
+        drives: [{ path: file('disk') }],
+        untilDebugcon: 'HELLO',
+        maxCycles: 100_000_000,
+      };
+      const first = await record({ ...options, output: file('a.trace') });
+      t.is(first.end.reason, 'until-debugcon');
+      for (const live of [false, true]) {
+        const again = await replay(file('a.trace'), { live });
+        t.is(again.divergence, undefined, `live: ${live}`);
+        t.is(again.state, first.state);
+      }
+      // What the guest wrote ended with the run.
+      t.deepEqual(new Uint8Array(readFileSync(file('disk'))), image);
     },
   );
 }

@@ -42,8 +42,17 @@ function multiboot(): Uint8Array {
   return image;
 }
 
+/** A disk with a boot sector that says so. */
+function disk(): Uint8Array {
+  const image = new Uint8Array(1 << 20);
+  image.set(program(16));
+  image.set([0x55, 0xaa], 510);
+  return image;
+}
+
 interface Case {
   kernel?: () => Uint8Array;
+  disk?: () => Uint8Array;
   options?: RecordOptions;
   /** Images besides the firmware. */
   needs?: string[];
@@ -75,10 +84,11 @@ const CASES: Record<string, Case> = {
     needs: ['bios-microvm.bin', 'linuxboot_dma.bin'],
     ends: COMMAND_LINE,
   },
+  'SeaBIOS for microvm with a virtio disk': { disk, options: { machine: 'microvm' }, ends: ['etc/acpi/tables'] },
   'SeaBIOS with nothing to boot': { options: { untilDebugcon: 'No bootable device' }, ends: ['boot_menu'] },
 };
 
-for (const [name, { kernel, options = {}, needs = [], undisturbed, ends }] of Object.entries(CASES)) {
+for (const [name, { kernel, disk: drive, options = {}, needs = [], undisturbed, ends }] of Object.entries(CASES)) {
   const images = [...needs, options.bios ?? (options.machine === 'microvm' ? 'bios-microvm.bin' : 'bios-256k.bin')];
   const ready = hasQemu() && images.every((image) => cachedImage(image) !== undefined);
   // One after the other: QEMU takes a processor.
@@ -98,6 +108,10 @@ for (const [name, { kernel, options = {}, needs = [], undisturbed, ends }] of Ob
       await writeFile(file('initrd'), pattern(70_001, 9));
       Object.assign(plan, { kernel: file('kernel'), initrd: file('initrd') });
     } else delete plan.append;
+    if (drive) {
+      await writeFile(file('disk'), drive());
+      plan.drives = [{ path: file('disk') }];
+    }
     const ours = await ourSide(plan, file('a.trace'));
     t.is(ours.reason, 'until-debugcon');
     const qemu = await qemuSide(plan, ours, file('.'), undisturbed);
