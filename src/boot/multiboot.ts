@@ -22,7 +22,7 @@ import {
 import { findMultibootHeader } from './multiboot-header.js';
 import { checkEntry, loadByAddresses, loadElfKernel, type MultibootKernel, withSections } from './multiboot-kernel.js';
 import { topOfLowRam } from './placement.js';
-import { chooseMode, colourFields, type Screen, type VideoMode } from './video-mode.js';
+import { chooseMode, describeMode, type Screen, TEXT_MODE, type VideoMode } from './video-mode.js';
 
 const BOOTLOADER_MAGIC = 0x2bad_b002;
 const WANTS_VIDEO = 4;
@@ -37,7 +37,6 @@ const GDT_SIZE = 32;
 /** Bits of the information structure's flags. */
 const [MEMORY, CMDLINE, MODULES, SECTIONS, MAP, NAME, FRAMEBUFFER] = [1, 4, 8, 0x20, 0x40, 0x200, 0x1000];
 const LINEAR_GRAPHICS = 0;
-const DIRECT_COLOURS = 1;
 
 /** Lay out a Multiboot kernel. Throws ImageError; the caller checks the finished image against RAM. */
 export function buildMultiboot(request: MultibootRequest): BootImage {
@@ -121,11 +120,11 @@ export function buildMultiboot(request: MultibootRequest): BootImage {
     entry: multibootEntry(BOOTLOADER_MAGIC, base, entry, base + gdtAt),
     structures: [structure('multiboot_info', 0, INFO_SIZE), structure('cmdline', linesAt, lines[0]!.length)],
     symbols: kernel.symbols,
-    ...(video && { video }),
+    ...(video && video !== TEXT_MODE && { video }),
   };
 }
 
-/** The graphics mode that the header asks for; text modes are none. */
+/** The mode that the header asks for. */
 function wantedMode(reader: ImageReader, at: number, flags: number, screen: Screen): VideoMode | undefined {
   if ((flags & WANTS_VIDEO) === 0) return undefined;
   const [type, width, height, depth] = [32, 36, 40, 44].map((n) => reader.u32(at + n, 'the multiboot header')) as [
@@ -134,7 +133,7 @@ function wantedMode(reader: ImageReader, at: number, flags: number, screen: Scre
     number,
     number,
   ];
-  return type === LINEAR_GRAPHICS ? chooseMode(screen, { width, height, depth }) : undefined;
+  return type === LINEAR_GRAPHICS ? chooseMode(screen, { width, height, depth }) : TEXT_MODE;
 }
 
 function load(reader: ImageReader, at: number, flags: number, end: number): { kernel: MultibootKernel; entry: number } {
@@ -154,14 +153,16 @@ function load(reader: ImageReader, at: number, flags: number, end: number): { ke
 }
 
 /** framebuffer_addr and what follows it. */
-function putVideo(view: DataView, { address, pitch, width, height, depth }: VideoMode): void {
+function putVideo(view: DataView, mode: VideoMode): void {
+  const { address, pitch, width, height } = mode;
+  const { depth, type, colours } = describeMode(mode);
   view.setBigUint64(88, BigInt(address), true);
   view.setUint32(96, pitch, true);
   view.setUint32(100, width, true);
   view.setUint32(104, height, true);
   view.setUint8(108, depth);
-  view.setUint8(109, DIRECT_COLOURS);
-  for (const [i, value] of colourFields(depth).entries()) view.setUint8(110 + i, value);
+  view.setUint8(109, type);
+  for (const [i, value] of colours.entries()) view.setUint8(110 + i, value);
 }
 
 /** One line behind the other from `at` on. @returns their guest addresses */

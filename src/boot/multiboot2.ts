@@ -29,7 +29,7 @@ import {
   withSections,
 } from './multiboot-kernel.js';
 import { topOfLowRam } from './placement.js';
-import { chooseMode, colourFields, type VideoMode, type WantedMode } from './video-mode.js';
+import { chooseMode, describeMode, TEXT_MODE, type VideoMode, type WantedMode } from './video-mode.js';
 
 const BOOTLOADER_MAGIC = 0x36d7_6289;
 const ARCHITECTURE_I386 = 0;
@@ -42,7 +42,7 @@ const [END, REQUEST, ADDRESS, ENTRY, CONSOLE, FRAMEBUFFER, ALIGN, EFI_SERVICES, 
 const LAST_INFORMATION = 21;
 const RANGE_SIZE = 24;
 const CONSOLE_REQUIRED = 1;
-const DIRECT_COLOURS = 1;
+const EGA_TEXT_SUPPORTED = 2;
 const PREFER_HIGH = 2;
 const PREFER_NONE = 0;
 
@@ -53,6 +53,8 @@ interface Header {
   relocatable?: { low: number; high: number; align: number; preference: number };
   /** The mode that a framebuffer tag asks for. */
   mode?: WantedMode;
+  /** It can do with text. */
+  text?: boolean;
 }
 
 /** Lay out a Multiboot2 kernel. Throws ImageError; the caller checks the finished image against RAM. */
@@ -79,7 +81,8 @@ export function buildMultiboot2(request: MultibootRequest): BootImage {
   const { modules, end } = placeModules(request, kernel.end);
   const others = [...kernel.segments, ...modules.map(({ segment }) => segment)];
   const base = header.relocatable && kernel.low;
-  const video = request.screen && header.mode && chooseMode(request.screen, header.mode);
+  const mode = header.mode && request.screen && chooseMode(request.screen, header.mode);
+  const video = mode ?? (request.screen && header.text ? TEXT_MODE : undefined);
   const info = information(request, kernel, modules, video, base);
   const gdtAt = info.length;
   const data = new Uint8Array(gdtAt + 32);
@@ -92,7 +95,7 @@ export function buildMultiboot2(request: MultibootRequest): BootImage {
     entry: multibootEntry(BOOTLOADER_MAGIC, address, entry, address + gdtAt),
     structures: [{ name: 'multiboot2_info', address, length: info.length }],
     symbols: kernel.symbols,
-    ...(video && { video }),
+    ...(mode && { video: mode }),
   };
 }
 
@@ -155,10 +158,12 @@ function readTag(
       break;
     case CONSOLE:
       if (word(0) & CONSOLE_REQUIRED && !screen) refuse('requires a console on a screen, and the machine has none');
+      if (word(0) & EGA_TEXT_SUPPORTED) header.text = true;
       break;
     case FRAMEBUFFER:
-      // A recommendation; depth 0 with a size is text, which there is none of.
+      // A recommendation; depth 0 with a size is text.
       if (word(2) !== 0 || word(0) === 0) header.mode = { width: word(0), height: word(1), depth: word(2) };
+      else header.text = true;
       break;
     case RELOCATABLE:
       header.relocatable = { low: word(0), high: word(1), align: word(2), preference: word(3) };
@@ -232,9 +237,9 @@ function information(
   });
   tag(6, joined(words(RANGE_SIZE, 0), map));
   if (video) {
-    const { address, pitch, width, height, depth } = video;
-    const kind = Uint8Array.of(depth, DIRECT_COLOURS, 0, 0);
-    tag(8, joined(words(address, 0, pitch, width, height), kind, colourFields(depth)));
+    const { address, pitch, width, height } = video;
+    const { depth, type, colours } = describeMode(video);
+    tag(8, joined(words(address, 0, pitch, width, height), Uint8Array.of(depth, type, 0, 0), colours));
   }
   const { sections } = kernel;
   if (sections) tag(9, joined(words(sections.count, sections.entrySize, sections.names), sections.data));

@@ -1,6 +1,5 @@
 // The frame buffer of a kernel that asks its loader for one: a linear mode with direct colours on QEMU's standard VGA,
-// set through its DISPI registers before the kernel's first instruction. Text modes are left out: their characters are
-// the VGA BIOS's, which does not run in a direct boot.
+// set through its DISPI registers before the kernel's first instruction; or the text mode that the screen starts in.
 
 /** A screen with a linear frame buffer. */
 export interface Screen {
@@ -45,5 +44,13 @@ export function chooseMode({ address, size }: Screen, wanted: WantedMode): Video
   return { ...mode, depth, address, pitch: mode.width * bytes };
 }
 
-/** The bytes that describe colours in both versions of Multiboot. */
-export const colourFields = (depth: number): Uint8Array => Uint8Array.from(COLOURS[depth]!);
+/** The text mode that a screen starts in, as Multiboot describes one: sizes in characters, the pitch in bytes. */
+export const TEXT_MODE: VideoMode = { address: 0xb_8000, width: 80, height: 25, depth: 16, pitch: 160 };
+
+const [DIRECT_COLOURS, EGA_TEXT] = [1, 2];
+
+/** framebuffer_bpp, framebuffer_type and the colours' description, for both versions of Multiboot. */
+export function describeMode(mode: VideoMode): { depth: number; type: number; colours: Uint8Array } {
+  if (mode === TEXT_MODE) return { depth: mode.depth, type: EGA_TEXT, colours: new Uint8Array(0) };
+  return { depth: mode.depth, type: DIRECT_COLOURS, colours: Uint8Array.from(COLOURS[mode.depth]!) };
+}

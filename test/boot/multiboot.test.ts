@@ -122,12 +122,19 @@ test('multiboot gives a framebuffer only when it is asked for one and there is a
   for (const [bytes, more] of [
     [video1(3, 0, 800, 600, 32), { screen }],
     [video1(7, 0, 800, 600, 32), {}],
-    [video1(7, 1, 80, 25, 0), { screen }],
   ] as const) {
     const { image, info } = infoOf(bytes, more);
     t.is(info.getUint32(0, true) & 0x1000, 0);
     t.is(image.video, undefined);
   }
+  const text = infoOf(video1(7, 1, 80, 25, 0), { screen });
+  t.is(text.image.video, undefined, 'the mode that it starts in');
+  t.is(text.info.getBigUint64(88, true), 0xb_8000n);
+  t.deepEqual(
+    [96, 100, 104].map((offset) => text.info.getUint32(offset, true)),
+    [160, 80, 25],
+  );
+  t.deepEqual([text.info.getUint8(108), text.info.getUint8(109)], [16, 2]);
   const { image, info } = infoOf(video1(7, 0, 800, 600, 16), { screen });
   t.is(info.getUint32(0, true) & 0x1000, 0x1000);
   t.is(info.getBigUint64(88, true), 0xfd00_0000n);
@@ -155,6 +162,12 @@ test('multiboot2 gives the framebuffer that its tag asks for, or the usual one',
   t.deepEqual(mode(0, 0, 0), [4096, 1024, 768, 32]);
   t.deepEqual(mode(0xffff_ffff, 0xffff_ffff, 32), [4096, 1024, 768, 32], 'too large');
   t.deepEqual(mode(801, 600, 8), [3200, 800, 600, 32], 'an odd width, a depth with a palette');
+  for (const words of [[2], [3]]) {
+    const image = build('multiboot2', elfWith(header2([{ type: 4, words }])), { screen });
+    const tag = tags(image).get(8)![0]!;
+    t.deepEqual([tag.getUint32(4, true), tag.getUint32(20, true), tag.getUint8(29)], [32, 80, 2], 'text');
+    t.is(image.video, undefined);
+  }
   const required = elfWith(header2([{ type: 4, words: [1] }]));
   t.notThrows(() => build('multiboot2', required, { screen }));
 });
@@ -362,7 +375,7 @@ for (const route of ['multiboot', 'multiboot2'] as const) {
             processorTime(100, () => {
               try {
                 detectRoutes(bytes);
-                for (const one of build(route, bytes, { initrd, modules }).segments)
+                for (const one of build(route, bytes, { initrd, modules, screen }).segments)
                   t.true(one.address + one.data.length <= 64 * MIB - 128 * 1024);
               } catch (error) {
                 if (!(error instanceof ImageError)) throw error;
