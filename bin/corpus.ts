@@ -31,8 +31,18 @@ export interface CorpusExpectation {
   exitCode: number;
   /** Length of the run; absent until the timing model is settled for it. */
   cycles?: number;
-  /** How the guest is run in QEMU, the reference; `cpu` is its `-cpu`, `why` tells why it prints something else. */
-  qemu?: { exitCode?: number; cpu?: string; initrd?: string; endless?: boolean; why?: string };
+  /**
+   * How the guest is run in QEMU, the reference; `cpu` is its `-cpu`, `why` tells why it prints something else, and
+   * `lockstep` at which instructions the two part, and by which section of the manual.
+   */
+  qemu?: {
+    exitCode?: number;
+    cpu?: string;
+    initrd?: string;
+    endless?: boolean;
+    why?: string;
+    lockstep?: readonly { instruction: string; why: string }[];
+  };
 }
 
 export interface CorpusGuest {

@@ -7,13 +7,15 @@
 // and a REP instruction that is through stands on itself once more in QEMU, with a count of zero.
 
 import { Decoder, DecoderOptions, Mnemonic } from 'iced-x86';
-import type { Guest, Seams } from '../../src/api/guest.js';
+import type { Guest } from '../../src/api/guest.js';
 import type { AccessSize, Bus, RunEnd } from '../../src/cpu/bus.js';
-import type { Cpu } from '../../src/cpu/cpu.js';
 import * as L from '../../src/cpu/layout.js';
 import { peekMemory } from '../../src/cpu/peek.js';
 import { MODE_64BIT, MODE_CS32 } from '../../src/cpu/state.js';
+import { interrupt } from '../../src/cpu/system/interrupts.js';
 import { DeviceDifferences } from './device-differences.js';
+import { followTsc, itemAt, setItem } from './led-guest.js';
+import type { Disturbance, Parting, TrailStep } from './parting.js';
 import { type AccessEntry, type Entry, type EventEntry, isAccess, registersOf, type StateEntry } from './qemu-log.js';
 import {
   ARITHMETIC,
@@ -30,57 +32,16 @@ import {
   RIP,
 } from './registers.js';
 
-/** Where and how the two parted. */
-export interface Parting {
-  /** One sentence. */
-  readonly what: string;
-  readonly ours: Registers;
-  /** What QEMU had, when it is a state that differs. */
-  readonly theirs: Registers | undefined;
-  /** Numbers of the fields that differ. */
-  readonly fields: readonly number[];
-  /** Instructions that ours had executed. */
-  readonly instructions: number;
-  /** The last instructions of ours that went well, oldest first; known when every instruction is compared. */
-  readonly trail: readonly TrailStep[];
-}
-export interface TrailStep {
-  readonly registers: Registers;
-  readonly code: Uint8Array;
-  readonly bits: 16 | 32 | 64;
-}
-
-/** What to do to the processor after so many instructions. */
-export interface Disturbance {
-  readonly after: number;
-  change(cpu: Cpu): void;
-}
-
 type Sync = StateEntry | EventEntry;
 
 /** Longest way between two points of the journal, in cycles. */
 const MOST_CYCLES = 4e9;
 const TRAIL = 16;
-const MOST_MENDED = 1000;
+const MOST_MENDED = 5000;
+const NMI = 2;
 /** A breakpoint that served so often stays. */
 const KEPT_AFTER = 3;
 const KEPT = 512;
-
-/** Seams of a guest that is led: what its devices ask of the processor is dropped, but for the end of the run. */
-export function ledSeams(stop: (end: RunEnd) => void): Seams {
-  return {
-    lines: (inner) => ({
-      setIntr() {},
-      pulseNmi() {},
-      stop,
-      setA20: (enabled) => inner.setA20(enabled),
-      get cycle() {
-        return inner.cycle;
-      },
-    }),
-    memory: (inner) => inner,
-  };
-}
 
 export class Follower {
   readonly devices = new DeviceDifferences();
@@ -142,6 +103,8 @@ export class Follower {
       this.accesses.push(sync);
       return undefined;
     }
+    // Ours moves a run of items at once; QEMU's states between them have nothing to be compared with.
+    if (this.every && sync.kind === 'state' && this.inPortRun(registersOf(sync))) return undefined;
     this.sync = sync;
     this.arrive(sync);
     if (this.parting === undefined && this.next < this.accesses.length) this.part('QEMU had made this access by now');
@@ -186,7 +149,10 @@ export class Follower {
     this.delivered = sync.kind !== 'state';
     if (!arrived || sync.kind === 'state') return;
     if (sync.kind === 'interrupt') this.deliver(sync.vector);
-    else {
+    else if (sync.vector === NMI && !sync.software) {
+      cpu.state.set32(L.HALTED, 0);
+      interrupt(cpu, NMI, 'nmi');
+    } else {
       this.fault = theirs;
       this.step();
       if (this.parting) return;
@@ -201,6 +167,9 @@ export class Follower {
     const before = this.guest.cpu.state.rip;
     // Behind a delivery, this is its handler's first instruction.
     if (!this.delivered) this.step();
+    // A run ends with the page.
+    while (!this.parting && this.next < this.accesses.length && this.inPortRun(ourRegisters(this.guest.cpu)))
+      this.step();
     if (this.parting) return false;
     // In the middle of a repeated comparison ours still has the flags from before.
     const repeating = !this.delivered && theirs[RIP] === before;
@@ -234,7 +203,13 @@ export class Follower {
         }
         const end = this.run(limit);
         if (this.parting) return false;
-        if (end.reason === 'breakpoint' || end.reason === 'until-cycle') continue;
+        if (end.reason === 'until-cycle') continue;
+        if (end.reason === 'breakpoint') {
+          // Somebody else's: a place that was kept, or where a kernel may be entered.
+          if (linearOf(ourRegisters(cpu)) !== through) this.step();
+          if (this.parting) return false;
+          continue;
+        }
         if (end.reason === 'halted' && this.next === this.accesses.length && this.isAt(theirs, ARITHMETIC)) return true;
         return this.lost(`ours does not come to this state (${end.reason})`, theirs);
       }
@@ -271,8 +246,15 @@ export class Follower {
     return true;
   }
 
+  /** A state at the REP INS or OUTS at which ours stands, with items to go. */
+  private inPortRun(registers: Registers): boolean {
+    if (this.accesses.length === 0 || registers[RIP] !== this.guest.cpu.state.rip) return false;
+    const repeated = this.repeatedAt(registers);
+    return repeated !== undefined && repeated.opcode < 0x70 && repeated.left > 0n;
+  }
+
   /** The string instruction with REP at a state: its length, and the count left. */
-  private repeatedAt(theirs: Registers): { length: number; left: bigint } | undefined {
+  private repeatedAt(theirs: Registers): { opcode: number; length: number; left: bigint } | undefined {
     const { cpu } = this.guest;
     const code = peekMemory(cpu.state, cpu.physical, linearOf(theirs), 15);
     let at = 0;
@@ -292,7 +274,7 @@ export class Follower {
     )
       return undefined;
     const bits = is64 ? (narrow ? 32 : 64) : ((cpu.state.mode & MODE_CS32) !== 0) !== narrow ? 32 : 16;
-    return { length: at + 1, left: BigInt.asUintN(bits, theirs[RCX] as bigint) };
+    return { opcode, length: at + 1, left: BigInt.asUintN(bits, theirs[RCX] as bigint) };
   }
 
   /** Run up to a breakpoint or the cycle, or to where the machine is to be disturbed. */
@@ -323,6 +305,11 @@ export class Follower {
       if (this.trail.length > TRAIL) this.trail.shift();
     }
     if (cpu.isHalted) return;
+    if (this.every) {
+      // One iteration of a repeated instruction at a time, as QEMU does.
+      cpu.state.f64[L.DEADLINE >>> 3] = cpu.now + 1;
+      cpu.state.i32[L.BUDGET >>> 2] = 1;
+    }
     cpu.step();
     this.disturb();
   }
@@ -393,8 +380,19 @@ export class Follower {
         this.write(port, size, value);
         pc.portWrite(port, size, value);
       },
-      portReadString: (port, size, count) => pc.portReadString(port, size, count),
-      portWriteString: (port, size, data) => pc.portWriteString(port, size, data),
+      // QEMU's journal has them one by one.
+      portReadString: (port, size, count) => {
+        const items = pc.portReadString(port, size, count);
+        const view = new DataView(items.buffer, items.byteOffset, items.byteLength);
+        for (let at = 0; at < items.length; at += size)
+          setItem(view, at, size, this.read(port, size, itemAt(view, at, size)));
+        return items;
+      },
+      portWriteString: (port, size, data) => {
+        const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+        for (let at = 0; at < data.length; at += size) this.write(port, size, itemAt(view, at, size));
+        pc.portWriteString(port, size, data);
+      },
       mmioRead: (address, size) => this.read(address, size, pc.mmioRead(address, size)),
       mmioWrite: (address, size, value) => {
         this.write(address, size, value);
@@ -492,20 +490,4 @@ function describe(entry: Entry): string {
   if (entry.kind !== 'read' && entry.kind !== 'write') return `a ${entry.kind}`;
   const { kind, size, address, value, region } = entry;
   return `${kind} ${value.toString(16)}, ${size} bytes at ${address.toString(16)} (${region})`;
-}
-
-/** Have the TSC read from `source`, through the one figure that a reading takes from outside. */
-export function followTsc(guest: Guest, source: () => bigint | undefined): void {
-  const { cpu } = guest;
-  const { timing } = cpu;
-  const reading = {
-    name: timing.name,
-    get nsPerCycle() {
-      const value = source();
-      const ticks = BigInt(cpu.cycle) * BigInt(timing.nsPerCycle);
-      if (value !== undefined) cpu.state.set64(L.TSC_OFFSET, BigInt.asUintN(64, value - ticks));
-      return timing.nsPerCycle;
-    },
-  };
-  Object.defineProperty(cpu, 'timing', { value: reading });
 }

@@ -79,6 +79,8 @@ export class QemuMachine {
       CPUS[cpu] ?? cpu,
     ];
     args.push('-m', `${memory / 2 ** 20}`, '-rtc', `base=${rtc.slice(0, 19)},clock=vm`, '-bios', file('rom'));
+    // Without the option ROM that would only serve 32-bit guests of KVM: a direct boot has none.
+    args.push('-global', 'apic-common.vapic=off');
     args.push('-serial', 'stdio');
     args.push('-device', 'isa-debug-exit,iobase=0x501,iosize=4', '-chardev', 'null,id=debugcon');
     args.push('-device', 'isa-debugcon,iobase=0x402,chardev=debugcon');

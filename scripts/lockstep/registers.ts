@@ -101,15 +101,17 @@ export function differing(ours: Registers, theirs: Registers, ignored = 0): numb
   return found;
 }
 
-/** Give our processor these fields of theirs; false, and nothing done, unless they are general, flags or segments. */
+/** Give our processor these fields of theirs; false, and nothing done, unless they are general, flags, segments or DRs. */
 export function adoptRegisters(cpu: Cpu, theirs: Registers, fields: readonly number[]): boolean {
   const isSegment = (field: number) => field >= SEGMENT && field < LDTR && field !== CS_BASE;
-  if (fields.length === 0 || !fields.every((field) => field < RIP || field === RFLAGS || isSegment(field)))
-    return false;
+  const isFree = (field: number) => field < RIP || field === RFLAGS || field === CR2 || field >= DR6;
+  if (fields.length === 0 || !fields.every((field) => isFree(field) || isSegment(field))) return false;
   const { state } = cpu;
   for (const field of fields) {
     if (field < RIP) state.setReg(field, theirs[field] as bigint);
     else if (field === RFLAGS) state.eflags = theirs[field] as number;
+    else if (field === CR2) state.set64(L.CR2, theirs[field] as bigint);
+    else if (field >= DR6) state.setDr(6 + field - DR6, BigInt(theirs[field] as number));
     else {
       const n = Math.floor((field - SEGMENT) / 4);
       const [selector, base, limit, attributes] = theirs.slice(SEGMENT + 4 * n) as [number, bigint, number, number];

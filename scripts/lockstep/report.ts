@@ -1,7 +1,7 @@
 // What a search found, as text: where the two parted, the way there, and both states with what differs marked.
 
 import { disassemble } from '../../src/replay/diff/disassemble.js';
-import type { Parting, TrailStep } from './follower.js';
+import type { Parting, TrailStep } from './parting.js';
 import { FIELDS, linearOf, RIP, show } from './registers.js';
 import type { LockstepResult } from './search.js';
 
@@ -29,7 +29,7 @@ function partingLines(parting: Parting): string[] {
   const lines = [`the two part after ${instructions} instructions of ours: ${what}`];
   if (trail.length > 0) {
     lines.push('', 'the way there (the last line is the instruction that parts them):');
-    lines.push(...trail.map((step) => `  ${instructionText(step)}`));
+    lines.push(...trail.map((step) => `  ${instructionLine(step)}`));
     const before = trail.at(-1)!.registers;
     lines.push(
       '',
@@ -54,7 +54,7 @@ function partingLines(parting: Parting): string[] {
 function mendedLines(mended: readonly Parting[]): string[] {
   const found = new Map<string, { count: number; first: string }>();
   for (const { trail, fields, ours, theirs } of mended) {
-    const where = instructionText(trail.at(-1)!);
+    const where = instructionLine(trail.at(-1)!);
     const first = fields.map((i) => `${FIELDS[i]} ${show(i, ours[i])}, QEMU ${show(i, theirs![i])}`).join('; ');
     const entry = found.get(where) ?? { count: 0, first };
     entry.count++;
@@ -64,10 +64,15 @@ function mendedLines(mended: readonly Parting[]): string[] {
   return lines.length > 0 ? ['made the same where the two differed:', ...lines] : [];
 }
 
+/** Bytes and text of an instruction. */
+export function instructionText({ registers, code, bits }: TrailStep): { text: string; bytes: string } {
+  return disassemble({ bits, bytes: code }, registers[RIP] as bigint);
+}
+
 /** Address, bytes and text of an instruction. */
-function instructionText({ registers, code, bits }: TrailStep): string {
-  const rip = registers[RIP] as bigint;
-  const { text, bytes } = disassemble({ bits, bytes: code }, rip);
+function instructionLine(step: TrailStep): string {
+  const { registers, bits } = step;
+  const { text, bytes } = instructionText(step);
   return `${linearOf(registers)
     .toString(16)
     .padStart(bits === 64 ? 16 : 8, '0')}  ${bytes.padEnd(20)}  ${text}`;

@@ -8,7 +8,10 @@
 import { makeGuest } from '../../src/api/guest.js';
 import type { BootOptions } from '../../src/api/options.js';
 import type { RunEnd } from '../../src/cpu/bus.js';
-import { type Disturbance, Follower, followTsc, ledSeams, type Parting } from './follower.js';
+import type { Cpu } from '../../src/cpu/cpu.js';
+import { Follower } from './follower.js';
+import { followTsc, ledSeams } from './led-guest.js';
+import type { Disturbance, Parting } from './parting.js';
 import { type Detail, QemuMachine } from './qemu.js';
 import { type Entry, registersOf } from './qemu-log.js';
 import { linearOf, ourRegisters, RIP } from './registers.js';
@@ -18,6 +21,8 @@ export interface LockstepOptions extends BootOptions {
   every?: boolean;
   /** Linear addresses at which states are compared, besides the interrupts and exceptions. */
   at?: readonly bigint[];
+  /** Compare the state at the start of every block, too, unless it runs often. */
+  blocks?: boolean;
   /** Where only general registers or flags differ, make them QEMU's and go on. */
   goOn?: boolean;
   /** End with success after so many instructions of ours. */
@@ -48,6 +53,17 @@ const WINDOW = 200_000;
 /** States that a pass of the search adds. */
 const SAMPLES = 40;
 const MOST_RETRIES = 8;
+/** A block that runs more often is a loop's: its states are not compared. */
+const OFTEN = 100;
+/** Blocks that are compared, and instructions of ours in which they are looked for. */
+const MOST_BLOCKS = 4000;
+const MOST_STEPS = 2_000_000;
+/** No instruction is longer. */
+const LONGEST = 15n;
+/** How far behind a parting that was noticed its instruction is looked for, at most. */
+const LATER = 1000;
+/** Cycles that a halted guest is given at once. */
+const SLICE = 10_000;
 
 /** Run a boot here and in QEMU, and find where they part. @throws UserError, ImageError */
 export async function lockstep(options: LockstepOptions): Promise<LockstepResult> {
@@ -56,6 +72,15 @@ export async function lockstep(options: LockstepOptions): Promise<LockstepResult
     return await (options.every ? search.everyInstruction() : search.narrow());
   } finally {
     await search.machine.remove();
+  }
+}
+
+/** Run to the cycle, past the places where a recording would look for the hand-off. */
+function runPast(cpu: Cpu, cycle: number): RunEnd {
+  for (;;) {
+    const end = cpu.runUntil(cycle);
+    if (end.reason !== 'breakpoint') return end;
+    cpu.step();
   }
 }
 
@@ -69,17 +94,18 @@ interface Pass {
 
 class Search {
   private tscPoints = new Set<bigint>();
+  private blockStarts: readonly bigint[] = [];
 
   constructor(
     private readonly options: LockstepOptions,
     readonly machine: QemuMachine,
   ) {}
 
-  async everyInstruction(): Promise<LockstepResult> {
+  async everyInstruction(most?: number): Promise<LockstepResult> {
     this.say('comparing every instruction');
     const run = this.machine.run({ kind: 'every' });
     try {
-      const { result } = await this.follow(run.entries(), true);
+      const { result } = await this.follow(run.entries(), true, most);
       result.messages = run.messages;
       return result;
     } finally {
@@ -89,6 +115,7 @@ class Search {
 
   async narrow(): Promise<LockstepResult> {
     this.tscPoints = this.collectTscPoints();
+    if (this.options.blocks) this.blockStarts = this.collectBlocks();
     let pass: Pass;
     for (let tries = 0; ; tries++) {
       this.say(`comparing at events (the TSC is read in ${this.tscPoints.size} places)`);
@@ -105,6 +132,11 @@ class Search {
     }
     const { parting } = pass.result;
     if (parting === undefined) return pass.result;
+    if (parting.instructions <= MOST_STEPS) {
+      this.say(`parted after about ${parting.instructions} instructions: ${parting.what}`);
+      const close = await this.everyInstruction(parting.instructions + LATER);
+      return close.parting ? close : pass.result;
+    }
     this.say(`parted after about ${parting.instructions} instructions: ${parting.what}`);
     this.say('recording QEMU');
     await this.machine.record(60 + parting.instructions / 2e7);
@@ -122,7 +154,10 @@ class Search {
   }
 
   private get events(): Detail {
-    return { kind: 'events', at: [...this.tscPoints, ...(this.options.at ?? []), this.entryPoint] };
+    return {
+      kind: 'events',
+      at: [...this.tscPoints, ...this.blockStarts, ...(this.options.at ?? []), this.entryPoint],
+    };
   }
   private get entryPoint(): bigint {
     return this.entry;
@@ -157,6 +192,7 @@ class Search {
   private async follow(
     journal: AsyncIterable<Entry> | ((begin: () => void) => AsyncIterable<Entry>),
     every: boolean,
+    last?: number,
   ): Promise<Pass> {
     const { options } = this;
     let follower: Follower | undefined;
@@ -175,7 +211,7 @@ class Search {
           })
         : journal;
     const entryPoint = linearOf(ourRegisters(guest.cpu));
-    const most = options.maxInstructions ?? Number.POSITIVE_INFINITY;
+    const most = last ?? options.maxInstructions ?? Number.POSITIVE_INFINITY;
     let started = false;
     let reached = 0;
     let missed = Number.POSITIVE_INFINITY;
@@ -224,9 +260,28 @@ class Search {
       return undefined;
     });
     const most = this.options.maxInstructions ?? this.options.maxCycles ?? 20e9;
-    const end = cpu.runUntil(most);
+    const end = runPast(cpu, most);
     this.say(`ours alone: ${end.reason} after ${cpu.instructions} instructions`);
     return points;
+  }
+
+  /** Where our processor arrives by a jump, by a run of ours alone. */
+  private collectBlocks(): bigint[] {
+    const { cpu } = makeGuest(this.options);
+    const runs = new Map<bigint, number>();
+    const most = Math.min(this.options.maxInstructions ?? MOST_STEPS, MOST_STEPS);
+    let before = linearOf(ourRegisters(cpu));
+    while (cpu.instructions < most) {
+      const { reason } = cpu.runUntil(cpu.now + (cpu.isHalted ? SLICE : 1));
+      if (reason === 'breakpoint') cpu.step();
+      else if (reason !== 'until-cycle') break;
+      const here = linearOf(ourRegisters(cpu));
+      if (here < before || here - before > LONGEST) runs.set(here, (runs.get(here) ?? 0) + 1);
+      before = here;
+    }
+    const points = [...runs].filter(([, count]) => count <= OFTEN).map(([at]) => at);
+    this.say(`${points.length} blocks to compare`);
+    return points.slice(0, MOST_BLOCKS);
   }
 
   private say(text: string): void {
