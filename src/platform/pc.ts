@@ -2,7 +2,7 @@
 // one serial port, a debug console at 0x402 and isa-debug-exit at 0x501. Wiring only: what happens is in the devices.
 //
 // Interrupts beside what every board has: PIT and RTC pass through the HPET, which may take their lines over.
-// Ports without a device read as all ones. Left out: floppy controller, parallel port, VMware backdoor, APM sleep.
+// Ports without a device read as all ones. The floppy controller has no drives. Left out: parallel port, VMware backdoor, APM sleep.
 
 import type { GuestMemory, ProcessorLines } from '../cpu/bus.js';
 import type { Mapping } from './address-space.js';
@@ -12,6 +12,7 @@ import type { PortHandler } from './device.js';
 import { AcpiPm, APM_PORT, GPE0_BASE, GPE0_SIZE, PM_SIZE } from './devices/acpi-pm.js';
 import { Debugcon, DebugExit, PostCode } from './devices/debug-ports.js';
 import { Dma8237 } from './devices/dma8237.js';
+import { FDC_BASE, FDC_IRQ, Fdc } from './devices/fdc.js';
 import { FW_CFG_DMA_PORT, FW_CFG_DMA_PORTS, FW_CFG_PORT, FW_CFG_PORTS, FwCfg } from './devices/fw-cfg.js';
 import { HPET_BASE, HPET_SIZE, Hpet } from './devices/hpet.js';
 import { I8042 } from './devices/i8042.js';
@@ -236,6 +237,9 @@ export class Pc extends Board {
       ['gpe0', GPE0_BASE, GPE0_SIZE, this.acpiPm.gpe],
     ];
     for (const [name, base, size, handler] of table) ports.map(name, base, size, handler);
+    const fdc = this.addDevice(new Fdc(this.clock, (level) => this.setGsi(FDC_IRQ, level)));
+    ports.map('fdc', FDC_BASE + 1, 5, fdc, { width: 4, offset: 1, unaligned: true });
+    ports.map('fdc', FDC_BASE + 7, 1, fdc, { width: 4, offset: 7, unaligned: true });
     // Page registers: 0x81–0x83 and 0x87, 0x89–0x8b and 0x8f; the others do not exist.
     for (const controller of [0, 1] as const) {
       const base = 0x80 + 8 * controller;

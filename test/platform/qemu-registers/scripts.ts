@@ -317,6 +317,48 @@ const KINDS: Record<string, (a: Author) => void> = {
     );
   },
 
+  fdc(a) {
+    const parameters: Record<number, number> = {
+      3: 2,
+      4: 1,
+      7: 1,
+      15: 2,
+      18: 1,
+      19: 3,
+      10: 1,
+      74: 1,
+      2: 8,
+      77: 5,
+      78: 17,
+    };
+    const transfers = [0x46, 0xc6, 0x45, 0x4c, 0x49, 0x16, 0x11, 0x19, 0x1d, 0x05];
+    const result = (): void => {
+      a.in(0x3f4);
+      for (let n = 0; n < 8; n++) a.in(0x3f5);
+      a.in(0x3f4);
+      a.in(0x20);
+    };
+    const command = (code: number, ...bytes: readonly number[]): void => {
+      a.out(0x3f5, code, ...bytes);
+      a.pick([1, () => a.delay(100, 30_000_000)], [2, result]);
+    };
+    const random = (count: number): number[] => Array.from({ length: count }, () => a.one(0, 0, 1, 2, a.byte()));
+    const small = a.one(3, 4, 7, 15, 18, 19, 2, 77, 78, 8, 8, 8, 0x0e, 0x10, 0x18, 0x14, 0x94, 0x2e, 0x40, 10, 74);
+    a.pick(
+      [20, () => a.in(0x3f0 + a.one(1, 2, 3, 4, 5, 7))],
+      [5, () => a.in(0x3f0 + a.one(1, 2, 3, 5, 7), a.one(2, 4))],
+      [40, () => command(small, ...random(parameters[small] ?? 0))],
+      [10, () => command(a.one(...transfers), ...random(8))],
+      [5, () => command(a.one(0x8f, 0xcf), ...random(2))],
+      [10, () => a.out(0x3f2, a.one(0x0c, 0x0d, 0x1c, 0x2d, 0x08, 0x0c))],
+      [5, () => a.out(0x3f4, a.one(0x80, 0, 1, 2, 0x40))],
+      [5, () => a.out(0x3f7, a.below(4))],
+      [5, () => a.out(0x3f3, a.byte())],
+      [3, () => a.out(0x3f5, a.byte())],
+      [20, result],
+    );
+  },
+
   control(a) {
     a.pick(
       [40, () => a.in(a.one(0x61, 0x92, 0xcf9))],
