@@ -37,7 +37,11 @@ export interface EarlyDifference {
 }
 
 const LOCK = 0xf0;
-const FAULTY = new Set(['7df1d2a948c416f5a4416e2f747d2d357d497570', 'ba5bb16b5a4306333a359c3abd2169b871ffa42c']);
+const FAULTY = new Set([
+  '7df1d2a948c416f5a4416e2f747d2d357d497570',
+  'ba5bb16b5a4306333a359c3abd2169b871ffa42c',
+  'ab0cea0f2b89ae469a98eaf20dedc9ff2ca08c91',
+]);
 const GP = 13;
 const reg = (real: RealCase) => (real.modrm >> 3) & 7;
 const one = (...mnemonics: string[]) => {
@@ -100,7 +104,16 @@ const I80286: readonly EarlyDifference[] = [
     applies: isEscape,
   },
   {
-    name: 'faulty vectors: INT and INTO push SS in the place of CS, each in one case of 5,000',
+    name: 'AAM by 0 changes flags, too (SDM vol. 2, AAM)',
+    applies: (real) => one('AAM')(real) && pushesFrame(real),
+    relaxed: { registers: { flags: 0 }, memory: 'all' },
+  },
+  {
+    name: 'IDIV of a word by a byte overlooks some quotients that do not fit (SDM vol. 2, IDIV)',
+    applies: (real) => real.opcode === 0xf6 && one('IDIV')(real) && real.vector.exception === undefined,
+  },
+  {
+    name: 'faulty vectors: an interrupt pushes SS in the place of CS, in three cases of the set',
     applies: ({ vector }) => FAULTY.has(vector.hash ?? ''),
     relaxed: { memory: 'all' },
   },
