@@ -88,7 +88,8 @@ export interface Outcome {
 const RAM = 0x40_0000;
 const TABLES = 0x20_0000;
 const CODE_AT = 0x20_8000;
-const DATA_AT = 0x20_9000;
+/** Where the data page is in memory. */
+export const DATA_AT = 0x20_9000;
 const READ_ONLY_AT = 0x20_a000;
 const SYSTEM_AT = 0x20_b000;
 const SYSTEM_PAGES = 4;
