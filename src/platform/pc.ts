@@ -2,7 +2,8 @@
 // one serial port, a debug console at 0x402 and isa-debug-exit at 0x501. Wiring only: what happens is in the devices.
 //
 // Interrupts beside what every board has: PIT and RTC pass through the HPET, which may take their lines over.
-// Ports without a device read as all ones. The floppy controller has no drives. Left out: parallel port, VMware backdoor, APM sleep.
+// Ports without a device read as all ones. The floppy controller has no drives. Left out: parallel port, VMware
+// backdoor, APM sleep.
 
 import type { GuestMemory, ProcessorLines } from '../cpu/bus.js';
 import type { Mapping } from './address-space.js';
