@@ -8,11 +8,13 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import { packageFile } from '../../bin/package.js';
 import { makeGuest } from '../../src/api/guest.js';
 import { encodePng } from '../../src/api/png.js';
 import { cachedImage } from '../../src/fetch/cache.js';
 import { pictureOf } from '../../src/platform/screen/picture.js';
 import { hasQemu } from '../boot/qemu-entry.js';
+import { grubCd, haveGrubCd } from './disk-images.js';
 import { scratch, vmreplay } from './vmreplay.js';
 
 const firmware = ['bios-256k.bin', 'kvmvapic.bin', 'vgabios-stdvga.bin'].map((name) => cachedImage(name));
@@ -65,6 +67,27 @@ withFirmware("keys reach SeaBIOS' boot menu, and come again in replays (needs: v
   t.is(code, 2);
   t.regex(stderr, /no key of a US keyboard types/);
 });
+
+(have && haveGrubCd ? test : test.skip)(
+  "GRUB's menu is seen, and a key chooses from it (needs: vmreplay fetch, grub-pc-bin, xorriso, mtools)",
+  async (t) => {
+    t.timeout(900_000);
+    const file = await scratch(t);
+    const config = 'set timeout=-1\nmenuentry nothing {\n true\n}\nmenuentry guest {\n multiboot /multiboot.elf\n}\n';
+    await grubCd(file('cd.iso'), { 'multiboot.elf': packageFile('corpus/multiboot/multiboot.elf') }, config);
+    const machine = ['--memory', '64M', '--cdrom', file('cd.iso'), '--no-reboot', '--max-cycles', '20_000_000_000'];
+    const shown = await vmreplay('record', ...machine, '--until-cycle', '240_000_000', '-o', file('menu.trace'));
+    t.is(shown.code, 0, shown.stderr);
+    const { stdout } = await vmreplay('inspect', '--json', file('menu.trace'));
+    const { screen } = JSON.parse(Buffer.from(stdout, 'latin1').toString());
+    const text = screen.lines.join('\n');
+    t.regex(text, /^ +GNU GRUB +version /m);
+    t.regex(text, /^ │\*nothing +│$/m);
+    t.regex(text, /^ │ guest +│$/m);
+    const chosen = await vmreplay('run', ...machine, '--type', '\\e[B\\n@250_000_000');
+    t.regex(chosen.stdout, /^magic 2badb002$/m, chosen.stderr);
+  },
+);
 
 withFirmware('without a screen --screenshot is refused (needs: vmreplay fetch)', async (t) => {
   const file = await scratch(t);
