@@ -105,6 +105,7 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.memory = new Memory(this.state, this.mmu, this.physical, this);
     this.slow = new SlowPaths(this.state, this.mmu, this.physical, this.memory, this.code);
     this.physical.onRemap = () => this.mmu.flush(false);
+    this.physical.onPartial = (page) => this.mmu.dropPage(page);
     this.mmu.flush(false);
     this.engine = instantiate(memory, this, this.slow);
     const { run } = this.engine;

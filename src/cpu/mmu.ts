@@ -378,6 +378,17 @@ export class Mmu {
       if (u32[at + 5] === pageNumber && u32[at + 2] !== 1) u32[at + 2] = 1;
   }
 
+  /** Drop the data translations of a physical page (its content is not wholly known any more). */
+  dropPage(pageNumber: number): void {
+    const u32 = this.state.u32;
+    const end = L.DATA_TLB_NONE >>> 2;
+    for (let at = L.DATA_TLB_USER >>> 2; at < end; at += 8)
+      if (u32[at + 5] === pageNumber) {
+        u32[at] = 1;
+        u32[at + 2] = 1;
+      }
+  }
+
   /** Take out what lets a page change unseen: all write permissions, and reading partial pages. */
   revokeAllWrites(): void {
     const u32 = this.state.u32;

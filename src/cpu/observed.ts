@@ -1,8 +1,9 @@
 // Which bytes of the initial memory the guest has seen. A sealed replay needs those and no others, so a trace of a
 // 40 MB kernel holds the few megabytes of it that ran.
 //
-// Pages that a loader filled start out partial: every access notes bytes that are read or executed before they are overwritten. Bytes that a string instruction only
-// copies are not seen: the page they go to becomes partial, its bytes stand for the initial ones until they are used.
+// Pages that a loader filled start out partial: every access notes bytes that are read or executed before they are
+// overwritten. Bytes that a string instruction only copies are not seen: the page they go to becomes partial, its bytes
+// stand for the initial ones until they are used.
 // A page becomes whole when all its bytes are known, or when it was used so often that tracking it costs more than
 // storing it. All follows from the guest's accesses alone: recording and replay agree on it at every cycle.
 //
@@ -18,6 +19,8 @@ export const READ_LIMIT = 2048;
 export const WRITE_LIMIT = 1024;
 /** Writes after which is looked whether a page is known by now. */
 export const WRITE_CHECK = 256;
+/** Bytes that a copy must still have before it for a page to become partial by it. */
+const COPY_MIN = 512;
 const READS = 0;
 const WRITES = 1;
 
@@ -26,6 +29,8 @@ interface PartialPage {
   readonly unknown: Uint8Array;
   /** The initial byte that an unknown byte stands for lies this far behind it; 0 where a loader put it. */
   origin: number;
+  /** No loader filled it; unobserved bytes were copied to it. It has no record. */
+  readonly copied: boolean;
   /** Reads and writes so far. */
   readonly counts: Uint32Array;
   /** Address of the record in linear memory, 0 = it has none. */
@@ -66,7 +71,7 @@ export class ObservedMemory {
     if (room === undefined || used + L.TRACK_SIZE > room.size) {
       this.masks.set(page, new Uint8Array(MASK_SIZE));
       const unknown = new Uint8Array(MASK_SIZE).fill(0xff);
-      this.partial.set(page, { unknown, origin: 0, counts: new Uint32Array(2), record: 0 });
+      this.partial.set(page, { unknown, origin: 0, copied: false, counts: new Uint32Array(2), record: 0 });
       return;
     }
     const record = room.base + used;
@@ -74,7 +79,7 @@ export class ObservedMemory {
     this.masks.set(page, new Uint8Array(room.buffer, record + L.TRACK_OBSERVED, MASK_SIZE));
     const unknown = new Uint8Array(room.buffer, record + L.TRACK_UNKNOWN, MASK_SIZE).fill(0xff);
     const counts = new Uint32Array(room.buffer, record + L.TRACK_READS, 2);
-    this.partial.set(page, { unknown, origin: 0, counts, record });
+    this.partial.set(page, { unknown, origin: 0, copied: false, counts, record });
   }
 
   /** A loader filled `length` bytes at a physical address. Returns the pages concerned. */
@@ -91,7 +96,7 @@ export class ObservedMemory {
     const p = this.partial.get(page);
     if (p === undefined) return;
     this.resolve(page, p, offset, length);
-    if (++p.counts[READS]! > READ_LIMIT) this.finish(page, p);
+    if (++p.counts[READS]! > READ_LIMIT || (p.copied && isEmpty(p.unknown))) this.finish(page, p);
   }
 
   /** The guest or a device overwrites bytes of a partial page. */
@@ -99,9 +104,47 @@ export class ObservedMemory {
     const p = this.partial.get(page);
     if (p === undefined) return;
     for (let i = offset; i < offset + length; i++) p.unknown[i >> 3]! &= ~(1 << (i & 7));
-    if (++p.counts[WRITES]! > WRITE_LIMIT) this.finish(page, p);
-    else if ((offset + length === 4096 || p.counts[WRITES]! % WRITE_CHECK === 0) && isEmpty(p.unknown))
+    const writes = ++p.counts[WRITES]!;
+    if (writes > WRITE_LIMIT) this.finish(page, p);
+    else if ((p.copied || offset + length === 4096 || writes % WRITE_CHECK === 0) && isEmpty(p.unknown))
       this.finish(page, p);
+  }
+
+  /** True when bytes that nobody has observed are among these. */
+  isUnknown(page: number, offset: number, length: number): boolean {
+    const unknown = this.partial.get(page)?.unknown;
+    if (unknown === undefined) return false;
+    for (let i = offset; i < offset + length; i++) if ((unknown[i >> 3]! & (1 << (i & 7))) !== 0) return true;
+    return false;
+  }
+
+  /**
+   * Bytes are copied from page to page without being looked at; both addresses are physical, neither range leaves its
+   * page. The bytes copied stand for the same initial bytes as their source.
+   * @param left bytes of the whole copy that are still to come, these included
+   * @returns false when that cannot be told: then they are to be read and written instead. A page has one origin
+   */
+  copy(from: number, to: number, length: number, left: number): boolean {
+    const page = Math.floor(to / 4096);
+    const source = this.partial.get(Math.floor(from / 4096));
+    if (source === undefined || page === Math.floor(from / 4096)) return false;
+    const origin = from + source.origin - to;
+    let p = this.partial.get(page);
+    if (p === undefined) {
+      if (left < COPY_MIN) return false;
+      p = { unknown: new Uint8Array(MASK_SIZE), origin, copied: true, counts: new Uint32Array(2), record: 0 };
+      this.partial.set(page, p);
+    } else if (p.origin !== origin) {
+      if (!p.copied || !isEmpty(p.unknown, to % 4096, length)) return false;
+      p.origin = origin;
+    }
+    for (let i = 0; i < length; i++) {
+      const a = (from + i) % 4096;
+      const b = (to + i) % 4096;
+      if ((source.unknown[a >> 3]! & (1 << (a & 7))) !== 0) p.unknown[b >> 3]! |= 1 << (b & 7);
+      else p.unknown[b >> 3]! &= ~(1 << (b & 7));
+    }
+    return true;
   }
 
   /** Unknown bytes become known: the initial bytes that they stand for are observed. */
@@ -141,7 +184,12 @@ export class ObservedMemory {
   }
 }
 
-function isEmpty(mask: Uint8Array): boolean {
-  for (let i = 0; i < MASK_SIZE; i++) if (mask[i] !== 0) return false;
+/** True when no bit is set, but for those of some bytes. */
+function isEmpty(mask: Uint8Array, offset = 0, length = 0): boolean {
+  for (let i = 0; i < MASK_SIZE; i++) {
+    let bits = mask[i]!;
+    for (let n = 0; bits !== 0 && n < 8; n++) if (i * 8 + n >= offset && i * 8 + n < offset + length) bits &= ~(1 << n);
+    if (bits !== 0) return false;
+  }
   return true;
 }

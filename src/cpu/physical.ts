@@ -31,6 +31,8 @@ export class PhysicalMemory implements GuestMemory {
   onCodeWrite: (page: number, offset: number, length: number) => void = () => {};
   /** Called when a mapping changes (TLBs must be dropped). */
   onRemap: () => void = () => {};
+  /** Called when a page that was known becomes partial (its translations must be dropped). */
+  onPartial: (page: number) => void = () => {};
   /** AND mask of physical addresses: bit 20 is cleared while A20 is off. */
   a20Mask = 0xffff_ffff;
 
@@ -104,6 +106,31 @@ export class PhysicalMemory implements GuestMemory {
       this.flags[page]! |= PAGE_DIRTY;
       this.observed.read(page, offset, length);
     }
+  }
+
+  /** True when reading these bytes, which lie in one page, would observe some of them for the first time. */
+  isUnknown(address: number, length: number): boolean {
+    const page = address >>> 12;
+    return (this.flags[page]! & PAGE_PARTIAL) !== 0 && this.observed.isUnknown(page, address & 0xfff, length);
+  }
+
+  /**
+   * Write what was read at `from`, unobserved, without its being seen. Neither range leaves its page.
+   * @param left bytes of the whole copy that are still to come
+   * @returns false when that is not possible: then `from` has been observed, and nothing has been written
+   */
+  copyUnseen(from: number, to: number, data: Uint8Array, left: number): boolean {
+    const host = this.hostOf(to);
+    const page = to >>> 12;
+    if (host === 0 || (this.flags[page]! & PAGE_ROM) !== 0 || !this.observed.copy(from, to, data.length, left)) {
+      this.noteRead(from >>> 12, from & 0xfff, data.length);
+      return false;
+    }
+    if (this.flags[page]! & PAGE_CODE) this.onCodeWrite(page, to & 0xfff, data.length);
+    if ((this.flags[page]! & PAGE_PARTIAL) === 0) this.onPartial(page);
+    this.flags[page]! |= PAGE_PARTIAL | PAGE_DIRTY;
+    this.state.u8.set(data, host);
+    return true;
   }
 
   /** Address in linear memory of a physical address, or 0. */

@@ -2,14 +2,19 @@
 // fault, or to "do this instruction alone" when the access reaches a device or decoded code in the middle of a block.
 // Order of checks: canonical form, alignment (#AC), translation and rights. Invariant: an access that is to be done
 // alone has had no effect but accessed and dirty bits, which it sets again.
+//
+// A string copy may carry bytes from place to place that nobody has observed. Its load then leaves them unobserved and
+// puts the empty TLB in force, so that the store comes here too, whatever else happens in between.
 
 import type { CodeCache } from './code-cache.js';
 import * as L from './layout.js';
 import { isCanonical, type Memory } from './linear-memory.js';
 import type { Mmu } from './mmu.js';
 import { PAGE_CODE, PAGE_PARTIAL, type PhysicalMemory } from './physical.js';
-import { ABORT_FAULT, ABORT_REDO, ACCESS_STACK } from './semantics/context.js';
+import { ABORT_FAULT, ABORT_REDO, ACCESS_COPY, ACCESS_STACK } from './semantics/context.js';
 import { AC, ACV, type CpuState, CR0_AM, Fault, GP, MODE_64BIT, MODE_LONG, SSV } from './state.js';
+
+const RCX = 1;
 
 export class SlowPaths {
   private readonly buffer: Uint8Array;
@@ -17,6 +22,9 @@ export class SlowPaths {
   private modifyLo = 0;
   private modifyHi = 0;
   private modifyBytes = 0;
+  /** Physical address of what the load of a string copy left unobserved, −1 = nothing; and the TLB in force before. */
+  private copiedFrom = -1;
+  private copyTlb = 0;
   /** The fault behind ABORT, when it was raised in TypeScript. */
   fault: Fault | undefined;
   /** Called for every data access while data breakpoints are armed. */
@@ -32,8 +40,19 @@ export class SlowPaths {
     this.buffer = state.u8.subarray(L.SCRATCH, L.SCRATCH + 16);
   }
 
+  /** Between load and store of a string copy: put the TLB back. Returns where the copy came from, or −1. */
+  private endCopy(): number {
+    const from = this.copiedFrom;
+    if (from >= 0) {
+      this.copiedFrom = -1;
+      this.state.set32(L.DATA_TLB, this.copyTlb);
+    }
+    return from;
+  }
+
   /** Record a fault for the run loop. */
   setFault(fault: unknown): void {
+    this.endCopy();
     if (!(fault instanceof Fault)) throw fault;
     const s = this.state;
     s.set32(L.ABORT, ABORT_FAULT);
@@ -88,6 +107,13 @@ export class SlowPaths {
         const host = this.physical.hostOf(at);
         if (host !== 0) {
           this.onAccess?.(lo, hi, bytes, false);
+          if ((access & ACCESS_COPY) !== 0 && this.physical.isUnknown(at, bytes)) {
+            s.u8.copyWithin(L.SCRATCH, host, host + bytes);
+            this.copiedFrom = at;
+            this.copyTlb = s.get32(L.DATA_TLB);
+            s.set32(L.DATA_TLB, L.DATA_TLB_NONE);
+            return;
+          }
           this.physical.noteRead(at >>> 12, at & 0xfff, bytes);
           this.mmu.install(lo, hi, s.get32(L.DATA_TLB));
           s.u8.copyWithin(L.SCRATCH, host, host + bytes);
@@ -127,6 +153,7 @@ export class SlowPaths {
   write(lo: number, hi: number, access: number, uop: number): void {
     const s = this.state;
     const bytes = access & 0xff;
+    const copied = this.endCopy();
     s.set32(L.ABORT_UOP, uop);
     lo >>>= 0;
     hi >>>= 0;
@@ -140,7 +167,9 @@ export class SlowPaths {
           return;
         }
         this.onAccess?.(lo, hi, bytes, true);
-        this.memory.writePhysical(at, this.buffer.subarray(0, bytes));
+        const data = this.buffer.subarray(0, bytes);
+        if (copied >= 0 && this.physical.copyUnseen(copied, at, data, s.get32(L.REGS + 8 * RCX) * bytes)) return;
+        this.memory.writePhysical(at, data);
         this.mmu.install(lo, hi, s.get32(L.DATA_TLB));
         return;
       }
@@ -148,6 +177,7 @@ export class SlowPaths {
         this.redo();
         return;
       }
+      if (copied >= 0) this.physical.noteRead(copied >>> 12, copied & 0xfff, bytes);
       this.onAccess?.(lo, hi, bytes, true);
       this.memory.writeLinear(lo, hi, this.buffer, bytes, user, true);
     } catch (fault) {

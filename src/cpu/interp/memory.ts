@@ -4,7 +4,7 @@
 
 import * as L from '../layout.js';
 import { FS, SS } from '../layout.js';
-import { ACCESS_READ, ACCESS_WRITE } from '../semantics/context.js';
+import { ACCESS_COPY, ACCESS_READ, ACCESS_WRITE } from '../semantics/context.js';
 import { MODE_64BIT, MODE_PROTECTED, MODE_V86 } from '../state.js';
 import { type Expr, I32, I64, i32, i64, type LocalGet, select, type Type, V128, v128 } from '../wasm/expr.js';
 import type { FunctionBuilder } from '../wasm/function.js';
@@ -109,8 +109,11 @@ export function defineMemoryFunctions(
   const missedRead = m.declare([I64, I32, I32], I32);
   m.define(missedRead, (f) => {
     const linear = f.param(0);
-    const host = f.let(trackedRead.call(linear, i32.and(f.param(1), 0xff)));
-    f.if(host, () => f.return(host));
+    // A string copy must not count as a look at what it copies: the slow path decides.
+    f.if(i32.eqz(i32.and(f.param(1), ACCESS_COPY)), () => {
+      const host = f.let(trackedRead.call(linear, i32.and(f.param(1), 0xff)));
+      f.if(host, () => f.return(host));
+    });
     f.call(imports.slowRead, low(linear), high(linear), f.param(1), f.param(2));
     i32.const(L.SCRATCH).write(f.body);
   });

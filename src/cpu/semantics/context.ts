@@ -50,6 +50,8 @@ export interface Variant {
 export const ACCESS_READ = 0x100;
 export const ACCESS_WRITE = 0x200;
 export const ACCESS_STACK = 0x400;
+/** The load of a string copy: its value only goes to the store that follows, so it need not be observed. */
+export const ACCESS_COPY = 0x800;
 
 export abstract class BodyContext {
   readonly flags: Flags;

@@ -9,7 +9,7 @@ import * as L from '../layout.js';
 import { DF } from '../state.js';
 import { checkPort, portRead, portWrite, readRun, stringRun, writeRun } from '../system/ports.js';
 import { type Expr, I32, i32, i64 } from '../wasm/expr.js';
-import { ACCESS_READ, ACCESS_WRITE, type Body, type BodyContext } from './context.js';
+import { ACCESS_COPY, ACCESS_READ, ACCESS_WRITE, type Body, type BodyContext } from './context.js';
 import { emitRun } from './strings-bulk.js';
 import { width } from './width.js';
 
@@ -80,8 +80,8 @@ function repeat(
   });
 }
 
-const source = (c: BodyContext, bytes: number): Expr =>
-  c.load(c.implicitAddress(L.DS, pointer(c, RSI), bytes, ACCESS_READ), bytes);
+const source = (c: BodyContext, bytes: number, access = 0): Expr =>
+  c.load(c.implicitAddress(L.DS, pointer(c, RSI), bytes, ACCESS_READ), bytes, access);
 const destinationAt = (c: BodyContext, bytes: number, access: number): Expr =>
   c.fixedSegmentAddress(L.ES, pointer(c, RDI), bytes | access);
 
@@ -91,7 +91,7 @@ export const movs =
     const bytes = (bits || c.osize) / 8;
     const step = stepOf(c, bytes);
     const iteration = () => {
-      const v = source(c, bytes);
+      const v = source(c, bytes, c.variant.rep === 0 ? 0 : ACCESS_COPY);
       c.store(destinationAt(c, bytes, ACCESS_WRITE), bytes, v);
       advance(c, RSI, step);
       advance(c, RDI, step);
