@@ -8,6 +8,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { brotliCompressSync, brotliDecompressSync, constants, inflateRawSync } from 'node:zlib';
 import type { ChunkHeader } from './chunk-place.js';
+import { unmix } from './mixing-coder.js';
 
 /** "\x89VMR\r\n\x1a\n": not text, and damaged visibly by a transfer in text mode. */
 export const MAGIC = Buffer.from('89564d520d0a1a0a', 'hex');
@@ -32,6 +33,11 @@ const ANCILLARY: readonly string[] = ['NOTE', 'SYMS', 'CHKP', 'INDX'];
 export const CODEC_NONE = 0;
 export const CODEC_DEFLATE = 1;
 export const CODEC_BROTLI = 2;
+export const CODEC_MIXING = 3;
+/** Largest raw payload of a mixed chunk: decoding takes a microsecond a byte, and a length field may be made up. */
+export const MAX_MIXED = 8 * 1024 * 1024;
+/** Smallest raw payload that is worth that time. */
+const MIN_MIXED = 0x1_0000;
 
 /** Bit 0 of a chunk's flags: the chunk is not part of the content root. */
 export const FLAG_ANCILLARY = 1;
@@ -48,17 +54,22 @@ export function encodePreamble(): Buffer {
 const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 5 };
 const WINDOW = 24;
 
-/** The stored form of a chunk: header and payload. The link follows it in the file. */
-export function encodeChunk(type: ChunkType, raw: Uint8Array): { header: Buffer; stored: Uint8Array } {
+/** Whether a payload is one for the mixing coder. */
+export const isMixed = (type: ChunkType, raw: Uint8Array): boolean =>
+  type === 'MEMO' && raw.length >= MIN_MIXED && raw.length <= MAX_MIXED;
+
+/**
+ * The stored form of a chunk: header and payload. The link follows it in the file.
+ * @param mixed what the mixing coder made of the payload, if it was to
+ */
+export function encodeChunk(
+  type: ChunkType,
+  raw: Uint8Array,
+  mixed?: Uint8Array,
+): { header: Buffer; stored: Uint8Array } {
   if (raw.length > MAX_PAYLOAD) throw new RangeError(`a ${type} chunk of ${raw.length} bytes is past the limit`);
-  let codec = CODEC_BROTLI;
-  let stored: Uint8Array = brotliCompressSync(raw, {
-    params: {
-      [constants.BROTLI_PARAM_QUALITY]: QUALITY[type] ?? 9,
-      [constants.BROTLI_PARAM_LGWIN]: WINDOW,
-      [constants.BROTLI_PARAM_SIZE_HINT]: raw.length,
-    },
-  });
+  let codec = mixed ? CODEC_MIXING : CODEC_BROTLI;
+  let stored = mixed ?? compressBrotli(type, raw);
   if (stored.length >= raw.length) {
     codec = CODEC_NONE;
     stored = raw;
@@ -70,6 +81,16 @@ export function encodeChunk(type: ChunkType, raw: Uint8Array): { header: Buffer;
   header.writeBigUInt64LE(BigInt(stored.length), 8);
   header.writeBigUInt64LE(BigInt(raw.length), 16);
   return { header, stored };
+}
+
+function compressBrotli(type: ChunkType, raw: Uint8Array): Uint8Array {
+  return brotliCompressSync(raw, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: QUALITY[type] ?? 9,
+      [constants.BROTLI_PARAM_LGWIN]: WINDOW,
+      [constants.BROTLI_PARAM_SIZE_HINT]: raw.length,
+    },
+  });
 }
 
 /** @returns the header, or the reason why it cannot be one. */
@@ -87,6 +108,10 @@ export function decodeChunkHeader(bytes: Buffer): ChunkHeader | string {
   return { type, codec, flags, storedLength: Number(stored), rawLength: Number(raw) };
 }
 
+/** Whether a chunk is to be decoded by the mixing coder, which may be worth other threads. */
+export const isMixedChunk = (header: ChunkHeader): boolean =>
+  header.codec === CODEC_MIXING && header.rawLength <= MAX_MIXED;
+
 /** @returns the raw payload. @throws Error when it does not decompress to exactly the length that the header gives. */
 export function decodePayload(header: ChunkHeader, stored: Uint8Array): Uint8Array {
   let raw: Uint8Array;
@@ -94,7 +119,10 @@ export function decodePayload(header: ChunkHeader, stored: Uint8Array): Uint8Arr
   if (header.codec === CODEC_NONE) raw = stored;
   else if (header.codec === CODEC_DEFLATE) raw = inflateRawSync(stored, options);
   else if (header.codec === CODEC_BROTLI) raw = brotliDecompressSync(stored, options);
-  else throw new Error(`compression ${header.codec} is unknown`);
+  else if (header.codec === CODEC_MIXING) {
+    if (header.rawLength > MAX_MIXED) throw new Error(`a mixed payload of ${header.rawLength} bytes is past the limit`);
+    raw = unmix(stored, header.rawLength);
+  } else throw new Error(`compression ${header.codec} is unknown`);
   if (raw.length !== header.rawLength) throw new Error(`payload is ${raw.length} bytes, not ${header.rawLength}`);
   return raw;
 }

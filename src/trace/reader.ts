@@ -14,6 +14,7 @@ import {
   END_MAGIC,
   FLAG_ANCILLARY,
   firstLink,
+  isMixedChunk,
   LINK_SIZE,
   MAGIC,
   PREAMBLE_SIZE,
@@ -33,10 +34,13 @@ import {
   type TraceSummary,
 } from './header.js';
 import { decodeMemory, type MemoryPiece } from './memory.js';
+import { mixAll } from './mixing-pool.js';
 import type { SiteCode } from './sink.js';
 import { SymbolTable } from './symbols.js';
 
 const READ_SIZE = 0x10_0000;
+/** Bytes of unmixed payloads that are kept. */
+const MAX_UNMIXED = 0x200_0000;
 
 export interface OpenOptions {
   /** Accept a recording that was cut off: what is there up to the last whole chunk. */
@@ -58,6 +62,8 @@ export class TraceReader {
   #file: number;
   readonly #code = new Map<string, SiteCode>();
   #symbols: SymbolTable | undefined | null = null;
+  /** Raw payloads of mixed chunks by offset, since they are asked for twice and take long. */
+  readonly #unmixed = new Map<number, Uint8Array | undefined>();
 
   private constructor(path: string, options: OpenOptions) {
     this.path = path;
@@ -165,14 +171,40 @@ export class TraceReader {
     return root;
   }
 
+  /** The raw payload of a mixed chunk: it and those behind it are decoded together and kept. Undefined when damaged. */
+  #unmix(place: ChunkPlace): Uint8Array | undefined {
+    if (!this.#unmixed.has(place.offset)) {
+      this.#unmixed.clear();
+      let left = MAX_UNMIXED;
+      const places: ChunkPlace[] = [];
+      for (const other of this.chunks) {
+        if (other.offset < place.offset || !isMixedChunk(other)) continue;
+        left -= other.rawLength;
+        if (left < 0 && other !== place) break;
+        places.push(other);
+      }
+      const results = mixAll(
+        places.map(({ offset, storedLength, rawLength }) => ({
+          input: this.#read(offset + CHUNK_HEADER_SIZE, storedLength),
+          length: rawLength,
+        })),
+      );
+      places.forEach(({ offset }, n) => {
+        this.#unmixed.set(offset, results[n]);
+      });
+    }
+    return this.#unmixed.get(place.offset);
+  }
+
   #find(type: string): ChunkPlace | undefined {
     return this.chunks.find((chunk) => chunk.type === type);
   }
 
   #decode<T>(place: ChunkPlace, decode: (raw: Uint8Array) => T): T {
-    const stored = this.#read(place.offset + CHUNK_HEADER_SIZE, place.storedLength);
+    const unmixed = isMixedChunk(place) ? this.#unmix(place) : undefined;
+    const stored = unmixed ?? this.#read(place.offset + CHUNK_HEADER_SIZE, place.storedLength);
     try {
-      return decode(decodePayload(place, stored));
+      return decode(unmixed ?? decodePayload(place, stored));
     } catch (error) {
       if (error instanceof TraceError) throw error;
       const reason = error instanceof Error ? error.message : String(error);

@@ -12,6 +12,7 @@ import {
   encodePreamble,
   FLAG_ANCILLARY,
   firstLink,
+  isMixed,
   startLink,
   TRAILER_SIZE,
 } from './chunks.js';
@@ -29,6 +30,7 @@ import {
   type TraceNotes,
 } from './header.js';
 import { ALL_OBSERVED, encodeMemory, type MemoryRegion, type ObservedMemory } from './memory.js';
+import { mixAll } from './mixing-pool.js';
 import type { EventSink, Site } from './sink.js';
 import type { SymbolTable } from './symbols.js';
 
@@ -130,9 +132,7 @@ export class TraceWriter implements EventSink {
   finish(end: TraceEnd): string {
     this.event(KINDS.end.id, 0, 0, codeToValue(end.code), 0, end.reason, EMPTY);
     this.#flush();
-    for (const region of [...end.memory].sort((a, b) => a.address - b.address)) {
-      for (const payload of encodeMemory(region, end.observed ?? ALL_OBSERVED)) this.#chunk('MEMO', payload);
-    }
+    this.#writeMemory(end);
     if (end.symbols) this.#chunk('SYMS', end.symbols.encode());
     this.#chunk(
       'DONE',
@@ -182,14 +182,26 @@ export class TraceWriter implements EventSink {
     if (this.#flushed.event === 0) rmSync(this.partialPath, { force: true });
   }
 
+  #writeMemory(end: TraceEnd): void {
+    const regions = [...end.memory].sort((a, b) => a.address - b.address);
+    const observed = end.observed ?? ALL_OBSERVED;
+    const payloads = regions.flatMap((region) => [...encodeMemory(region, observed)]);
+    const large = payloads.filter((payload) => isMixed('MEMO', payload));
+    const mixed = mixAll(large.map((input) => ({ input })));
+    for (const payload of payloads) {
+      const n = large.indexOf(payload);
+      this.#chunk('MEMO', payload, n < 0 ? undefined : mixed[n]);
+    }
+  }
+
   #flush(): void {
     this.#index.push({ type: 'EVTS', offset: this.#offset, ...this.#flushed });
     this.#chunk('EVTS', this.#columns.take());
     this.#flushed = { event: this.#columns.first, cycle: this.#columns.baseCycle };
   }
 
-  #chunk(type: ChunkType, raw: Uint8Array): void {
-    const { header, stored } = encodeChunk(type, raw);
+  #chunk(type: ChunkType, raw: Uint8Array, mixed?: Uint8Array): void {
+    const { header, stored } = encodeChunk(type, raw, mixed);
     if (type !== 'EVTS') this.#index.push({ type, offset: this.#offset, event: 0, cycle: 0 });
     this.#link = startLink(this.#link, header).update(stored).digest();
     if ((header[5]! & FLAG_ANCILLARY) === 0) this.#root.add(type, raw);
