@@ -1,9 +1,10 @@
 // The mixing coder on several threads. Payloads are independent of each other, so this thread and a few workers take
 // the largest that is left until none is; this thread waits for what the others took. Results do not depend on who
-// made them. From TypeScript sources, where workers have no loader, and for little data this thread does it all.
+// made them. From TypeScript sources, where there is no worker to start, and for little data this thread does it all.
 //
 // Invariant: a worker that does not start, fails or dies costs time only: its payload is done here.
 
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { mix, unmix } from './mixing-coder.js';
@@ -33,14 +34,20 @@ const MAX_WORKERS = 3;
 /** Milliseconds after which a worker is given up. */
 const PATIENCE = 60_000;
 
+/** The worker's module: beside this one, or where the build leaves it when it joins the modules. */
+const WORKER = ['./mixing-worker.js', '../src/trace/mixing-worker.js']
+  .map((name) => new URL(name, import.meta.url))
+  .find((url) => existsSync(url));
+
 /**
  * Encode or decode payloads.
+ * @param module of the worker; without one no thread is started
  * @returns results in order; undefined where there is none: incompressible, or damaged (decode it alone to learn why)
  */
-export function mixAll(jobs: readonly MixingJob[]): (Uint8Array | undefined)[] {
+export function mixAll(jobs: readonly MixingJob[], module = WORKER): (Uint8Array | undefined)[] {
   const total = jobs.reduce((sum, { input, length }) => sum + (length ?? input.length), 0);
   const wanted = Math.min(jobs.length - 1, availableParallelism() - 1, MAX_WORKERS, Math.floor(total / WORTH_A_WORKER));
-  if (wanted <= 0 || import.meta.url.endsWith('.ts')) return jobs.map(alone);
+  if (wanted <= 0 || !module) return jobs.map(alone);
   const size = ({ input, length }: MixingJob) => length ?? input.length;
   const order = jobs.map((_, i) => i).sort((a, b) => size(jobs[b]!) - size(jobs[a]!));
   const shared: SharedJobs = {
@@ -58,7 +65,7 @@ export function mixAll(jobs: readonly MixingJob[]): (Uint8Array | undefined)[] {
   };
   const workers: Worker[] = [];
   for (let i = 0; i < wanted; i++) {
-    const worker = new Worker(new URL('./mixing-worker.js', import.meta.url), { workerData: shared });
+    const worker = new Worker(module, { workerData: shared, execArgv: [] });
     worker.on('error', () => {});
     worker.unref();
     workers.push(worker);

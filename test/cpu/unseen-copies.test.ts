@@ -1,0 +1,101 @@
+// String copies of initial memory that nobody has looked at, on the real processor.
+
+import test from 'ava';
+import type { Bus } from '../../src/cpu/bus.js';
+import { Cpu } from '../../src/cpu/cpu.js';
+import { QEMU64_V1 } from '../../src/cpu/cpuid.js';
+import * as L from '../../src/cpu/layout.js';
+
+const MIB = 0x10_0000;
+const CODE = 0x1000;
+const SOURCE = 0x1_0000;
+const TARGET = 0x20_0000;
+
+/** A flat 32-bit machine whose code is known and whose page at SOURCE a loader filled with 1, 2, 3 …. */
+function machine(code: readonly number[]): Cpu {
+  const cpu = new Cpu({ model: QEMU64_V1, timing: { name: 'test', nsPerCycle: 4 }, ramSize: 8 * MIB, romSize: 0 });
+  cpu.bus = { nextEvent: () => Number.POSITIVE_INFINITY, advance: () => {} } as unknown as Bus;
+  const { state } = cpu;
+  state.set32(L.CR0, 0x11);
+  state.setSegment(L.CS, 8, 0n, 0xffff_ffff, 0xc09b);
+  for (const segment of [L.DS, L.ES, L.SS]) state.setSegment(segment, 16, 0n, 0xffff_ffff, 0xc093);
+  state.rip = BigInt(CODE);
+  state.setReg(4, 0x8000n);
+  cpu.physical.write(CODE, Uint8Array.from(code));
+  cpu.physical.write(
+    SOURCE,
+    Uint8Array.from({ length: 4096 }, (_, i) => i + 1),
+  );
+  cpu.physical.track(SOURCE, 4096);
+  cpu.flushTlb(false);
+  cpu.modeChanged();
+  return cpu;
+}
+
+/** Offsets in the loaded page that are in the trace. */
+function observed(cpu: Cpu): number[] {
+  const mask = cpu.physical.observed.observedIn(SOURCE >>> 12)!;
+  return Array.from({ length: 4096 }, (_, i) => i).filter((i) => (mask[i >> 3]! >> (i & 7)) & 1);
+}
+
+const u32 = (n: number) => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, n >>> 24];
+const copy = (from: number, to: number, words: number) => [
+  ...[0xbe, ...u32(from)], // mov esi, from
+  ...[0xbf, ...u32(to)], // mov edi, to
+  ...[0xb9, ...u32(words)], // mov ecx, words
+  ...[0xf3, 0xa5], // rep movsd
+];
+const load = (at: number) => [0xa1, ...u32(at)]; // mov eax, [at]
+const store = (at: number) => [0xa3, ...u32(at)]; // mov [at], eax
+const HLT = 0xf4;
+
+test('a page that is copied is not observed until the copy is read', (t) => {
+  // The store before makes a TLB entry for the target, which the copy must not use.
+  const cpu = machine([...store(TARGET + 8), ...copy(SOURCE, TARGET, 1024), HLT]);
+  t.is(cpu.run().reason, 'halted');
+  t.deepEqual(observed(cpu), []);
+  t.is(cpu.state.u8[L.GUEST + TARGET + 4095], 0);
+  t.is(cpu.state.u8[L.GUEST + TARGET + 4094], 255);
+  t.false(cpu.physical.observed.isPageKnown(TARGET >>> 12));
+
+  const reading = machine([...copy(SOURCE, TARGET, 1024), ...store(TARGET), ...load(TARGET + 12), HLT]);
+  t.is(reading.run().reason, 'halted');
+  t.deepEqual(observed(reading), [12, 13, 14, 15]);
+  t.is(reading.state.reg32(0), 0x100f0e0d);
+});
+
+test('the copy of a copy is read through both', (t) => {
+  const twice = [...copy(SOURCE, TARGET, 1024), ...copy(TARGET + 4, TARGET + 0x1000, 512)];
+  const cpu = machine([...twice, ...load(TARGET + 0x1008), HLT]);
+  t.is(cpu.run().reason, 'halted');
+  t.is(cpu.state.reg32(0), 0x100f0e0d);
+  t.deepEqual(observed(cpu), [12, 13, 14, 15]);
+});
+
+test('a page onto itself, a short copy, and a copy by single instructions are observed', (t) => {
+  const all = Array.from({ length: 4096 }, (_, i) => i);
+  const onto = machine([...copy(SOURCE, SOURCE + 64, 1008), HLT]);
+  t.is(onto.run().reason, 'halted');
+  t.deepEqual(observed(onto), all.slice(0, 64), 'the rest had been overwritten before it was read');
+  const short = machine([...copy(SOURCE, TARGET, 4), HLT]);
+  t.is(short.run().reason, 'halted');
+  t.deepEqual(observed(short), all.slice(0, 16));
+  const single = machine([0xbe, ...u32(SOURCE), 0xbf, ...u32(TARGET), 0xa5, HLT]);
+  t.is(single.run().reason, 'halted');
+  t.deepEqual(observed(single), all.slice(0, 4));
+});
+
+test('a copy that is cut into slices of any length observes the same', (t) => {
+  for (const slice of [1, 3, 100]) {
+    const cpu = machine([...copy(SOURCE, TARGET, 1024), ...load(TARGET + 0x100), HLT]);
+    while (cpu.runUntil(cpu.now + slice).reason === 'until-cycle' && cpu.now < 10_000);
+    t.deepEqual(observed(cpu), [0x100, 0x101, 0x102, 0x103], `${slice}`);
+  }
+});
+
+test('a device that reads the copy observes it', (t) => {
+  const cpu = machine([...copy(SOURCE, TARGET, 1024), HLT]);
+  t.is(cpu.run().reason, 'halted');
+  t.deepEqual([...cpu.physical.read(TARGET + 20, 3)], [21, 22, 23]);
+  t.deepEqual(observed(cpu), [20, 21, 22]);
+});
