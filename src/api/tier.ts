@@ -5,7 +5,7 @@ import type { Cpu } from '../cpu/cpu.js';
 export type EngineChoice = 'auto' | 'interp' | 'jit';
 
 /** Executions after which a block is translated, and hot blocks that are translated together. */
-export const TIER = { threshold: 1000, batch: 64 };
+export const TIER = { threshold: 3000, batch: 64 };
 
 /** Let hot code be translated from now on. */
 export async function translateHotCode(cpu: Cpu): Promise<void> {
