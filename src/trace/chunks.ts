@@ -37,7 +37,7 @@ export const CODEC_MIXING = 3;
 /** Largest raw payload of a mixed chunk: decoding takes a microsecond a byte, and a length field may be made up. */
 export const MAX_MIXED = 8 * 1024 * 1024;
 /** Smallest raw payload that is worth that time. */
-const MIN_MIXED = 0x1_0000;
+const MIN_MIXED = 0x8_0000;
 
 /** Bit 0 of a chunk's flags: the chunk is not part of the content root. */
 export const FLAG_ANCILLARY = 1;
