@@ -22,6 +22,8 @@ const MATCH_SURE = 16;
 const MATCH_MAX = 500;
 const WEIGHT_SETS = 16 * 8;
 const LEARNING = 10;
+/** Every so many bytes the encoder looks whether it saves at least an eighth; what is packed already is not worth its time. */
+const LOOK = 0x2_0000;
 
 /** Probability of a one, of 65536, by a logit in 1/256, offset 2048. */
 const SQUASH = new Uint16Array(4096);
@@ -125,6 +127,7 @@ function run(raw: Uint8Array, coded: Uint8Array, decoding: boolean): number {
   let from = 0;
   let agreed = 0;
   for (let pos = 0; pos < raw.length; pos++) {
+    if (!decoding && pos > 0 && pos % LOOK === 0 && at > pos - (pos >> 3)) return raw.length;
     const known = decoding ? 0 : raw[pos]!;
     let byte = -1;
     if (agreed >= MATCH_SURE) {

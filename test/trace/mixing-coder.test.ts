@@ -41,6 +41,9 @@ test('structure is found, and noise is left as it is', (t) => {
   const noise = createHash('shake256', { outputLength: 10_000 }).update('noise').digest();
   t.is(mix(noise), undefined);
   t.is(mix(new Uint8Array()), undefined);
+  // Noise that goes on is given up, whatever may follow.
+  const long = createHash('shake256', { outputLength: 150_000 }).update('noise').digest();
+  t.is(mix(Buffer.concat([long, new Uint8Array(200_000)])), undefined);
 });
 
 test('the coder is the one of the format', (t) => {
