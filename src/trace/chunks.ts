@@ -36,6 +36,10 @@ export const CODEC_BROTLI = 2;
 export const CODEC_MIXING = 3;
 /** Largest raw payload of a mixed chunk: decoding takes a microsecond a byte, and a length field may be made up. */
 export const MAX_MIXED = 8 * 1024 * 1024;
+/** Brotli quality that tells in little time how well a payload compresses … */
+const GLANCE = 1;
+/** … and the part of the raw length down to which brotli is enough. */
+const MAX_EASY = 0.3;
 /** Smallest raw payload that is worth that time. */
 const MIN_MIXED = 0x8_0000;
 
@@ -54,9 +58,12 @@ export function encodePreamble(): Buffer {
 const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 5 };
 const WINDOW = 24;
 
-/** Whether a payload is one for the mixing coder. */
+/** Whether a payload is one for the mixing coder: large, and not such that any coder makes it small. */
 export const isMixed = (type: ChunkType, raw: Uint8Array): boolean =>
-  type === 'MEMO' && raw.length >= MIN_MIXED && raw.length <= MAX_MIXED;
+  type === 'MEMO' &&
+  raw.length >= MIN_MIXED &&
+  raw.length <= MAX_MIXED &&
+  brotli(raw, GLANCE).length > raw.length * MAX_EASY;
 
 /**
  * The stored form of a chunk: header and payload. The link follows it in the file.
@@ -69,7 +76,7 @@ export function encodeChunk(
 ): { header: Buffer; stored: Uint8Array } {
   if (raw.length > MAX_PAYLOAD) throw new RangeError(`a ${type} chunk of ${raw.length} bytes is past the limit`);
   let codec = mixed ? CODEC_MIXING : CODEC_BROTLI;
-  let stored = mixed ?? compressBrotli(type, raw);
+  let stored = mixed ?? brotli(raw, QUALITY[type] ?? 9);
   if (stored.length >= raw.length) {
     codec = CODEC_NONE;
     stored = raw;
@@ -83,10 +90,10 @@ export function encodeChunk(
   return { header, stored };
 }
 
-function compressBrotli(type: ChunkType, raw: Uint8Array): Uint8Array {
+function brotli(raw: Uint8Array, quality: number): Uint8Array {
   return brotliCompressSync(raw, {
     params: {
-      [constants.BROTLI_PARAM_QUALITY]: QUALITY[type] ?? 9,
+      [constants.BROTLI_PARAM_QUALITY]: quality,
       [constants.BROTLI_PARAM_LGWIN]: WINDOW,
       [constants.BROTLI_PARAM_SIZE_HINT]: raw.length,
     },

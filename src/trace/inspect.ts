@@ -41,7 +41,7 @@ export function inspect(reader: TraceReader): Inspection {
     machine: header.machine,
     cpu: header.cpu,
     timing: header.timing,
-    root: reader.root() ?? null,
+    root: reader.claimedRoot ?? null,
     images: header.images.map(({ role, sha256, size }, i) => ({ role, name: notes.names[i] ?? '', sha256, size })),
     cycles: summary.cycles,
     instructions: reader.summary?.instructions ?? null,

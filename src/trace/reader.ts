@@ -171,6 +171,12 @@ export class TraceReader {
     return root;
   }
 
+  /** The root that the index gives, not held against the content, which takes reading all of it. */
+  get claimedRoot(): string | undefined {
+    const index = this.#find('INDX');
+    return index && this.#decode(index, decodeIndex).root;
+  }
+
   /** The raw payload of a mixed chunk: it and those behind it are decoded together and kept. Undefined when damaged. */
   #unmix(place: ChunkPlace): Uint8Array | undefined {
     if (!this.#unmixed.has(place.offset)) {
