@@ -1,160 +1,41 @@
 // What a semantic body is given: operands, memory, flags, stack, control flow, all as expressions and statements.
 //
 // A body is emitted once for every variant (operand size, register or memory form, …). Where the operands come from
-// is the tier's business: the interpreter's contexts read them from a micro-op record (interp/context.ts), a region
-// translator will give constants and locals. Rules for bodies:
+// is the tier's business (tier-context.ts): the interpreter reads them from a micro-op record, a region has constants
+// and locals. Rules for bodies:
 //  - whatever can fault comes before any change of architectural state;
 //  - a value that is needed after a store, or twice, is put in a local with `c.let`;
 //  - `c.read(n)` of a memory operand that is also written is `c.modify(n)`: the page is checked for writing first.
 
-import type { CpuCore } from '../core.js';
 import type { Operand, Row } from '../isa/row.js';
 import * as L from '../layout.js';
-import {
-  type Expr,
-  I32,
-  type I32Like,
-  I64,
-  type I64Like,
-  i32,
-  i64,
-  lift64,
-  type Type,
-  V128,
-  v128,
-} from '../wasm/expr.js';
-import type { FunctionBuilder, Label } from '../wasm/function.js';
+import { type Expr, I32, I64, type I64Like, i32, i64, lift64, type Type, V128, v128 } from '../wasm/expr.js';
+import type { FunctionBuilder } from '../wasm/function.js';
 import { Flags } from './flags.js';
+import { ACCESS_READ, ACCESS_STACK, ACCESS_WRITE, TierContext, type Variant } from './tier-context.js';
 import { type Width, width } from './width.js';
+
+export {
+  ABORT_FAULT,
+  ABORT_REDO,
+  ACCESS_COPY,
+  ACCESS_READ,
+  ACCESS_STACK,
+  ACCESS_WRITE,
+  type SystemOperation,
+  type Variant,
+} from './tier-context.js';
 
 /** Emits the semantics of one instruction variant. */
 export type Body = (c: BodyContext) => void;
 
-/** A rare operation in TypeScript. i32 operands arrive as signed numbers, i64 ones as signed bigints. */
-// biome-ignore lint/suspicious/noExplicitAny: operands differ by operation; the row's body gives the right ones
-export type SystemOperation = (cpu: CpuCore, ...operands: any[]) => unknown;
-
-/** One way a row is executed. */
-export interface Variant {
-  readonly row: Row;
-  readonly osize: 16 | 32 | 64;
-  readonly mem: boolean;
-  /** 0 none, 1 F3 (REP, REPE), 2 F2 (REPNE). */
-  readonly rep: 0 | 1 | 2;
-  readonly asize: 16 | 32 | 64;
-  /** Branch target in the same page: linked block to block. */
-  readonly near: boolean;
-}
-
-/** Kinds of access, as the slow paths take them: bytes | READ/WRITE | STACK. */
-export const ACCESS_READ = 0x100;
-export const ACCESS_WRITE = 0x200;
-export const ACCESS_STACK = 0x400;
-/** The load of a string copy: its value only goes to the store that follows, so it need not be observed. */
-export const ACCESS_COPY = 0x800;
-
-export abstract class BodyContext {
+export abstract class BodyContext extends TierContext {
   readonly flags: Flags;
   private modified: { host: Expr; bytes: number } | undefined;
 
-  constructor(
-    readonly f: FunctionBuilder,
-    readonly variant: Variant,
-    flags?: Flags,
-  ) {
+  constructor(f: FunctionBuilder, variant: Variant, flags?: Flags) {
+    super(f, variant);
     this.flags = flags ?? new Flags(f);
-  }
-
-  // --- what a tier provides ---------------------------------------------------------------------------------
-
-  /** Byte offset of the register operand in a field of the record, as an expression. */
-  protected abstract registerField(field: 'reg' | 'rm'): Expr;
-  /** The 32-bit immediate, extended by the decoder to the operand size. */
-  abstract imm(): Expr;
-  /** The 64-bit immediate (MOV r64, imm64; far pointers as offset | selector << 32). */
-  abstract imm64(): Expr;
-  /** Effective offset of the memory operand: i64 before truncation to the address size. */
-  protected abstract rawOffset(): Expr;
-  /** i32, nonzero when the address takes the segmented path. */
-  protected abstract isSegmented(): Expr;
-  /** i64: linear address by the segmented path; may set ABORT. */
-  protected abstract segmentedAddress(offset: Expr, access: number): Expr;
-  /** i64: offset truncated to the address size, without a segment (LEA). */
-  abstract effectiveOffset(): Expr;
-  /** Load/store through the TLB at a linear address (an i64 local); may leave the instruction. */
-  abstract load(linear: Expr, bytes: number, access?: number): Expr;
-  abstract store(linear: Expr, bytes: number, value: Expr, access?: number): void;
-  /** Address in linear memory where `bytes` bytes can be read and then written; storeModified commits. */
-  protected abstract hostForWrite(linear: Expr, bytes: number): Expr;
-  protected abstract commitModified(host: Expr): void;
-  /** Leave the instruction when ABORT is set. */
-  abstract checkAbort(): void;
-  /** Leave the instruction at once. */
-  abstract abort(): void;
-  /** i32: address of the micro-op record, for TypeScript operations. */
-  abstract uop(): Expr;
-  /** i64: IP of this instruction and of the next (masked to the mode's width). */
-  abstract ip(): Expr;
-  abstract nextIp(): Expr;
-  /** End the block at an IP. Nothing may follow. */
-  abstract jump(target: Expr): void;
-  /** Relative branch to nextIp + imm, truncated to the operand size. Nothing may follow the unconditional form. */
-  abstract jumpRelative(): void;
-  abstract branchIf(condition: Expr): void;
-  /** #GP(0) when the target lies outside the code segment, or is not canonical; before anything changes. */
-  abstract checkTarget(target: Expr): void;
-  /** The same for the relative target, when `taken` (i32; default always). */
-  abstract checkRelative(taken?: Expr): void;
-  /** Call a TypeScript operation; checks ABORT after it. */
-  abstract js(operation: SystemOperation, args: readonly Expr[]): void;
-  abstract jsResult(operation: SystemOperation, result: Type, args: readonly Expr[]): Expr;
-  /** General register `n` by number: its low `bits` bits, zero-extended (i32) or i64. */
-  abstract gpr(n: number, bits: number): Expr;
-  abstract setGpr(n: number, bits: number, value: Expr): void;
-  /** Bits 8–15 of general register `n` (AH for 0); i32. */
-  abstract setHighByte(n: number, value: Expr): void;
-  /** Charge one more cycle and retire one more instruction (REP iterations after the first). i32: 0 when the budget is used up. */
-  abstract chargeIteration(): Expr;
-
-  /** i32, nonzero when the record's memory operand needs a segment's base, limit or rights. */
-  takesSegment(): Expr {
-    return this.isSegmented();
-  }
-
-  /** i32: number of the general register in ModRM.reg. */
-  registerNumber(): Expr {
-    return i32.shrU(this.registerField('reg'), 3);
-  }
-
-  // --- what a tier may know beforehand ----------------------------------------------------------------------
-
-  /** i64 AND mask of effective addresses in the current mode. */
-  protected addressMask(): Expr {
-    return i64.load(L.ADDRESS_MASK);
-  }
-  /** i64 mask of the stack pointer. */
-  protected stackMask(): Expr {
-    return i64.load(L.STACK_MASK);
-  }
-  /** i32, nonzero when stack accesses need the segmented path. */
-  protected stackChecked(): Expr {
-    return i32.load(L.STACK_CHECKED);
-  }
-  /** False where the segmented path only adds a base. */
-  protected get segmentsFault(): boolean {
-    return true;
-  }
-
-  // --- locals -----------------------------------------------------------------------------------------------
-
-  let(value: Expr): Expr {
-    return this.f.let(value);
-  }
-  if(condition: I32Like, then: () => void, otherwise?: () => void): void {
-    this.f.if(condition, then, otherwise);
-  }
-  block(emit: (end: Label) => void): void {
-    this.f.block(emit);
   }
 
   // --- operands ---------------------------------------------------------------------------------------------
@@ -233,9 +114,6 @@ export abstract class BodyContext {
     );
     return linear;
   }
-
-  /** Linear address in a named segment whatever the prefix says (ES:rDI). `offset` is truncated to the address size by the caller. */
-  abstract fixedSegmentAddress(segment: number, offset: Expr, access: number): Expr;
 
   /** Read `bits` bits at a stack offset (i64), which is truncated to the stack's width. */
   stackRead(offset: Expr, bits: number): Expr {
@@ -454,21 +332,6 @@ export abstract class BodyContext {
 
   // --- stack ------------------------------------------------------------------------------------------------
 
-  /** Linear address for `bytes` bytes at stack offset `sp` (already masked). */
-  private stackAddress(sp: Expr, bytes: number, access: number): Expr {
-    const linear = this.f.local(I64);
-    this.f.if(
-      this.stackChecked(),
-      () => {
-        this.f.set(linear, this.stackSegmented(sp, bytes | access | ACCESS_STACK));
-        this.checkAbort();
-      },
-      () => this.f.set(linear, sp),
-    );
-    return linear;
-  }
-  protected abstract stackSegmented(sp: Expr, access: number): Expr;
-
   /** RSP with its low `STACK_MASK` bits replaced. */
   setStackPointer(sp: Expr): void {
     this.setGpr(4, 64, this.withStackPointer(sp));
@@ -504,34 +367,22 @@ export abstract class BodyContext {
     this.store(this.stackAddress(sp, bits / 8, ACCESS_WRITE), bits / 8, v, ACCESS_STACK);
   }
 
+  /** Linear address for `bytes` bytes at stack offset `sp` (already masked). */
+  private stackAddress(sp: Expr, bytes: number, access: number): Expr {
+    const linear = this.f.local(I64);
+    this.f.if(
+      this.stackChecked(),
+      () => {
+        this.f.set(linear, this.stackSegmented(sp, bytes | access | ACCESS_STACK));
+        this.checkAbort();
+      },
+      () => this.f.set(linear, sp),
+    );
+    return linear;
+  }
   /** Move the stack pointer. */
   addToStackPointer(bytes: I64Like): void {
     this.setStackPointer(i64.add(this.gpr(4, 64), lift64(bytes)));
-  }
-
-  // --- exceptions and modes ---------------------------------------------------------------------------------
-
-  /** Raise an exception from emitted code. */
-  raise(vector: number, errorCode = 0): void {
-    this.f.store32(L.FAULT_VECTOR, i32.const(vector));
-    this.f.store32(L.FAULT_ERROR, i32.const(errorCode));
-    this.f.store32(L.ABORT, i32.const(ABORT_FAULT));
-    this.abort();
-  }
-
-  /** Raise when the i32 condition is nonzero. */
-  raiseIf(condition: Expr, vector: number, errorCode = 0): void {
-    this.f.if(condition, () => this.raise(vector, errorCode));
-  }
-
-  /** #GP(0) unless CPL is 0. */
-  requireCpl0(): void {
-    this.raiseIf(i32.load(L.CPL), 13);
-  }
-
-  /** EFLAGS bit test: i32, nonzero when set. */
-  eflag(mask: number): Expr {
-    return i32.and(i32.load(L.EFLAGS), mask);
   }
 
   /** i64 +1 or −1 times `bytes`, by DF. */
@@ -545,10 +396,6 @@ export abstract class BodyContext {
     return bytes === 16 ? V128 : bytes === 8 ? I64 : I32;
   }
 }
-
-/** ABORT values: a fault to raise, or "execute this instruction alone" (device access, self-modification). */
-export const ABORT_FAULT = 1;
-export const ABORT_REDO = 2;
 
 /** Width of an operand in bits under a variant's sizes. */
 export function operandBits(o: Operand, v: { osize: number; mem?: boolean; asize?: number; row?: Row }): number {
