@@ -229,6 +229,7 @@ test('a copy loaded from saved state cannot be told from the original', (t) => {
         if (kind === 'half') return device.dma.portWrite(0, 4, swap(length & 1));
         // Each request starts from the same memory, which is not the device's.
         ram.bytes.fill('pattern', 0x2000, 0x3000);
+        ram.bytes.fill(0xcc, RAM_SIZE - 16);
         return [dma((key << 16) | control, length, address), ram.bytes.toString('latin1', 0x2000, 0x2010)];
       },
     };
