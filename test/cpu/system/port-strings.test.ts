@@ -117,6 +117,7 @@ test('a REP INS or OUTS does what a loop over its items does', (t) => {
   cpu.physical.write(0x9100, Uint8Array.of(0xcf));
   fc.assert(
     fc.property(cases, (c) => {
+      const what = JSON.stringify(c);
       seen.accesses = 0;
       seen.items = [];
       const retired = cpu.instructions;
@@ -138,13 +139,13 @@ test('a REP INS or OUTS does what a loop over its items does', (t) => {
       }
       cpu.modeChanged();
       for (const slice of c.slices) if (cpu.runUntil(cpu.now + slice).reason === 'breakpoint') break;
-      t.is(cpu.runUntil(start + 1e9).reason, 'breakpoint');
+      t.is(cpu.runUntil(start + 1e9).reason, 'breakpoint', what);
 
       const items = itemsBeforeEnd(c);
       const step = c.down ? -c.size : c.size;
-      t.is(seen.items.length, items);
-      t.is(Number(s.reg(1)), c.count - items);
-      t.is(Number(s.reg(c.ins ? 7 : 6)), (c.offset + step * items) & 0xffff);
+      t.is(seen.items.length, items, `items of ${what}`);
+      t.is(Number(s.reg(1)), c.count - items, `count of ${what}`);
+      t.is(Number(s.reg(c.ins ? 7 : 6)), (c.offset + step * items) & 0xffff, `offset of ${what}`);
       let offset = c.offset;
       for (const item of seen.items) {
         const at = new DataView(memory.buffer, offset, c.size);
@@ -155,12 +156,12 @@ test('a REP INS or OUTS does what a loop over its items does', (t) => {
       t.deepEqual(Buffer.from(cpu.physical.read(DATA_BASE, 0x1_0000)), Buffer.from(memory));
       if (!c.step) {
         // The instruction retires once an item (at least once, unless it faults).
-        if (items === c.count) t.is(cpu.instructions - retired, Math.max(items, 1));
+        if (items === c.count) t.is(cpu.instructions - retired, Math.max(items, 1), `retired by ${what}`);
         t.true(cpu.now - start >= items * PORT_COST);
         if (seen.accesses < items) runs++;
         // No run crosses a page, or is longer than 256 items.
         if (!c.down) t.true(seen.accesses <= 2 * (Math.ceil((items * c.size) / 4096) + 1) + Math.ceil(items / 256));
-      } else t.is(seen.accesses, items);
+      } else t.is(seen.accesses, items, `accesses of ${what}`);
     }),
     { numRuns: 150 },
   );
