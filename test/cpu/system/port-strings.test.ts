@@ -66,7 +66,9 @@ function machine() {
   cpu.bus = bus;
   const s = cpu.state;
   const base = (segment: number, at: number) => {
-    s.set64(L.SEGMENTS + L.SEGMENT_SIZE * segment + L.SEG_BASE, BigInt(at));
+    const place = L.SEGMENTS + L.SEGMENT_SIZE * segment;
+    s.set32(place + L.SEG_SELECTOR, at >> 4);
+    s.set64(place + L.SEG_BASE, BigInt(at));
   };
   base(L.CS, 0);
   base(L.DS, DATA_BASE);
