@@ -7,12 +7,13 @@
 
 import * as L from '../layout.js';
 import { ABORT_FAULT, type SystemOperation, type Variant } from '../semantics/context.js';
+import { codeTlbOffset } from '../semantics/tlb.js';
 import { type Expr, I32, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
 import type { FunctionBuilder, Label } from '../wasm/function.js';
 import { type FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 import { InterpreterContext, type SharedFunctions } from './context.js';
 import { EXIT_ABORT, EXIT_BUDGET, EXIT_MISS, EXIT_REQUESTED, EXIT_STEPPED } from './exits.js';
-import { defineMemoryFunctions, defineSegmentFunctions } from './memory.js';
+import { defineAccessFunctions } from './memory.js';
 import { type OperationImport, Operations } from './operations.js';
 import {
   endsBlock,
@@ -57,18 +58,9 @@ export const REGION_ABORT = 2;
 
 export function buildInterpreter(table: VariantTable): InterpreterModule {
   const m = new ModuleBuilder();
-  const slowRead = m.importFunction('slow', 'read', [I32, I32, I32, I32]);
-  const slowWrite = m.importFunction('slow', 'write', [I32, I32, I32, I32]);
-  const slowModify = m.importFunction('slow', 'modify', [I32, I32, I32, I32], I32);
-  const slowCommit = m.importFunction('slow', 'commit', []);
-  const segmentFault = m.importFunction('slow', 'segmentFault', [I32, I32]);
   const imported = new Map<SystemOperation, [key: string, handle: FunctionHandle, name: string]>();
   const shared: SharedFunctions = {
-    ...defineMemoryFunctions(m, { slowRead, slowWrite, slowModify }),
-    ...defineSegmentFunctions(m, segmentFault),
-    slowWrite,
-    slowModify,
-    slowCommit,
+    ...defineAccessFunctions(m),
     system(operation: SystemOperation, params: readonly Type[], result?: Type): FunctionHandle {
       const key = `${params.join(',')}:${result ?? ''}`;
       const known = imported.get(operation);
@@ -108,7 +100,7 @@ export function buildInterpreter(table: VariantTable): InterpreterModule {
     load: slotsOf(shared.load),
     store: slotsOf(shared.store),
     hostForWrite: slotOf(shared.hostForWrite),
-    slowCommit: slotOf(slowCommit),
+    slowCommit: slotOf(shared.slowCommit),
     segmented: slotOf(shared.segmented),
     segmentedIn: slotOf(shared.segmentedIn),
     stackSegmented: slotOf(shared.stackSegmented),
@@ -208,8 +200,7 @@ function emitLookup(f: FunctionBuilder, uop: LocalGet, exit: (reason: number) =>
   const rip = f.let(i64.load(L.RIP));
   const csBase = i64.load(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE);
   const linear = f.let(i64.and(i64.add(rip, csBase), i64.load(L.LINEAR_MASK)));
-  const index = i32.and(i32.shrU(i32.wrap(linear), 12 - 5), (L.CODE_TLB_ENTRIES - 1) * L.CODE_TLB_ENTRY_SIZE);
-  const entry = f.let(index);
+  const entry = f.let(codeTlbOffset(linear));
   const tag = i64.or(i64.and(linear, ~0xfffn), i64.load32U(L.CODE_KEY));
   f.if(i64.ne(i64.load(entry, L.CODE_TLB + L.CTLB_TAG), tag), () => exit(EXIT_MISS));
   const offset = f.let(i32.and(i32.wrap(linear), 0xfff));
@@ -351,8 +342,7 @@ function emitSpecial(f: FunctionBuilder, n: number, p: DispatchParts, again: () 
         // IMM: what the code TLB entry of the next linear page must hold: its physical page.
         const csBase = i64.load(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE);
         const next = f.let(i64.and(i64.add(i64.add(i64.load(L.PAGE_IP), 0x1000n), csBase), i64.load(L.LINEAR_MASK)));
-        const index = i32.and(i32.shrU(i32.wrap(next), 12 - 5), (L.CODE_TLB_ENTRIES - 1) * L.CODE_TLB_ENTRY_SIZE);
-        const entry = f.let(index);
+        const entry = f.let(codeTlbOffset(next));
         const tag = i64.or(i64.and(next, ~0xfffn), i64.load32U(L.CODE_KEY));
         const same = i32.and(
           i64.eq(i64.load(entry, L.CODE_TLB + L.CTLB_TAG), tag),

@@ -5,6 +5,7 @@
 import * as L from '../layout.js';
 import { FS, SS } from '../layout.js';
 import { ACCESS_COPY, ACCESS_READ, ACCESS_WRITE } from '../semantics/context.js';
+import { dataTlbEntry } from '../semantics/tlb.js';
 import { MODE_64BIT, MODE_PROTECTED, MODE_V86 } from '../state.js';
 import { type Expr, I32, I64, i32, i64, type LocalGet, select, type Type, V128, v128 } from '../wasm/expr.js';
 import type { FunctionBuilder } from '../wasm/function.js';
@@ -41,8 +42,7 @@ export function storeAt(f: FunctionBuilder, at: Expr, bytes: number, value: Expr
 
 /** i32: address of the TLB entry for a linear address. */
 function entryFor(f: FunctionBuilder, linear: Expr): Expr {
-  const index = i32.and(i32.shrU(i32.wrap(linear), 12 - 5), (L.TLB_ENTRIES - 1) * L.TLB_ENTRY_SIZE);
-  return f.let(i32.add(index, i32.load(L.DATA_TLB)));
+  return f.let(dataTlbEntry(linear, i32.load(L.DATA_TLB)));
 }
 /** i64: page of the last byte of an access. */
 function lastPage(linear: Expr, bytes: number): Expr {
@@ -101,7 +101,7 @@ export function storeTo(
 }
 
 /** Define the shared load and store functions. In them an abort is a plain return: the caller checks ABORT. */
-export function defineMemoryFunctions(
+function defineMemoryFunctions(
   m: ModuleBuilder,
   imports: { slowRead: FunctionHandle; slowWrite: FunctionHandle; slowModify: FunctionHandle },
 ) {
@@ -157,7 +157,7 @@ export function defineMemoryFunctions(
  * Segmented addresses: base added, and outside 64-bit mode limit and rights checked (SDM vol. 3A, 5.3). A violation
  * calls `fault(uop, stack)`, which sets ABORT to #GP(0) or #SS(0).
  */
-export function defineSegmentFunctions(m: ModuleBuilder, fault: FunctionHandle) {
+function defineSegmentFunctions(m: ModuleBuilder, fault: FunctionHandle) {
   const check = (f: FunctionBuilder, segment: Expr, offset: Expr, access: Expr, onFault: () => void) => {
     const bytes = i64.extendU(i32.and(access, 0xff));
     const last = f.let(i64.sub(i64.add(offset, bytes), 1n));
@@ -216,4 +216,20 @@ export function defineSegmentFunctions(m: ModuleBuilder, fault: FunctionHandle) 
     i64.and(i64.add(f.param(1), i64.load(segment, L.SEG_BASE)), 0xffff_ffffn).write(f.body);
   });
   return { badTarget, segmented, segmentedIn, stackSegmented };
+}
+
+/** Import the slow paths, and define all that emitted code shares for memory and segments. */
+export function defineAccessFunctions(m: ModuleBuilder) {
+  const slowRead = m.importFunction('slow', 'read', [I32, I32, I32, I32]);
+  const slowWrite = m.importFunction('slow', 'write', [I32, I32, I32, I32]);
+  const slowModify = m.importFunction('slow', 'modify', [I32, I32, I32, I32], I32);
+  const slowCommit = m.importFunction('slow', 'commit', []);
+  const segmentFault = m.importFunction('slow', 'segmentFault', [I32, I32]);
+  return {
+    ...defineMemoryFunctions(m, { slowRead, slowWrite, slowModify }),
+    ...defineSegmentFunctions(m, segmentFault),
+    slowWrite,
+    slowModify,
+    slowCommit,
+  };
 }

@@ -7,7 +7,7 @@ import { I32, I64, type Type } from '../wasm/expr.js';
 import { FunctionBuilder } from '../wasm/function.js';
 import { type FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 import { InterpreterContext, type SharedFunctions } from './context.js';
-import { defineMemoryFunctions, defineSegmentFunctions } from './memory.js';
+import { defineAccessFunctions } from './memory.js';
 
 /** An imported function that stands for an operation. Plain data. */
 export interface OperationImport {
@@ -112,20 +112,7 @@ let scratch: { m: ModuleBuilder; shared: Omit<SharedFunctions, 'system'> } | und
 /** Functions to emit calls of, in a module that is never encoded. */
 function scratchFunctions() {
   const m = new ModuleBuilder();
-  const slowRead = m.importFunction('slow', 'read', [I32, I32, I32, I32]);
-  const slowWrite = m.importFunction('slow', 'write', [I32, I32, I32, I32]);
-  const slowModify = m.importFunction('slow', 'modify', [I32, I32, I32, I32], I32);
-  const slowCommit = m.importFunction('slow', 'commit', []);
-  const segmentFault = m.importFunction('slow', 'segmentFault', [I32, I32]);
-  const shared = {
-    ...defineMemoryFunctions(m, { slowRead, slowWrite, slowModify }),
-    ...defineSegmentFunctions(m, segmentFault),
-    slowRead,
-    slowWrite,
-    slowModify,
-    slowCommit,
-  };
-  return { m, shared };
+  return { m, shared: defineAccessFunctions(m) };
 }
 
 /** Whether an import gives an i64, also when its operation throws and nothing looks at it. */

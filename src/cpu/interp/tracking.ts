@@ -1,9 +1,10 @@
 // Accesses to partial pages (observed.ts) without TypeScript: where a TLB entry's tag says so, the page's record is
-// kept here, in the plain cases. What is not plain (the limits, accesses over a page's end, 16 bytes) goes the slow way, as a miss does. Invariant: the record is afterwards what ObservedMemory's
-// `read` or `write` would have made it.
+// kept here, in the plain cases. What is not plain (the limits, accesses over a page's end, 16 bytes) goes the slow way,
+// as a miss does. Invariant: the record is afterwards what ObservedMemory's `read` or `write` would have made it.
 
 import * as L from '../layout.js';
 import { READ_LIMIT, WRITE_CHECK, WRITE_LIMIT } from '../observed.js';
+import { dataTlbEntry } from '../semantics/tlb.js';
 import { type Expr, I32, I64, i32, i64 } from '../wasm/expr.js';
 import type { FunctionBuilder } from '../wasm/function.js';
 import type { FunctionHandle, ModuleBuilder } from '../wasm/module.js';
@@ -18,8 +19,7 @@ export interface TrackingFunctions {
 function recordFor(f: FunctionBuilder, tag: number): { entry: Expr; record: Expr; offset: Expr } {
   const linear = f.param(0);
   const bytes = f.param(1);
-  const index = i32.and(i32.shrU(i32.wrap(linear), 12 - 5), (L.TLB_ENTRIES - 1) * L.TLB_ENTRY_SIZE);
-  const entry = f.let(i32.add(index, i32.load(L.DATA_TLB)));
+  const entry = f.let(dataTlbEntry(linear, i32.load(L.DATA_TLB)));
   const last = i64.and(i64.add(linear, i64.sub(i64.extendU(bytes), 1n)), ~0xfffn);
   const other = i64.ne(i64.load(entry, tag), i64.or(last, BigInt(L.TLB_PARTIAL)));
   f.if(i32.or(other, i32.gtU(bytes, 8)), () => f.return(i32.const(0)));

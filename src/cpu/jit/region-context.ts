@@ -13,6 +13,7 @@ import type { Operations } from '../interp/operations.js';
 import { endsBlock } from '../interp/variants.js';
 import * as L from '../layout.js';
 import { ACCESS_READ, ACCESS_WRITE, BodyContext, type SystemOperation, type Variant } from '../semantics/context.js';
+import { dataTlbEntry } from '../semantics/tlb.js';
 import type { CpuState } from '../state.js';
 import { type Expr, I32, type I32Like, I64, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
 import type { RegionFrame } from './frame.js';
@@ -167,8 +168,7 @@ export class RegionContext extends BodyContext {
   }
 
   private tlbEntry(linear: Expr): Expr {
-    const index = i32.and(i32.shrU(i32.wrap(linear), 12 - 5), (L.TLB_ENTRIES - 1) * L.TLB_ENTRY_SIZE);
-    return this.let(i32.add(index, this.frame.tlb));
+    return this.let(dataTlbEntry(linear, this.frame.tlb));
   }
   private hits(entry: Expr, tag: number, linear: Expr, bytes: number): Expr {
     return i64.eq(i64.load(entry, tag), i64.and(i64.add(linear, BigInt(bytes - 1)), ~0xfffn));

@@ -12,6 +12,7 @@ import type { Operations } from '../interp/operations.js';
 import { endsBlock, HANDLER_CROSS, HANDLER_NEXT, HANDLER_UD, type VariantTable } from '../interp/variants.js';
 import * as L from '../layout.js';
 import { ABORT_FAULT, type Variant } from '../semantics/context.js';
+import { codeTlbOffset } from '../semantics/tlb.js';
 import type { CpuState } from '../state.js';
 import type { Type } from '../wasm/expr.js';
 import { I32, i32, i64 } from '../wasm/expr.js';
@@ -187,7 +188,7 @@ class RegionEmitter implements RegionParts {
       const csBase = i64.load(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE);
       const linearMask = this.bits === 64 ? -1n : 0xffff_ffffn;
       const next = f.let(i64.and(i64.add(i64.add(frame.pageIp, 0x1000n), csBase), linearMask));
-      const entry = f.let(codeEntry(next));
+      const entry = f.let(codeTlbOffset(next));
       const tag = i64.or(i64.and(next, ~0xfffn), i64.load32U(L.CODE_KEY));
       const same = i32.and(
         i64.eq(i64.load(entry, L.CODE_TLB + L.CTLB_TAG), tag),
@@ -237,7 +238,7 @@ class RegionEmitter implements RegionParts {
     f.if(i32.load(L.EXIT_REQUEST), leave);
     const csBase = i64.load(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE);
     const linear = f.let(i64.and(i64.add(rip, csBase), this.bits === 64 ? -1n : 0xffff_ffffn));
-    const entry = f.let(codeEntry(linear));
+    const entry = f.let(codeTlbOffset(linear));
     const tag = i64.or(i64.and(linear, ~0xfffn), i64.load32U(L.CODE_KEY));
     f.if(i64.ne(i64.load(entry, L.CODE_TLB + L.CTLB_TAG), tag), leave);
     const offset = f.let(i32.and(i32.wrap(linear), 0xfff));
@@ -250,6 +251,3 @@ class RegionEmitter implements RegionParts {
     f.br(dispatch);
   }
 }
-
-const codeEntry = (linear: Parameters<typeof i32.wrap>[0]) =>
-  i32.and(i32.shrU(i32.wrap(linear), 12 - 5), (L.CODE_TLB_ENTRIES - 1) * L.CODE_TLB_ENTRY_SIZE);

@@ -385,13 +385,6 @@ export abstract class BodyContext extends TierContext {
     this.setStackPointer(i64.add(this.gpr(4, 64), lift64(bytes)));
   }
 
-  /** i64 +1 or −1 times `bytes`, by DF. */
-  stringStep(bytes: number): Expr {
-    return this.let(
-      i64.extendS(i32.sub(bytes, i32.and(i32.shrU(i32.load(L.EFLAGS), 10 - Math.log2(bytes) - 1), bytes * 2))),
-    );
-  }
-
   protected typeOf(bytes: number): Type {
     return bytes === 16 ? V128 : bytes === 8 ? I64 : I32;
   }

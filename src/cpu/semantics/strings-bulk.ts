@@ -7,6 +7,7 @@ import * as L from '../layout.js';
 import { DF, MODE_64BIT } from '../state.js';
 import { type Expr, I32, I64, i32, i64, select } from '../wasm/expr.js';
 import type { BodyContext } from './context.js';
+import { dataTlbEntry } from './tlb.js';
 import { width } from './width.js';
 
 const RCX = 1;
@@ -25,8 +26,7 @@ function isPlain(segment: number): Expr {
 
 /** i32: where `bytes` bytes (an i32) at a linear address (i64) are in linear memory, 0 when no TLB entry says so. */
 function hostOf(c: BodyContext, linear: Expr, bytes: Expr, tag: number): Expr {
-  const index = i32.and(i32.shrU(i32.wrap(linear), 12 - 5), (L.TLB_ENTRIES - 1) * L.TLB_ENTRY_SIZE);
-  const entry = c.let(i32.add(index, i32.load(L.DATA_TLB)));
+  const entry = c.let(dataTlbEntry(linear, i32.load(L.DATA_TLB)));
   const last = i64.and(i64.sub(i64.add(linear, i64.extendU(bytes)), 1n), ~0xfffn);
   const hit = i64.eq(i64.load(entry, tag), last);
   return c.let(select(hit, i32.add(i32.wrap(linear), i32.load(entry, L.TLB_ADDEND)), i32.const(0)));
