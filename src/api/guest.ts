@@ -173,6 +173,7 @@ function screenOf({ machine, vga }: BootOptions, firmware: boolean): 'std' | 'no
 export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest {
   checkOptions(options);
   const ram = options.memory ?? 128 * MIB;
+  const { rtc = '2020-01-01T00:00:00Z', seed = 0 } = options;
   const files = readFiles(options);
   const route = chooseRoute(options, files.kernel);
   const machine = options.machine ?? 'pc';
@@ -244,8 +245,8 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     timing: TIMING,
     ramSize: ram,
     fwCfgDma,
-    rtc: options.rtc ?? '2020-01-01T00:00:00Z',
-    seed: options.seed ?? 0,
+    rtc,
+    seed,
   };
   const fill = (fwCfg: FwCfg): void => {
     firmware?.fill(fwCfg);
@@ -296,8 +297,8 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     ],
     rom,
     options: {
-      rtc: options.rtc ?? '2020-01-01T00:00:00Z',
-      seed: options.seed ?? 0,
+      rtc,
+      seed,
       ...(!fwCfgDma && { fwCfgDma }),
       ...(vga && { vga: 'std' }),
       ...(vga && boot.video && { video: [boot.video.width, boot.video.height, boot.video.depth] }),

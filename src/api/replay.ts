@@ -4,7 +4,7 @@
 // taken from the guest's own port writes, since there is no UART.
 
 import { HANDOFF_PROTOCOLS, type HandoffPoint, type HandoffProtocol } from '../boot/handoff/handoff.js';
-import type { Bus, RunEnd, ShadowLines } from '../cpu/bus.js';
+import type { AccessSize, Bus, RunEnd, ShadowLines } from '../cpu/bus.js';
 import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
 import type { Divergence } from '../replay/divergence.js';
 import { ComparingSink } from '../replay/live.js';
@@ -13,6 +13,7 @@ import { PlayerBus } from '../replay/replay.js';
 import { TraceError } from '../trace/error.js';
 import { binary, integer, list, record, text } from '../trace/fields.js';
 import { TraceReader } from '../trace/reader.js';
+import { BusTap } from './bus-tap.js';
 import { DISK_ROLES } from './disks.js';
 import { romSizeOf } from './firmware-guest.js';
 import { type Hardware, makeGuest, makeHardware, TIMING } from './guest.js';
@@ -22,7 +23,7 @@ import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.
 import { attachRecorder, inputOf, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, runGuest } from './run.js';
 import { screenWatch } from './screen-watch.js';
-import { Screenshots, watchedBus } from './screenshots.js';
+import { Screenshots, WatchedBus } from './screenshots.js';
 import { UserError } from './user-error.js';
 
 const MACHINES = ['pc', 'microvm'];
@@ -78,7 +79,7 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
   const watch = options.screenshots && screenWatch(reader);
   const screenshots = new Screenshots(options.screenshots, watch?.vga, options.onWarning);
   const bus = options.onConsole ? new ConsoleTap(player, console) : player;
-  cpu.bus = watch ? watchedBus(bus, watch) : bus;
+  cpu.bus = watch ? new WatchedBus(bus, watch) : bus;
   cpu.listener = { milestone: (name) => player.milestone(name) };
   const handoff = new HandoffWatch(cpu, reader.header.route, points);
   handoff.listener = (protocol, data) => player.handoff(protocol, data);
@@ -180,52 +181,27 @@ function protocolOf(value: unknown): HandoffProtocol {
 }
 
 /** The guest's serial output, taken from its own port writes: a sealed replay has no UART. */
-class ConsoleTap implements Bus {
+class ConsoleTap extends BusTap {
   private dlab = false;
 
   constructor(
-    private readonly inner: Bus,
+    inner: Bus,
     private readonly console: ConsoleBuffer,
-  ) {}
+  ) {
+    super(inner);
+  }
 
   private wrote(port: number, value: number): void {
     if (port === COM1_LCR) this.dlab = (value & 0x80) !== 0;
     else if (port === COM1_DATA && !this.dlab) this.console.byte(value & 0xff);
   }
-  portRead(port: number, size: 1 | 2 | 4): number {
-    return this.inner.portRead(port, size);
-  }
-  portWrite(port: number, size: 1 | 2 | 4, value: number): void {
+  override portWrite(port: number, size: AccessSize, value: number): void {
     this.wrote(port, value);
-    this.inner.portWrite(port, size, value);
+    super.portWrite(port, size, value);
   }
-  portReadString(port: number, size: 1 | 2 | 4, count: number): Uint8Array {
-    return this.inner.portReadString(port, size, count);
-  }
-  portWriteString(port: number, size: 1 | 2 | 4, data: Uint8Array): void {
+  override portWriteString(port: number, size: AccessSize, data: Uint8Array): void {
     if (size === 1) for (const byte of data) this.wrote(port, byte);
-    this.inner.portWriteString(port, size, data);
-  }
-  mmioRead(address: number, size: 1 | 2 | 4): number {
-    return this.inner.mmioRead(address, size);
-  }
-  mmioWrite(address: number, size: 1 | 2 | 4, value: number): void {
-    this.inner.mmioWrite(address, size, value);
-  }
-  msrRead(index: number): bigint {
-    return this.inner.msrRead(index);
-  }
-  msrWrite(index: number, value: bigint): void {
-    this.inner.msrWrite(index, value);
-  }
-  acknowledge(): number {
-    return this.inner.acknowledge();
-  }
-  advance(cycle: number): void {
-    this.inner.advance(cycle);
-  }
-  nextEvent(): number {
-    return this.inner.nextEvent();
+    super.portWriteString(port, size, data);
   }
 }
 

@@ -3,11 +3,12 @@
 // and a VGA that watches the bus is looked at instead (platform/screen/vga-watch.ts).
 
 import { writeFileSync } from 'node:fs';
-import type { Bus } from '../cpu/bus.js';
+import type { AccessSize, Bus } from '../cpu/bus.js';
 import type { Vga } from '../platform/devices/vga.js';
 import { pictureOf } from '../platform/screen/picture.js';
 import type { VgaWatch } from '../platform/screen/vga-watch.js';
 import { systemReason } from '../trace/error.js';
+import { BusTap } from './bus-tap.js';
 import type { Screenshot } from './options.js';
 import { encodePng } from './png.js';
 import { UserError } from './user-error.js';
@@ -63,36 +64,36 @@ export class Screenshots {
 }
 
 /** A bus whose traffic a VGA watches. */
-export function watchedBus(bus: Bus, watch: VgaWatch): Bus {
-  return {
-    portRead: (port, size) => {
-      watch.portRead(port, size);
-      return bus.portRead(port, size);
-    },
-    portWrite: (port, size, value) => {
-      watch.portWrite(port, size, value);
-      bus.portWrite(port, size, value);
-    },
-    portReadString: (port, size, count) => {
-      watch.portReadString(port, size, count);
-      return bus.portReadString(port, size, count);
-    },
-    portWriteString: (port, size, data) => {
-      watch.portWriteString(port, size, data);
-      bus.portWriteString(port, size, data);
-    },
-    mmioRead: (address, size) => {
-      watch.mmioRead(address, size);
-      return bus.mmioRead(address, size);
-    },
-    mmioWrite: (address, size, value) => {
-      watch.mmioWrite(address, size, value);
-      bus.mmioWrite(address, size, value);
-    },
-    msrRead: (index) => bus.msrRead(index),
-    msrWrite: (index, value) => bus.msrWrite(index, value),
-    acknowledge: () => bus.acknowledge(),
-    advance: (cycle) => bus.advance(cycle),
-    nextEvent: () => bus.nextEvent(),
-  };
+export class WatchedBus extends BusTap {
+  constructor(
+    inner: Bus,
+    private readonly watch: VgaWatch,
+  ) {
+    super(inner);
+  }
+
+  override portRead(port: number, size: AccessSize): number {
+    this.watch.portRead(port, size);
+    return super.portRead(port, size);
+  }
+  override portWrite(port: number, size: AccessSize, value: number): void {
+    this.watch.portWrite(port, size, value);
+    super.portWrite(port, size, value);
+  }
+  override portReadString(port: number, size: AccessSize, count: number): Uint8Array {
+    this.watch.portReadString(port, size, count);
+    return super.portReadString(port, size, count);
+  }
+  override portWriteString(port: number, size: AccessSize, data: Uint8Array): void {
+    this.watch.portWriteString(port, size, data);
+    super.portWriteString(port, size, data);
+  }
+  override mmioRead(address: number, size: AccessSize): number {
+    this.watch.mmioRead(address, size);
+    return super.mmioRead(address, size);
+  }
+  override mmioWrite(address: number, size: AccessSize, value: number): void {
+    this.watch.mmioWrite(address, size, value);
+    super.mmioWrite(address, size, value);
+  }
 }

@@ -2,16 +2,15 @@
 // form QEMU gives them (base names; --initrd is the first module), a place for the information structure, and the
 // processor's state (Multiboot Specification 0.6.96, 3.2; Multiboot2 Specification 2.0, 3.3).
 
-import { buildGdt, CODE32, DATA32, flat, RESET_LDTR, TSS } from './descriptors.js';
 import { commandLine } from './firmware-items.js';
-import { type BootImage, type MemoryRange, registers, type Segment, segmentSize, usableRam } from './image.js';
+import { type BootImage, type MemoryRange, type Segment, segmentSize, usableRam } from './image.js';
 import { toPage } from './multiboot-kernel.js';
 import { KERNEL_ADDRESS, type NamedFile, SETUP_ADDRESS } from './placement.js';
+import { protectedEntry } from './protected-entry.js';
 import type { Screen } from './video-mode.js';
 
 export const LOADER_NAME = 'vmreplay';
 const CONVENTIONAL_END = 0x9_0000;
-const [CS, DS, TR] = [0x08, 0x10, 0x18];
 
 export interface MultibootRequest {
   kernel: NamedFile;
@@ -64,29 +63,8 @@ export function lowerAndUpper(map: readonly MemoryRange[]): [number, number] {
   return [Math.floor(from(0) / 1024), Math.floor((Math.min(from(KERNEL_ADDRESS), 2 ** 32) - KERNEL_ADDRESS) / 1024)];
 }
 
-/** A GDT for the segments of the entry state: no kernel may rely on one, but one that does boots elsewhere, too. */
-export function multibootGdt(): Uint8Array {
-  return buildGdt(entrySegments());
-}
-
-const entrySegments = () =>
-  [flat(CS, CODE32), flat(DS, DATA32), { selector: TR, base: 0, limit: 0x67, attributes: TSS }] as const;
-
-/** @param gdt address of the table of multibootGdt() */
-export function multibootEntry(magic: number, info: number, entry: number, gdt: number): BootImage['entry'] {
-  const [code, data, task] = entrySegments();
-  return {
-    registers: registers({ rax: BigInt(magic), rbx: BigInt(info) }),
-    rip: BigInt(entry),
-    rflags: 2,
-    cr0: 0x11, // PE, and ET, which reads as 1 always
-    cr3: 0,
-    cr4: 0,
-    efer: 0,
-    segments: { cs: code, ds: data, es: data, ss: data, fs: data, gs: data, ldtr: RESET_LDTR, tr: task },
-    gdtr: { base: gdt, limit: 31 },
-    idtr: { base: 0, limit: 0 },
-  };
-}
+/** @param gdt address of the table of protectedGdt() */
+export const multibootEntry = (magic: number, info: number, entry: number, gdt: number): BootImage['entry'] =>
+  protectedEntry({ rax: BigInt(magic), rbx: BigInt(info) }, entry, gdt);
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);

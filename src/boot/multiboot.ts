@@ -15,13 +15,13 @@ import {
   lowerAndUpper,
   type MultibootRequest,
   multibootEntry,
-  multibootGdt,
   placeBlock,
   placeModules,
 } from './multiboot-boot.js';
 import { findMultibootHeader } from './multiboot-header.js';
 import { checkEntry, loadByAddresses, loadElfKernel, type MultibootKernel, withSections } from './multiboot-kernel.js';
 import { topOfLowRam } from './placement.js';
+import { protectedGdt } from './protected-entry.js';
 import { chooseMode, describeMode, type Screen, TEXT_MODE, type VideoMode } from './video-mode.js';
 
 const BOOTLOADER_MAGIC = 0x2bad_b002;
@@ -88,7 +88,7 @@ export function buildMultiboot(request: MultibootRequest): BootImage {
     put(module + 4, segment.address + segment.data.length);
     put(module + 8, lineAddresses[i + 1]!);
   });
-  data.set(multibootGdt(), gdtAt);
+  data.set(protectedGdt(), gdtAt);
 
   put(0, MEMORY | CMDLINE | MODULES | MAP | NAME | (kernel.sections ? SECTIONS : 0) | (video ? FRAMEBUFFER : 0));
   const [lower, upper] = lowerAndUpper(request.memoryMap);

@@ -14,7 +14,6 @@ import {
   lowerAndUpper,
   type MultibootRequest,
   multibootEntry,
-  multibootGdt,
   type PlacedModule,
   placeBlock,
   placeModules,
@@ -29,6 +28,7 @@ import {
   withSections,
 } from './multiboot-kernel.js';
 import { topOfLowRam } from './placement.js';
+import { protectedGdt } from './protected-entry.js';
 import { chooseMode, describeMode, TEXT_MODE, type VideoMode, type WantedMode } from './video-mode.js';
 
 const BOOTLOADER_MAGIC = 0x36d7_6289;
@@ -87,7 +87,7 @@ export function buildMultiboot2(request: MultibootRequest): BootImage {
   const gdtAt = info.length;
   const data = new Uint8Array(gdtAt + 32);
   data.set(info);
-  data.set(multibootGdt(), gdtAt);
+  data.set(protectedGdt(), gdtAt);
   const address = placeBlock(data.length, others, end);
   return {
     route: 'multiboot2',

@@ -5,10 +5,10 @@
 
 import { hex } from './boot-error.js';
 import { isLinuxImage, parseLinuxImage, unpackKernel } from './bzimage.js';
-import { buildGdt, CODE32, DATA32, flat, RESET_LDTR, TSS } from './descriptors.js';
 import { type ElfFile, type ElfNote, elfNotes, elfSymbols, loadSegments, parseElf } from './elf.js';
-import { type BootImage, type MemoryRange, registers, type Segment, type Structure } from './image.js';
+import type { BootImage, MemoryRange, Segment, Structure } from './image.js';
 import { cmdlineSegment, GDT_ADDRESS, type NamedFile, placeHigh, SETUP_ADDRESS, topOfLowRam } from './placement.js';
+import { protectedEntry, protectedGdt } from './protected-entry.js';
 
 const XEN_ELFNOTE_PHYS32_ENTRY = 18;
 const START_INFO_MAGIC = 0x336e_c578;
@@ -19,7 +19,6 @@ const MEMMAP_SIZE = 24;
 const TABLES_LIMIT = GDT_ADDRESS - SETUP_ADDRESS;
 /** There is no stated limit to the command line; this is what fits in conventional memory. */
 const CMDLINE_LIMIT = 0x1_0000;
-const [CS, DS, TR] = [0x08, 0x10, 0x18];
 
 /** The note that makes an ELF file a PVH kernel, if it has one. */
 export function pvhNote(elf: ElfFile): ElfNote | undefined {
@@ -76,28 +75,12 @@ export function buildPvh(request: PvhRequest): BootImage {
     );
   }
 
-  const [code, data, task] = [
-    flat(CS, CODE32),
-    flat(DS, DATA32),
-    { selector: TR, base: 0, limit: 0x67, attributes: TSS },
-  ];
-  const gdt = { address: GDT_ADDRESS, data: buildGdt([code, data, task]), role: 'gdt' };
+  const gdt = { address: GDT_ADDRESS, data: protectedGdt(), role: 'gdt' };
   segments.push(...modules, cmdline, { address: SETUP_ADDRESS, data: setup.data, role: 'hvm_start_info' }, gdt);
   return {
     route: 'pvh',
     segments,
-    entry: {
-      registers: registers({ rbx: BigInt(SETUP_ADDRESS) }),
-      rip: BigInt(entry),
-      rflags: 2,
-      cr0: 0x11, // PE, and ET, which reads as 1 always
-      cr3: 0,
-      cr4: 0,
-      efer: 0,
-      segments: { cs: code, ds: data, es: data, ss: data, fs: data, gs: data, ldtr: RESET_LDTR, tr: task },
-      gdtr: { base: GDT_ADDRESS, limit: gdt.data.length - 1 },
-      idtr: { base: 0, limit: 0 },
-    },
+    entry: protectedEntry({ rbx: BigInt(SETUP_ADDRESS) }, entry, GDT_ADDRESS),
     structures: [...setup.structures, { name: 'cmdline', address: cmdline.address, length: cmdline.data.length }],
     symbols: elfSymbols(elf),
   };

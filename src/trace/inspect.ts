@@ -31,7 +31,7 @@ export interface Inspection {
   readonly bytes: number;
 }
 
-/** @throws TraceError when the content does not have the root that the index claims. */
+/** The root is the one that the index gives: a replay holds it against the content. @throws TraceError */
 export function inspect(reader: TraceReader): Inspection {
   const { header, notes } = reader;
   const summary = reader.summary ?? countEvents(reader);

@@ -46,7 +46,7 @@ export interface TraceEnd {
   readonly instructions: number;
   /** Hash of the final machine state, 32 bytes. */
   readonly state: Uint8Array;
-  /** Memory as it was at cycle 0, in regions that do not overlap; and which lines the guest saw, all when absent. */
+  /** Memory as it was at cycle 0, in regions that do not overlap; and which bytes the guest saw, all when absent. */
   readonly memory: Iterable<MemoryRegion>;
   readonly observed?: ObservedMemory | undefined;
   /** Symbols of the kernel, for reports; outside the content. */
