@@ -3,27 +3,24 @@
 // A trace of another timing model is refused: its cycles mean something else. Console output of a sealed replay is
 // taken from the guest's own port writes, since there is no UART.
 
-import { HANDOFF_PROTOCOLS, type HandoffPoint, type HandoffProtocol } from '../boot/handoff/handoff.js';
-import type { AccessSize, Bus, RunEnd, ShadowLines } from '../cpu/bus.js';
-import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
+import type { AccessSize, Bus, RunEnd } from '../cpu/bus.js';
+import type { Cpu } from '../cpu/cpu.js';
 import type { Divergence } from '../replay/divergence.js';
 import { ComparingSink } from '../replay/live.js';
 import { Recorder } from '../replay/record.js';
-import { PlayerBus } from '../replay/replay.js';
 import { TraceError } from '../trace/error.js';
-import { binary, integer, list, record, text } from '../trace/fields.js';
+import { integer, list, text } from '../trace/fields.js';
 import { TraceReader } from '../trace/reader.js';
 import { BusTap } from './bus-tap.js';
 import { DISK_ROLES } from './disks.js';
-import { romSizeOf } from './firmware-guest.js';
-import { type Hardware, makeGuest, makeHardware, TIMING } from './guest.js';
-import { HandoffWatch } from './handoff.js';
+import { makeGuest, TIMING } from './guest.js';
 import { CpuSite, MachineHash } from './machine-state.js';
 import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.js';
 import { attachRecorder, inputOf, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, runGuest } from './run.js';
 import { screenWatch } from './screen-watch.js';
 import { Screenshots, WatchedBus } from './screenshots.js';
+import { entryOf, sealedMachine } from './sealed-machine.js';
 import { UserError } from './user-error.js';
 
 const MACHINES = ['pc', 'microvm'];
@@ -31,8 +28,6 @@ const COM1_DATA = 0x3f8;
 const COM1_LCR = 0x3fb;
 /** Cycles after the recorded end at which a replay is given up. */
 const OVERTIME = 1 << 20;
-/** Points at which a trace may have a kernel entered. */
-const MOST_HANDOFFS = 256;
 
 /** Replay a trace. @throws TraceError, UserError */
 export async function replay(file: string, options: ReplayOptions = {}): Promise<ReplayResult> {
@@ -58,31 +53,13 @@ export async function replay(file: string, options: ReplayOptions = {}): Promise
 type Outcome = Omit<ReplayResult, 'bytes' | 'root'>;
 
 async function replaySealed(reader: TraceReader, options: ReplayOptions): Promise<Outcome> {
-  const { cpu, memory, shadow } = hardwareOf(reader);
-  for (const { address, data } of reader.memory()) {
-    memory.write(address, data);
-    cpu.physical.fillRom(address, data);
-  }
-  const { processor, loaded, points } = entryOf(reader);
-  for (const [address, length] of loaded) cpu.physical.track(address, length);
-  loadProcessor(cpu, processor);
-  const site = new CpuSite(cpu);
-  const hash = MachineHash.of(cpu);
-  const player = new PlayerBus(reader, {
-    lines: cpu,
-    memory,
-    site,
-    stateHash: () => hash.hash(),
-    ...(shadow && { line: (name, level, address) => applyLine(reader, shadow, name, level, address) }),
-  });
+  const hash = (cpu: Cpu) => MachineHash.of(cpu).hash();
+  const { cpu, player, handoff } = sealedMachine(reader, hash);
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
   const watch = options.screenshots && screenWatch(reader);
   const screenshots = new Screenshots(options.screenshots, watch?.vga, options.onWarning);
   const bus = options.onConsole ? new ConsoleTap(player, console) : player;
   cpu.bus = watch ? new WatchedBus(bus, watch) : bus;
-  cpu.listener = { milestone: (name) => player.milestone(name) };
-  const handoff = new HandoffWatch(cpu, reader.header.route, points);
-  handoff.listener = (protocol, data) => player.handoff(protocol, data);
   player.milestone('entry');
   // A reset that is not the end of the trace was one that the machine went on from.
   const reset = (): boolean => {
@@ -110,74 +87,10 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
     cycles: cpu.now,
     instructions: cpu.instructions,
     events: player.position,
-    state: Buffer.from(hash.hash()).toString('hex'),
+    state: Buffer.from(hash(cpu)).toString('hex'),
     exitCode: divergence ? 1 : interrupted ? 130 : 0,
     ...(divergence && { divergence }),
   };
-}
-
-/** Processor and memory of the recorded machine. @throws TraceError when there is no such machine here */
-function hardwareOf({ header, path }: TraceReader): Hardware {
-  try {
-    romSizeOf(header.rom, header.machine);
-  } catch {
-    throw new TraceError(path, 'the header has ROM where no machine has it: record the boot again');
-  }
-  try {
-    return makeHardware(header.memory, header.cpu, header.rom, header.machine, header.options.vga === 'std');
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    throw new TraceError(path, `the header asks for a machine that there is not here (${error.message})`);
-  }
-}
-
-/** A recorded line of the memory map. @throws TraceError when there is no such range */
-function applyLine(reader: TraceReader, shadow: ShadowLines, name: string, level: number, address: number): void {
-  try {
-    if (name === 'pam') shadow.pam(address, level);
-    else if (name === 'smram') shadow.smram(level !== 0);
-  } catch (error) {
-    throw new TraceError(reader.path, `has a line event that no machine makes: ${(error as Error).message}`);
-  }
-}
-
-/** Processor state and loaded ranges at cycle 0, bounded by the guest's RAM. @throws TraceError */
-function entryOf({ header, path }: TraceReader): {
-  processor: Uint8Array;
-  loaded: readonly (readonly [number, number])[];
-  points: readonly HandoffPoint[];
-} {
-  try {
-    const entry = record(header.entry, 'entry');
-    let total = 0;
-    const loaded = list(entry.loaded, 'loaded').map((item) => {
-      const [start, size] = list(item, 'loaded');
-      const address = integer(start, header.memory, 'loaded address');
-      const length = integer(size, header.memory - address, 'loaded size');
-      total += length;
-      return [address, length] as const;
-    });
-    // Loaders fill memory once; what is more would only cost time.
-    if (total > 2 * header.memory) throw new Error('loaded ranges are more than the memory');
-    const processor = binary(entry.processor, 'processor');
-    if (processor.length !== PROCESSOR_STATE_SIZE) throw new Error(`processor has ${processor.length} bytes`);
-    // A trace from before there were hand-offs has none to watch for.
-    const points = list(entry.handoff ?? [], 'handoff').map((item) => {
-      const [address, protocol] = list(item, 'handoff');
-      return { address: integer(address, Number.MAX_SAFE_INTEGER, 'handoff'), protocol: protocolOf(protocol) };
-    });
-    if (points.length > MOST_HANDOFFS) throw new Error('there are too many hand-offs');
-    return { processor, loaded, points };
-  } catch (error) {
-    const { message } = error as Error;
-    throw new TraceError(path, `the header has no usable state at entry (${message}): record the boot again`);
-  }
-}
-
-function protocolOf(value: unknown): HandoffProtocol {
-  const found = HANDOFF_PROTOCOLS.find((name) => name === value);
-  if (found === undefined) throw new Error('handoff has an unknown protocol');
-  return found;
 }
 
 /** The guest's serial output, taken from its own port writes: a sealed replay has no UART. */
