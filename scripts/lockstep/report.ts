@@ -1,6 +1,6 @@
 // What a search found, as text: where the two parted, the way there, and both states with what differs marked.
 
-import { disassemble } from '../../src/replay/diff/disassemble.js';
+import { disassemble } from '../../src/diff/disassemble.js';
 import type { Parting, TrailStep } from './parting.js';
 import { FIELDS, linearOf, RIP, show } from './registers.js';
 import type { LockstepResult } from './search.js';

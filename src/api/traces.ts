@@ -1,11 +1,11 @@
 // Reading traces: comparison and inspection, for programs and for people. Files are opened for one call and closed
 // after it, also when it fails. A recording that was cut off is read as far as it goes.
-// The work is done in trace/ and replay/diff; here are the options and the texts.
+// The work is done in trace/ and diff/; here are the options and the texts.
 
-import { colorReport } from '../replay/diff/color.js';
-import { type DiffReport, diffTraces } from '../replay/diff/diff.js';
-import { divergenceText, explainDivergence } from '../replay/diff/explain.js';
-import { diffText } from '../replay/diff/report-text.js';
+import { colorReport } from '../diff/color.js';
+import { type DiffReport, diffTraces } from '../diff/diff.js';
+import { divergenceText, explainDivergence } from '../diff/explain.js';
+import { diffText } from '../diff/report-text.js';
 import type { Divergence } from '../replay/divergence.js';
 import type { EventView } from '../trace/event-view.js';
 import { type HandoffView, handoffsOf, handoffText } from '../trace/handoff.js';

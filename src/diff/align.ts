@@ -2,7 +2,7 @@
 // pointers no longer count, only what was said to whom. Where the traces do not match, the shortest skip on both
 // sides after which a few events in a row match again is looked for, in a window of bounded size.
 
-import { sameBytes } from '../divergence.js';
+import { sameBytes } from '../replay/divergence.js';
 import type { EventStream, MeantEvent } from './event-stream.js';
 
 /** Events on each side among which a place to go on is looked for. */

@@ -2,7 +2,7 @@
 // first report needs it and never on the way of a recording or replay.
 
 import { createRequire } from 'node:module';
-import type { SiteCode } from '../../trace/sink.js';
+import type { SiteCode } from '../trace/sink.js';
 
 type Iced = typeof import('iced-x86');
 

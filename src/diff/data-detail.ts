@@ -2,9 +2,9 @@
 // where the layout of the item is known (trace/semantic). A value counts as bytes when the event belongs to such an
 // item, as port reads of fw_cfg do.
 
-import type { TraceEvent } from '../../trace/events.js';
-import { decodeHandoff, diffHandoff } from '../../trace/handoff.js';
-import type { Meaning } from '../../trace/semantic/semantics.js';
+import type { TraceEvent } from '../trace/events.js';
+import { decodeHandoff, diffHandoff } from '../trace/handoff.js';
+import type { Meaning } from '../trace/semantic/semantics.js';
 
 /** Fields of a hand-off that are named. */
 const SHOWN_FIELDS = 4;

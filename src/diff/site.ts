@@ -2,8 +2,8 @@
 // Instruction bytes come from the trace (EVTS `code`), symbols from the kernel's ELF file as the recording kept them;
 // what is missing is left out of the report.
 
-import type { TraceReader } from '../../trace/reader.js';
-import type { SiteCode } from '../../trace/sink.js';
+import type { TraceReader } from '../trace/reader.js';
+import type { SiteCode } from '../trace/sink.js';
 import { type Disassembly, disassemble } from './disassemble.js';
 
 /** An instruction that made an event. */

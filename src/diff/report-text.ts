@@ -2,8 +2,8 @@
 // Everything comes from the report; nothing is read here. Long lists are cut, and say so.
 // No colours: the text goes into logs and issues.
 
-import { eventLine } from '../../trace/event-view.js';
-import { number } from '../../trace/inspect.js';
+import { eventLine } from '../trace/event-view.js';
+import { number } from '../trace/inspect.js';
 import type { Remainder } from './align.js';
 import type { DiffReport, FirstDifference } from './diff.js';
 import type { HeaderDifference } from './headers.js';

@@ -1,10 +1,10 @@
 // One of the two traces of a diff: its events with their meaning, filtered by --only and --ignore, with a bounded
 // look ahead and a few events to look back at.
 
-import { isNamed } from '../../trace/event-view.js';
-import type { TraceEvent } from '../../trace/events.js';
-import type { TraceReader } from '../../trace/reader.js';
-import { type Meaning, Semantics } from '../../trace/semantic/semantics.js';
+import { isNamed } from '../trace/event-view.js';
+import type { TraceEvent } from '../trace/events.js';
+import type { TraceReader } from '../trace/reader.js';
+import { type Meaning, Semantics } from '../trace/semantic/semantics.js';
 
 export interface MeantEvent {
   readonly event: TraceEvent;

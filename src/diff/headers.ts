@@ -1,11 +1,11 @@
 // What differs before the first instruction: machine, images, command line, and the initial memory itself. When boots
 // differ, the cause is most often here, so a report begins with it.
 
-import type { Plain } from '../../platform/device.js';
-import { encodeCanonical } from '../../trace/codec.js';
-import type { ImageRecord, TraceHeader } from '../../trace/header.js';
-import type { MemoryPiece } from '../../trace/memory.js';
-import type { TraceReader } from '../../trace/reader.js';
+import type { Plain } from '../platform/device.js';
+import { encodeCanonical } from '../trace/codec.js';
+import type { ImageRecord, TraceHeader } from '../trace/header.js';
+import type { MemoryPiece } from '../trace/memory.js';
+import type { TraceReader } from '../trace/reader.js';
 
 /** A choice made before the boot that is not the same. */
 export interface HeaderDifference {

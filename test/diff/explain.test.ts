@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { divergenceText, explainDivergence } from '../../../src/replay/diff/explain.js';
-import { TraceReader } from '../../../src/trace/reader.js';
-import { withDirectory } from '../../trace/sample-trace.js';
-import type { Op } from '../fake-machine.js';
-import { recordFake, replayFake } from '../fake-runs.js';
+import { divergenceText, explainDivergence } from '../../src/diff/explain.js';
+import { TraceReader } from '../../src/trace/reader.js';
+import type { Op } from '../replay/fake-machine.js';
+import { recordFake, replayFake } from '../replay/fake-runs.js';
+import { withDirectory } from '../trace/sample-trace.js';
 
 /** The report of recording one program and replaying another. */
 function explain(recorded: Op[], replayed: Op[]) {

@@ -1,10 +1,10 @@
 // Compares two traces: what was booted, the first event that differs and what it means, and a summary of the rest.
 // Both are read as streams; memory does not grow with their length.
 
-import { type EventView, eventView } from '../../trace/event-view.js';
-import { diffHandoff, type HandoffDifference, handoffsOf, pairHandoffs } from '../../trace/handoff.js';
-import type { TraceReader } from '../../trace/reader.js';
-import { differingFields, type EventField } from '../divergence.js';
+import { differingFields, type EventField } from '../replay/divergence.js';
+import { type EventView, eventView } from '../trace/event-view.js';
+import { diffHandoff, type HandoffDifference, handoffsOf, pairHandoffs } from '../trace/handoff.js';
+import type { TraceReader } from '../trace/reader.js';
 import { alignRest, type Remainder } from './align.js';
 import { dataDetail } from './data-detail.js';
 import { EventStream, type Filter, type MeantEvent } from './event-stream.js';

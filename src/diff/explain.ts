@@ -1,10 +1,10 @@
 // A divergence of a replay, with what the trace knows around it: what the expected and the actual event mean, the
 // instruction, and the events before and after. Reads the trace once more, up to the divergence.
 
-import { type EventView, eventLine, eventView } from '../../trace/event-view.js';
-import type { TraceReader } from '../../trace/reader.js';
-import { Semantics } from '../../trace/semantic/semantics.js';
-import type { Divergence, EventField } from '../divergence.js';
+import type { Divergence, EventField } from '../replay/divergence.js';
+import { type EventView, eventLine, eventView } from '../trace/event-view.js';
+import type { TraceReader } from '../trace/reader.js';
+import { Semantics } from '../trace/semantic/semantics.js';
 import { dataDetail } from './data-detail.js';
 import { type ReportSite, reportSite, siteText } from './site.js';
 

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import test from 'ava';
-import { colorReport } from '../../../src/replay/diff/color.js';
+import { colorReport } from '../../src/diff/color.js';
 
 const report = [
   'A a.vmr',

@@ -2,20 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { type DiffOptions, type DiffReport, diffTraces } from '../../../src/replay/diff/diff.js';
-import { diffText } from '../../../src/replay/diff/report-text.js';
-import type { TraceHeader } from '../../../src/trace/header.js';
-import { TraceReader } from '../../../src/trace/reader.js';
-import { SymbolTable } from '../../../src/trace/symbols.js';
-import { type TraceEnd, TraceWriter } from '../../../src/trace/writer.js';
-import {
-  MovableSite,
-  put,
-  type SampleEvent,
-  sampleEnd,
-  sampleHeader,
-  withDirectory,
-} from '../../trace/sample-trace.js';
+import { type DiffOptions, type DiffReport, diffTraces } from '../../src/diff/diff.js';
+import { diffText } from '../../src/diff/report-text.js';
+import type { TraceHeader } from '../../src/trace/header.js';
+import { TraceReader } from '../../src/trace/reader.js';
+import { SymbolTable } from '../../src/trace/symbols.js';
+import { type TraceEnd, TraceWriter } from '../../src/trace/writer.js';
+import { MovableSite, put, type SampleEvent, sampleEnd, sampleHeader, withDirectory } from '../trace/sample-trace.js';
 
 interface Boot {
   events?: SampleEvent[];
