@@ -1,0 +1,118 @@
+// The machines that run a workload: this program without a trace, recording, and replaying; QEMU as it is (TCG), recording
+// (`-icount shift=N,rr=record`: virtual time passes 2^N ns an instruction; its best N counts) and replaying; v86 where the
+// guest is one for 32 bits. Times are of whole processes.
+
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { packageFile } from '../bin/package.js';
+import { cachedImage } from '../src/fetch/cache.js';
+import type { Contender, Sample } from './measure.js';
+import type { Workload } from './workloads.js';
+
+const SHIFTS = [2, 3, 4];
+const TIME_LIMIT = 600_000;
+
+/** Every machine that can run the workload, in the order in which they take their turns. */
+export async function contendersFor(workload: Workload, scratch: string): Promise<Contender[]> {
+  const images = await workload.images(scratch);
+  const list = [...ours(workload, images.ours, scratch), ...qemus(workload, images.qemu, scratch)];
+  if (images.v86) list.push(v86(workload, images.v86));
+  return list;
+}
+
+function ours(workload: Workload, boot: readonly string[], scratch: string): Contender[] {
+  const trace = join(scratch, `${workload.name}.trace`);
+  const vmreplay = (...args: string[]) =>
+    timed(workload, process.execPath, [packageFile('dist/bin/vmreplay.js'), ...args]);
+  const options = [...boot, '--memory', workload.memory];
+  // A workload that ends on its debug console prints nothing on the serial line.
+  const console = workload.until ? [] : ['--console'];
+  const replay = (...more: string[]) => vmreplay('replay', ...console, ...more, trace);
+  return [
+    { name: 'vmreplay run', run: () => vmreplay('run', ...options) },
+    {
+      name: 'vmreplay record',
+      async run() {
+        const sample = await vmreplay('record', ...options, ...console, '-o', trace);
+        const { stdout } = await execa(process.execPath, [
+          packageFile('dist/bin/vmreplay.js'),
+          ...['inspect', '--json', trace],
+        ]);
+        const { cycles, instructions, events, bytes, root } = JSON.parse(stdout);
+        return { ...sample, cycles, instructions, events: events.total, bytes, root };
+      },
+    },
+    { name: 'vmreplay replay', run: () => replay() },
+  ];
+}
+
+function qemus(workload: Workload, boot: readonly string[], scratch: string): Contender[] {
+  const args = [
+    ...['-M', 'pc', '-nodefaults', '-display', 'none', '-accel', 'tcg', '-m', workload.memory, '-no-reboot'],
+    ...['-serial', workload.until ? 'null' : 'stdio', ...boot],
+  ];
+  const qemu = (...more: string[]) => timed(workload, 'qemu-system-x86_64', [...args, ...more]);
+  const icount = (shift: number, mode: string) => [
+    '-icount',
+    `shift=${shift},sleep=off,rr=${mode},rrfile=${join(scratch, `${workload.name}.${shift}.rr`)}`,
+  ];
+  const plain = { name: 'qemu tcg', run: () => qemu() };
+  const recording = SHIFTS.map((shift) => ({
+    name: `qemu record shift=${shift}`,
+    run: () => qemu(...icount(shift, 'record')),
+  }));
+  // A recording that was cut short when its line appeared cannot be replayed.
+  if (workload.until) return [plain, ...recording];
+  const replaying = SHIFTS.map((shift) => ({
+    name: `qemu replay shift=${shift}`,
+    run: () => qemu(...icount(shift, 'replay')),
+    mayFail: true as const,
+  }));
+  return [plain, ...recording, ...replaying];
+}
+
+function v86(workload: Workload, { kernel, initrd }: { kernel: string; initrd: string }): Contender {
+  const [bios, vga] = [cachedImage('bios.bin'), cachedImage('vgabios-stdvga.bin')];
+  if (!bios || !vga) throw new Error('v86 boots through SeaBIOS; vmreplay fetch seabios qemu-roms brings it');
+  const program = join(import.meta.dirname, 'v86-boot.mjs');
+  const args = [kernel, initrd, workload.append ?? '', workload.memory.replace('M', ''), workload.reached, bios, vga];
+  return { name: 'v86', run: () => timed(workload, process.execPath, [program, ...args]) };
+}
+
+/** Wall time from start to exit, or to the line where the workload ends there; a guest that did not get to its line is an error. */
+function timed(workload: Workload, program: string, args: readonly string[]): Promise<Sample> {
+  const start = process.hrtime.bigint();
+  const seconds = () => Number(process.hrtime.bigint() - start) / 1e9;
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: TIME_LIMIT });
+  const ours = program === process.execPath;
+  let [output, errors] = ['', ''];
+  let atLine: number | undefined;
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.stderr.on('data', (data: Buffer) => {
+      errors += data.toString('latin1');
+    });
+    child.stdout.on('data', (data: Buffer) => {
+      output += data.toString('latin1');
+      if (!workload.until || ours || atLine !== undefined || !output.includes(workload.reached)) return;
+      atLine = seconds();
+      child.kill('SIGKILL');
+    });
+    child.once('close', (code) => {
+      const elapsed = atLine ?? seconds();
+      const good = workload.until
+        ? ours
+          ? code === 0
+          : atLine !== undefined
+        : code === 0 && output.includes(workload.reached);
+      if (good) resolve({ seconds: elapsed, ...(workload.until ? {} : { output }) });
+      else
+        reject(
+          new Error(
+            `${program} ${args.join(' ')} did not get to "${workload.reached}"\n${errors}${output.slice(-500)}`,
+          ),
+        );
+    });
+  });
+}
