@@ -17,6 +17,7 @@ export {
   type DiffOptions,
   type DiffResult,
   diff,
+  explainDivergence,
   type InspectResult,
   inspect,
   inspectEvents,
@@ -31,6 +32,18 @@ export { UserError } from './api/user-error.js';
 export { VERSION } from './api/version.js';
 export { ImageError } from './boot/boot-error.js';
 export type { RunEnd } from './cpu/bus.js';
+export type { DifferenceGroup } from './diff/difference-groups.js';
+export type {
+  Cause,
+  ChainLink,
+  ComparedTable,
+  Explanation,
+  FirstDifference,
+  Retiming,
+  Verdict,
+} from './diff/explanation.js';
+export { type FormatOptions, formatExplanation } from './diff/format.js';
+export { PHASE_NAMES, type Phase } from './diff/phases.js';
 export type { Divergence } from './replay/divergence.js';
 export { TraceError } from './trace/error.js';
 export type { EventView } from './trace/event-view.js';

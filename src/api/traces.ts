@@ -3,9 +3,10 @@
 // The work is done in trace/ and diff/; here are the options and the texts.
 
 import { colorReport } from '../diff/color.js';
-import { type DiffReport, diffTraces } from '../diff/diff.js';
-import { divergenceText, explainDivergence } from '../diff/explain.js';
-import { diffText } from '../diff/report-text.js';
+import { diffTraces } from '../diff/diff.js';
+import type { Explanation } from '../diff/explanation.js';
+import { formatExplanation } from '../diff/format.js';
+import { divergenceText, explainReplay } from '../diff/replay-report.js';
 import type { Divergence } from '../replay/divergence.js';
 import type { EventView } from '../trace/event-view.js';
 import { type HandoffView, handoffsOf, handoffText } from '../trace/handoff.js';
@@ -20,15 +21,15 @@ import { TraceReader } from '../trace/reader.js';
 import { type FinalScreen, finalScreen, screenLines } from './final-screen.js';
 
 export interface DiffOptions {
-  /** Compare only events of these kinds or devices. */
+  /** Compare only events of these kinds, devices, phases or fw_cfg items; `['handoff']` compares the hand-offs alone. */
   only?: readonly string[];
-  /** Leave these out. */
+  /** Leave these out. `timing`: when things happen, and where the code lies that does them. */
   ignore?: readonly string[];
   /** Events shown around a difference. Default 5. */
   context?: number;
 }
 
-export type DiffResult = DiffReport & { readonly names: readonly [string, string] };
+export type DiffResult = Explanation;
 export type InspectResult = Inspection & {
   /** The screen at the end; null where the machine has none. */
   readonly screen: FinalScreen | null;
@@ -43,11 +44,14 @@ function withTrace<T>(file: string, partial: boolean, body: (reader: TraceReader
   }
 }
 
-/** Compare two traces. @throws TraceError when one cannot be read */
-export async function diff(a: string, b: string, options: DiffOptions = {}): Promise<DiffResult> {
-  return withTrace(a, true, (left) =>
-    withTrace(b, true, (right) => ({ ...diffTraces(left, right, options), names: [a, b] as const })),
-  );
+/**
+ * Compare two traces and say why they differ, from the first divergence back to its cause.
+ * @param a @param b files of traces
+ * @returns plain data; schemas/diff-1.json describes it
+ * @throws TraceError when one cannot be read
+ */
+export async function explainDivergence(a: string, b: string, options: DiffOptions = {}): Promise<Explanation> {
+  return withTrace(a, true, (left) => withTrace(b, true, (right) => diffTraces(left, right, options)));
 }
 
 /** How a report is written. */
@@ -58,11 +62,9 @@ export interface RenderOptions {
   context?: number;
 }
 
-/** A comparison as text. */
-export function renderDiff(result: DiffResult, { color = false }: RenderOptions = {}): string {
-  const text = diffText(result, result.names);
-  return color ? colorReport(text) : text;
-}
+/** The names that explainDivergence and formatExplanation had before. */
+export const diff = explainDivergence;
+export const renderDiff = formatExplanation;
 
 /**
  * Where a replay left the recorded boot, as text: what both did and what it means, the instruction, the events around.
@@ -73,7 +75,7 @@ export async function renderDivergence(
   divergence: Divergence,
   { color = false, context = 5 }: RenderOptions = {},
 ): Promise<string> {
-  const text = withTrace(file, true, (reader) => divergenceText(explainDivergence(reader, divergence, context)));
+  const text = withTrace(file, true, (reader) => divergenceText(explainReplay(reader, divergence, context)));
   return color ? colorReport(text) : text;
 }
 

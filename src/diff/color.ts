@@ -6,8 +6,11 @@ const RESET = '\x1b[0m';
 
 /** First match wins. A and the trace are the norm, and green; B and this run are what departs from it. */
 const LINES: readonly (readonly [RegExp, keyof typeof STYLES])[] = [
-  [/^No difference/, 'green'],
-  [/^(What was booted differs|First divergence|The machine states part|divergence at|All events agree, but)/, 'bold'],
+  [/^(No difference|Only the timing differs)/, 'green'],
+  [
+    /^(Cause:|What was booted differs|First divergence|The machine states part|divergence at|All events agree, but)/,
+    'bold',
+  ],
   [/^ {0,4}(A|the trace:) /, 'green'],
   [/^ {0,4}(B|this run:) /, 'red'],
 ];

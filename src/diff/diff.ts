@@ -1,111 +1,145 @@
-// Compares two traces: what was booted, the first event that differs and what it means, and a summary of the rest.
-// Both are read as streams; memory does not grow with their length.
+// Compares two traces: what was booted, the first event that differs and what it means, and what differs behind it,
+// folded into groups. Both are read as streams; memory does not grow with their length.
+// Why they differ is found in cause.ts.
 
-import { differingFields, type EventField } from '../replay/divergence.js';
 import { type EventView, eventView } from '../trace/event-view.js';
-import { diffHandoff, type HandoffDifference, handoffsOf, pairHandoffs } from '../trace/handoff.js';
+import { diffHandoff, handoffsOf, pairHandoffs } from '../trace/handoff.js';
 import type { TraceReader } from '../trace/reader.js';
-import { alignRest, type Remainder } from './align.js';
+import { Aligner, type Alignment, type FirstPlace } from './align.js';
+import { causeOf } from './cause.js';
+import { ColumnStream, type Filter, type MeantEvent } from './column-stream.js';
 import { dataDetail } from './data-detail.js';
-import { EventStream, type Filter, type MeantEvent } from './event-stream.js';
+import {
+  EXPLANATION_VERSION,
+  type Explanation,
+  type FirstDifference,
+  type RegisterCount,
+  type Remainder,
+  type Verdict,
+} from './explanation.js';
 import { diffHeaders, diffMemory, type HeaderDifference, type MemoryDifference } from './headers.js';
-import { type ReportSite, reportSite } from './site.js';
+import { reportSite } from './site.js';
+import { SymbolIds } from './symbol-ids.js';
 
 export interface DiffOptions extends Filter {
   /** Events shown before and after the divergence; 5 when absent. */
   readonly context?: number | undefined;
 }
 
-/** The first event that differs; a side is null when its trace has ended. */
-export interface FirstDifference {
-  readonly a: EventView | null;
-  readonly b: EventView | null;
-  readonly siteA: ReportSite | null;
-  readonly siteB: ReportSite | null;
-  readonly fields: readonly EventField[];
-  /** Structure field or byte in which the data of the two differ first. */
-  readonly detail?: string;
-  readonly before: readonly EventView[];
-  readonly afterA: readonly EventView[];
-  readonly afterB: readonly EventView[];
-}
-
-/** A periodic state hash that differed before any event did. */
-export interface StateDifference {
-  readonly index: number;
-  /** The machine states agreed at this cycle (0: at entry) … */
-  readonly agreedAt: number;
-  /** … and no longer at this one. */
-  readonly differAt: number;
-}
-
-export interface DiffReport {
-  readonly same: boolean;
-  readonly header: readonly HeaderDifference[];
-  readonly memory: MemoryDifference | null;
-  readonly state: StateDifference | null;
-  readonly first: FirstDifference | null;
-  /** With `--only handoff`: the fields that differ, and nothing else is compared. */
-  readonly handoff: readonly HandoffDifference[] | null;
-  /** Events that were compared before the first difference. */
-  readonly agreed: number;
-  readonly rest: Remainder | null;
-  /** The recording that was cut off and so ended the comparison: no difference was found, and none can be ruled out. */
-  readonly cut: 'a' | 'b' | 'both' | null;
-  /** One sentence for each recording that was cut off. */
-  readonly notes: readonly string[];
-}
-
 const DEFAULT_CONTEXT = 5;
 
-/** @throws TraceError when a trace turns out to be unreadable on the way. */
-export function diffTraces(a: TraceReader, b: TraceReader, options: DiffOptions = {}): DiffReport {
-  if (options.only?.length === 1 && options.only[0] === 'handoff') return diffHandoffs(a, b);
-  const context = options.context ?? DEFAULT_CONTEXT;
-  const header = diffHeaders(a.header, b.header);
-  const left = new EventStream(a, options, context);
-  const right = new EventStream(b, options, context);
-  let agreed = 0;
-  let agreedAt = 0;
-  let state: StateDifference | null = null;
-  let first: FirstDifference | null = null;
-  for (;;) {
-    const x = left.peek();
-    const y = right.peek();
-    if (!x && !y) break;
-    // That a recording was cut off says nothing about the boot.
-    if ((!x && !a.complete) || (!y && !b.complete)) break;
-    const fields = x && y ? differingFields(x.event, y.event) : [];
-    if (
-      x &&
-      y &&
-      x.event.kind === 'state-hash' &&
-      fields.length <= 1 &&
-      (fields.length === 0 || fields[0] === 'data')
-    ) {
-      if (fields.length === 0) agreedAt = x.event.cycle;
-      else state ??= { index: x.event.index, agreedAt, differAt: x.event.cycle };
-    } else if (!x || !y || fields.length > 0) {
-      first = firstDifference(a, b, left, right, fields, context);
-      break;
-    }
-    agreed++;
-    left.pass();
-    right.pass();
-  }
-  const cut = first ? null : cutOff(a, b, left, right);
-  const rest = first ? alignRest(left, right) : null;
-  const memory = diffMemory(a, b) ?? null;
-  const notes = [a, b].filter(({ damage }) => damage !== undefined).map(({ path, damage }) => `${path}: ${damage}`);
-  const same =
-    header.length === 0 && !first && !state && !cut && (!comparesState(options) || statesAgree(a, b, memory));
-  return { same, header, memory, state, first, handoff: null, agreed, rest, cut, notes };
+/** A comparison with the place of its first difference, for those who look further into it. */
+export interface Comparison {
+  readonly explanation: Explanation;
+  readonly first: FirstPlace | null;
 }
 
+/** @throws TraceError when a trace turns out to be unreadable on the way. */
+export function diffTraces(a: TraceReader, b: TraceReader, options: DiffOptions = {}): Explanation {
+  return compareTraces(a, b, options).explanation;
+}
+
+/** @throws TraceError when a trace turns out to be unreadable on the way. */
+export function compareTraces(a: TraceReader, b: TraceReader, options: DiffOptions = {}): Comparison {
+  if (options.only?.length === 1 && options.only[0] === 'handoff') {
+    return { explanation: diffHandoffs(a, b), first: null };
+  }
+  const ignoresTiming = options.ignore?.includes('timing') === true;
+  const ids = new SymbolIds();
+  const left = new ColumnStream(a, ids, options);
+  const right = new ColumnStream(b, ids, options);
+  const aligner = new Aligner(left, right, ids, {
+    context: options.context ?? DEFAULT_CONTEXT,
+    ignoresTiming,
+    endsCount: [a.complete, b.complete],
+  });
+  const alignment = aligner.run();
+  const { first: place, state } = alignment;
+  const first = place ? firstDifference(a, b, place) : null;
+  const header = diffHeaders(a.header, b.header);
+  const memory = diffMemory(a, b) ?? null;
+  const cut = first ? null : cutOff(a, b, alignment);
+  // What an image is made of counts by what it does, when only that is compared.
+  const booted = ignoresTiming ? header.filter((one) => !isContent(one)) : header;
+  const states = ignoresTiming || !comparesState(options) || statesAgree(a, b, memory);
+  const same = booted.length === 0 && !first && !(state && !ignoresTiming) && !cut && states;
+  const verdict = verdictOf(alignment, same, cut !== null, booted, states && !state);
+  const explanation: Explanation = {
+    version: EXPLANATION_VERSION,
+    verdict,
+    same,
+    names: [a.path, b.path],
+    cause: causeOf({ verdict, header, memory, first, place, alignment, state, states }),
+    header,
+    memory,
+    state,
+    first,
+    chain: [],
+    handoff: null,
+    tables: [],
+    groups: alignment.groups.list(),
+    timing: retiming(alignment),
+    agreed: alignment.agreed,
+    rest: first ? remainder(alignment) : null,
+    cut,
+    notes: notesOf(a, b),
+  };
+  return { explanation, first: place };
+}
+
+function verdictOf(
+  { first, groups, lastShift, shifted }: Alignment,
+  same: boolean,
+  cut: boolean,
+  booted: readonly HeaderDifference[],
+  states: boolean,
+): Verdict {
+  const moved = shifted > 0 || lastShift !== 0 || groups.list().length > 0;
+  if (same) return moved ? 'retimed' : 'equal';
+  if (cut) return 'cut';
+  if (!first) return 'diverged';
+  const timeOnly = first.fields.every((field) => field === 'cycle' || field === 'rip' || field === 'cs');
+  const timed = (timeOnly && first.x && first.y) || groups.essential === 0;
+  return timed && groups.essential === 0 && booted.every(isContent) && states ? 'retimed' : 'diverged';
+}
+
+/** Other bytes of an image; that there is one, and of what role, is a choice. */
+const isContent = ({ field, a, b }: HeaderDifference): boolean =>
+  field.startsWith('image ') && a !== '(none)' && b !== '(none)';
+
+function retiming({ shifted, firstShift, lastShift }: Alignment): Explanation['timing'] {
+  return shifted === 0 ? null : { shifts: shifted, first: firstShift, last: lastShift };
+}
+
+function remainder({ equal, shifted, resyncs, groups }: Alignment): Remainder {
+  const registers = new Map<string, RegisterCount>();
+  for (const { kind, device, register, count } of groups.list()) {
+    if (kind === 'moved') continue;
+    const key = `${device}\n${register}`;
+    const row = registers.get(key) ?? { device, register, changed: 0, onlyA: 0, onlyB: 0 };
+    registers.set(key, row);
+    row[kind === 'changed' ? 'changed' : kind === 'only-a' ? 'onlyA' : 'onlyB'] += count;
+  }
+  const total = (row: RegisterCount) => row.changed + row.onlyA + row.onlyB;
+  return {
+    equal,
+    shifted,
+    changed: groups.changedCount,
+    onlyA: groups.loneCount.a,
+    onlyB: groups.loneCount.b,
+    moved: groups.movedCount,
+    resyncs,
+    registers: [...registers.values()].sort((p, q) => total(q) - total(p)),
+  };
+}
+
+const notesOf = (...readers: TraceReader[]): string[] =>
+  readers.filter(({ damage }) => damage !== undefined).map(({ path, damage }) => `${path}: ${damage}`);
+
 /** The hand-offs of both, field by field, whatever the routes: nothing else of the boots is looked at. */
-function diffHandoffs(a: TraceReader, b: TraceReader): DiffReport {
+function diffHandoffs(a: TraceReader, b: TraceReader): Explanation {
   const [left, right] = [handoffsOf(a), handoffsOf(b)];
-  const notes = [a, b].filter(({ damage }) => damage !== undefined).map(({ path, damage }) => `${path}: ${damage}`);
+  const notes = notesOf(a, b);
   for (const [{ path }, found] of [
     [a, left],
     [b, right],
@@ -122,8 +156,35 @@ function diffHandoffs(a: TraceReader, b: TraceReader): DiffReport {
     handoff.push({ field: 'hand-offs', a: count(left.length), b: count(right.length) });
   }
   const same = handoff.length === 0;
-  const nothing = { header: [], memory: null, state: null, first: null, rest: null, cut: null };
-  return { same, ...nothing, handoff, agreed: Math.min(left.length, right.length), notes };
+  const [field] = handoff;
+  return {
+    version: EXPLANATION_VERSION,
+    verdict: same ? 'equal' : 'diverged',
+    same,
+    names: [a.path, b.path],
+    cause: field
+      ? {
+          kind: 'structure',
+          text: `the loader leaves ${field.field} ${field.a} in A and ${field.b} in B`,
+          subject: field.field,
+          phase: 'loader',
+          symbol: null,
+        }
+      : null,
+    header: [],
+    memory: null,
+    state: null,
+    first: null,
+    chain: [],
+    handoff,
+    tables: [],
+    groups: [],
+    timing: null,
+    agreed: Math.min(left.length, right.length),
+    rest: null,
+    cut: null,
+    notes,
+  };
 }
 
 /** Whether the machine's state counts: who names what to compare, or leaves state hashes out, does not mean it. */
@@ -136,43 +197,28 @@ function statesAgree(a: TraceReader, b: TraceReader, memory: MemoryDifference | 
 }
 
 /** Which of two recordings ended before the comparison could. */
-function cutOff(a: TraceReader, b: TraceReader, left: EventStream, right: EventStream): DiffReport['cut'] {
-  const x = !a.complete && !left.peek();
-  const y = !b.complete && !right.peek();
+function cutOff(a: TraceReader, b: TraceReader, { ended }: Alignment): Explanation['cut'] {
+  const x = !a.complete && ended[0];
+  const y = !b.complete && ended[1];
   return x && y ? 'both' : x ? 'a' : y ? 'b' : null;
 }
 
-function firstDifference(
-  a: TraceReader,
-  b: TraceReader,
-  left: EventStream,
-  right: EventStream,
-  fields: EventField[],
-  context: number,
-): FirstDifference {
-  const x = left.peek();
-  const y = right.peek();
+function firstDifference(a: TraceReader, b: TraceReader, place: FirstPlace): FirstDifference {
+  const { x, y, fields } = place;
   const detail = x && y ? dataDetail(x, y) : undefined;
   return {
     a: x ? view(x) : null,
     b: y ? view(y) : null,
     siteA: x ? reportSite(a, x.event) : null,
     siteB: y ? reportSite(b, y.event) : null,
+    phaseA: x?.phase ?? null,
+    phaseB: y?.phase ?? null,
     fields,
     ...(detail === undefined ? {} : { detail }),
-    before: left.before().map(view),
-    afterA: following(left, context),
-    afterB: following(right, context),
+    before: place.before.map(view),
+    afterA: place.afterA.map(view),
+    afterB: place.afterB.map(view),
   };
 }
 
 const view = ({ event, meaning }: MeantEvent): EventView => eventView(event, meaning);
-
-function following(stream: EventStream, count: number): EventView[] {
-  const views: EventView[] = [];
-  for (let i = 1; i <= count; i++) {
-    const meant = stream.peek(i);
-    if (meant) views.push(view(meant));
-  }
-  return views;
-}

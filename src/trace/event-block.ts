@@ -11,13 +11,27 @@ import { unzigzag, VarintReader } from './varint.js';
 /** Most events a chunk may claim. */
 const MAX_EVENTS = 0x10_0000;
 
-interface Symbol {
+/** What repeats in the events of a chunk: the part of an event that stands in the chunk's table. */
+export interface EventSymbol {
   readonly layout: KindLayout;
   readonly size: number;
   readonly cs: number;
   readonly rip: bigint;
   readonly address: number;
   readonly name: string;
+}
+
+/** The events of a chunk by column, as they lie in memory; read only. Rows are events. */
+export interface EventColumnsView {
+  readonly symbols: readonly EventSymbol[];
+  /** Index into `symbols`. */
+  readonly symbol: Uint32Array;
+  readonly cycle: Float64Array;
+  /** Behind the symbol's address. */
+  readonly address: Float64Array;
+  readonly value: Float64Array;
+  readonly valueHigh: Float64Array;
+  readonly dataLength: Uint32Array;
 }
 
 /** One EVTS chunk. */
@@ -27,7 +41,7 @@ export class EventBlock {
   readonly first: number;
   /** Code of the sites that are new in this chunk, by `siteKey`. */
   readonly code = new Map<string, SiteCode>();
-  readonly #symbols: Symbol[];
+  readonly #symbols: EventSymbol[];
   readonly #symbol: Uint32Array;
   readonly #cycle: Float64Array;
   readonly #rip: Float64Array;
@@ -61,6 +75,25 @@ export class EventBlock {
     this.#readOrder(binary(map.order, 'order'));
     this.#readValues(binary(map.values, 'values'));
     this.#undelta(integer(map.cycle, Number.MAX_SAFE_INTEGER, 'cycle'), integer(map.rip, 0xffff_ffff, 'rip'));
+  }
+
+  /** The columns themselves, for those who go through millions of events. */
+  get columns(): EventColumnsView {
+    return {
+      symbols: this.#symbols,
+      symbol: this.#symbol,
+      cycle: this.#cycle,
+      address: this.#address,
+      value: this.#value,
+      valueHigh: this.#valueHigh,
+      dataLength: this.#dataLength,
+    };
+  }
+
+  /** Bytes that event `i` carries; a view. */
+  data(i: number): Uint8Array {
+    const at = this.#dataAt[i]!;
+    return this.#data.subarray(at, at + this.#dataLength[i]!);
   }
 
   /** Cycle of event `i` of the chunk. */
@@ -101,8 +134,7 @@ export class EventBlock {
 
   #readValues(bytes: Uint8Array): void {
     const reader = new VarintReader(bytes);
-    const groups: number[][] = this.#symbols.map(() => []);
-    for (let i = 0; i < this.count; i++) groups[this.#symbol[i]!]!.push(i);
+    const groups = this.#group();
     let dataAt = 0;
     groups.forEach((events, s) => {
       const { layout } = this.#symbols[s]!;
@@ -126,6 +158,17 @@ export class EventBlock {
     });
     if (!reader.done) throw new Error('the value column is too long');
     if (dataAt !== this.#data.length) throw new Error('the data column has the wrong length');
+  }
+
+  /** Events of each symbol, in order. */
+  #group(): Uint32Array[] {
+    const starts = new Uint32Array(this.#symbols.length + 1);
+    for (let i = 0; i < this.count; i++) starts[this.#symbol[i]! + 1]!++;
+    for (let s = 0; s < this.#symbols.length; s++) starts[s + 1]! += starts[s]!;
+    const next = starts.slice();
+    const events = new Uint32Array(this.count);
+    for (let i = 0; i < this.count; i++) events[next[this.#symbol[i]!]!++] = i;
+    return this.#symbols.map((_, s) => events.subarray(starts[s]!, starts[s + 1]!));
   }
 
   #undelta(baseCycle: number, baseRip: number): void {
@@ -154,7 +197,7 @@ export class EventBlock {
 /** Key of a site in the code maps. */
 export const siteKey = (cs: number, rip: bigint): string => `${cs}:${rip}`;
 
-function symbolOf(fields: unknown, names: readonly string[]): Symbol {
+function symbolOf(fields: unknown, names: readonly string[]): EventSymbol {
   const [kind, size, cs, rip, address, name] = list(fields, 'symbols');
   const layout = LAYOUTS[integer(kind, 255, 'kind')];
   if (!layout) throw new Error(`event kind ${kind} is unknown: a newer vmreplay wrote it`);

@@ -2,8 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { type DiffOptions, type DiffReport, diffTraces } from '../../src/diff/diff.js';
-import { diffText } from '../../src/diff/report-text.js';
+import { type DiffOptions, diffTraces } from '../../src/diff/diff.js';
+import type { Explanation } from '../../src/diff/explanation.js';
+import { formatExplanation } from '../../src/diff/format.js';
 import type { TraceHeader } from '../../src/trace/header.js';
 import { TraceReader } from '../../src/trace/reader.js';
 import { SymbolTable } from '../../src/trace/symbols.js';
@@ -24,7 +25,7 @@ function write(path: string, { events = [], header = {}, end = {} }: Boot): void
   writer.finish({ ...sampleEnd, ...end });
 }
 
-function diff(a: Boot, b: Boot, options: DiffOptions = {}): DiffReport & { text: string } {
+function diff(a: Boot, b: Boot, options: DiffOptions = {}): Explanation & { text: string } {
   return withDirectory((directory) => {
     const readers = [a, b].map((boot, i) => {
       write(join(directory, `${i}`), boot);
@@ -32,7 +33,7 @@ function diff(a: Boot, b: Boot, options: DiffOptions = {}): DiffReport & { text:
     });
     const report = diffTraces(readers[0]!, readers[1]!, options);
     for (const reader of readers) reader.close();
-    return { ...report, text: diffText(report, ['a.vmr', 'b.vmr']) };
+    return { ...report, text: formatExplanation({ ...report, names: ['a.vmr', 'b.vmr'] }) };
   });
 }
 
@@ -93,6 +94,7 @@ test('the traces are brought together again after events that only one has', (t)
       changed: 0,
       onlyA: 0,
       onlyB: 700,
+      moved: 0,
       resyncs: 1,
       registers: [{ device: 'hpet', register: 'main counter low', changed: 0, onlyA: 0, onlyB: 700 }],
     },
@@ -202,7 +204,7 @@ test('a recording that was cut off is compared as far as it goes', (t) => {
     t.is(report.cut, 'b');
     t.false(report.same);
     t.is(report.notes.length, 1);
-    t.regex(diffText(report, ['a', 'b']), /The 6 events up to there agree, but B was cut off/);
+    t.regex(formatExplanation(report), /The 6 events up to there agree, but B was cut off/);
     partial.close();
     reader.close();
   });
@@ -225,7 +227,7 @@ test('every event of both traces is counted once, whatever differs', (t) => {
   fc.assert(
     fc.property(anyEvents, anyEvents, (a, b) => {
       const { agreed, rest, same } = diff({ events: eventsOf(a) }, { events: eventsOf(b) });
-      const paired = agreed + (rest ? rest.equal + rest.changed : 0);
+      const paired = agreed + (rest ? rest.equal + rest.changed + rest.moved : 0);
       t.is(paired + (rest?.onlyA ?? 0), a.length + 1);
       t.is(paired + (rest?.onlyB ?? 0), b.length + 1);
       t.is(same, JSON.stringify(eventsOf(a)) === JSON.stringify(eventsOf(b)));

@@ -26,6 +26,47 @@ const hex = (value: number): string => `0x${value.toString(16)}`;
 /** Longest value that is shown as characters too. */
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
+/** Port blocks that hold state: what was written (or, of fw_cfg, read) there decides what a later access means. */
+const STATEFUL_PORTS: readonly (readonly [from: number, to: number])[] = [
+  [0x20, 0x21],
+  [0x70, 0x70],
+  [0xa0, 0xa1],
+  [0x2e8, 0x2ef],
+  [0x2f8, 0x2ff],
+  [0x3e8, 0x3ef],
+  [0x3f8, 0x3ff],
+  [0xcf8, 0xcff],
+];
+
+/**
+ * Whether an event can change what later ones mean. Others may be kept from `Semantics.next` without loss, as a
+ * comparison of millions of events does.
+ * @param address of the event, or the beginning of its page
+ */
+export function isFollowed(kind: TraceEvent['kind'], address: number): boolean {
+  switch (kind) {
+    case 'dma-read':
+    case 'dma-write':
+      return true;
+    case 'port-read':
+    case 'port-read-string':
+    case 'port-write-string':
+      return address >= 0x510 && address <= 0x51b;
+    case 'port-write':
+      if (address >= 0x510 && address <= 0x51b) return true;
+      return STATEFUL_PORTS.some(
+        ([from, to]) => address >= from && address <= to && !(to - from === 7 && isThr(address)),
+      );
+    case 'mmio-write':
+      return address >= 0xfec0_0000 && address < 0xfec1_0000;
+    default:
+      return false;
+  }
+}
+
+/** Of a UART only the line control register matters. */
+const isThr = (address: number): boolean => address < 0xcf8 && (address & 7) !== 3;
+
 export class Semantics {
   readonly #fwCfg = new FwCfg();
   readonly #pci = new PciConfig();

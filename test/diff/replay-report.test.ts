@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { divergenceText, explainDivergence } from '../../src/diff/explain.js';
+import { divergenceText, explainReplay } from '../../src/diff/replay-report.js';
 import { TraceReader } from '../../src/trace/reader.js';
 import type { Op } from '../replay/fake-machine.js';
 import { recordFake, replayFake } from '../replay/fake-runs.js';
@@ -14,7 +14,7 @@ function explain(recorded: Op[], replayed: Op[]) {
     const found = replayFake(path, replayed).divergence!;
     const reader = TraceReader.open(path);
     try {
-      return explainDivergence(reader, found, 2);
+      return explainReplay(reader, found, 2);
     } finally {
       reader.close();
     }

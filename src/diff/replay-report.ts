@@ -28,7 +28,7 @@ export interface DivergenceReport {
 }
 
 /** @param context events shown before and after */
-export function explainDivergence(reader: TraceReader, found: Divergence, context = 5): DivergenceReport {
+export function explainReplay(reader: TraceReader, found: Divergence, context = 5): DivergenceReport {
   const recorded = new Semantics();
   const replayed = new Semantics();
   const before: EventView[] = [];
