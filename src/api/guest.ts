@@ -187,10 +187,10 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
   // There is no SMM. Firmware is told so, as by QEMU's smm=off; a direct boot finds ACPI as QEMU's default gives it.
   const smm = firmware === undefined;
 
-  const { below } = splitRam(ram);
+  const { below, above } = splitRam(ram);
   const fwCfgDma = options.fwCfgDma !== false;
   const bootMenu = options.bootMenu === true;
-  const acpi = buildAcpiTables({ lowMemoryEnd: below, smm, fwCfgDma });
+  const acpi = buildAcpiTables({ lowMemoryEnd: below, highMemoryEnd: 0x1_0000_0000 + above, smm, fwCfgDma, vga });
   const { model } = cpu;
   const features = model.cpuid(1, 0, { osxsave: false, apicEnabled: true, xcr0: 1 })[3];
   const smbios = buildSmbios({ ramSize: ram, cpuSignature: model.signature, cpuFeatures: features >>> 0 });

@@ -38,6 +38,8 @@ export interface ProcessorLines {
   setIntr(level: boolean): void;
   /** Edge on the NMI line. */
   pulseNmi(): void;
+  /** Execute nothing more, whatever interrupts come, until a reset (ACPI S3). */
+  suspend(): void;
   /** Ask for a stop at the next instruction boundary. The reason is handed back by Cpu.run(). */
   stop(end: RunEnd): void;
   /** Current cycle: that of the start of the instruction that made the access, or of the event being run. */

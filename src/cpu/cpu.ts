@@ -50,6 +50,8 @@ export interface CpuListener {
 /** Longest run without looking up from wasm, in cycles: lets the engine tier up its code. */
 const SLICE = 100_000;
 const NEVER = Number.POSITIVE_INFINITY;
+/** Of HALTED. */
+const SUSPENDED = 2;
 /** CODE_KEY is below 0xffe and has CPL = 3 in bit 0. */
 const MAX_CODE_KEYS = 0x7f0;
 
@@ -304,6 +306,10 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.state.set32(L.NMI_PENDING, 1);
     this.requestExit();
   }
+  suspend(): void {
+    this.state.set32(L.HALTED, SUSPENDED);
+    this.requestExit();
+  }
   stop(end: RunEnd): void {
     this.ended ??= end;
     this.requestExit();
@@ -382,7 +388,7 @@ export class Cpu implements CpuCore, ProcessorLines {
 
   private runOnce(): RunEnd | undefined {
     const s = this.state;
-    let cycle = this.now;
+    const cycle = this.now;
     this.setNow(cycle);
     if (cycle >= this.platform.nextEvent()) this.platform.advance(cycle);
     if (this.ended !== undefined) return this.takeEnd();
@@ -390,6 +396,8 @@ export class Cpu implements CpuCore, ProcessorLines {
     s.set32(L.EXIT_REQUEST, 0);
     this.translator?.poll();
     const shadow = this.interruptShadow;
+    const halted = s.get32(L.HALTED);
+    if (halted === SUSPENDED) return this.passTime(cycle);
     if (s.get32(L.NMI_PENDING) !== 0 && s.get32(L.NMI_BLOCKED) === 0 && shadow !== 2) {
       s.set32(L.NMI_PENDING, 0);
       s.set32(L.HALTED, 0);
@@ -403,13 +411,7 @@ export class Cpu implements CpuCore, ProcessorLines {
       this.deliverEvent(vector, 'external');
       return undefined;
     }
-    if (s.get32(L.HALTED) !== 0) {
-      const next = Math.min(this.platform.nextEvent(), this.cycleLimit);
-      if (next === NEVER) return { reason: 'halted' };
-      cycle = Math.max(cycle, next);
-      this.setNow(cycle);
-      return undefined;
-    }
+    if (halted !== 0) return this.passTime(cycle);
     const next = Math.min(this.platform.nextEvent(), this.cycleLimit);
     const budget = Math.max(0, Math.min(next - cycle, SLICE));
     s.f64[L.DEADLINE >>> 3] = cycle + budget;
@@ -420,6 +422,14 @@ export class Cpu implements CpuCore, ProcessorLines {
       this.step();
     } else this.runBlocks(next);
     return this.ended === undefined ? undefined : this.takeEnd();
+  }
+
+  /** Nothing executes: on to the next event. */
+  private passTime(cycle: number): RunEnd | undefined {
+    const next = Math.min(this.platform.nextEvent(), this.cycleLimit);
+    if (next === NEVER) return { reason: 'halted' };
+    this.setNow(Math.max(cycle, next));
+    return undefined;
   }
 
   private takeEnd(): RunEnd {

@@ -42,7 +42,7 @@ export const STEPPING = 0x1d8;
 export const INTR = 0x1dc;
 /** u32: 1 while an interrupt shadow (STI, MOV SS, POP SS) covers the next instruction; 2 = MOV SS kind (also inhibits debug traps). */
 export const SHADOW = 0x1e0;
-/** u32: 1 in HLT, 2 in shutdown. */
+/** u32: 1 in HLT, 2 while the machine is suspended (only a reset ends that). */
 export const HALTED = 0x1e4;
 /** u64: instructions retired so far (a REP iteration counts as one). */
 export const INSTRUCTIONS = 0x1e8;

@@ -1,6 +1,5 @@
 // What QEMU 7.2's pc machine puts into fw_cfg whatever it boots: machine facts, memory map, ACPI tables with their
-// loader script, SMBIOS. Kernels, option ROMs and boot order are added by the boot routes. Left out: S3 and S4 in
-// etc/system-states, as the machine has neither; the TPM log.
+// loader script, SMBIOS. Kernels, option ROMs and boot order are added by the boot routes.
 
 import { acpiFwCfgFiles } from './acpi/table-loader.js';
 import type { AcpiBlobs } from './acpi/tables.js';
@@ -54,7 +53,7 @@ export function addPcItems(fwCfg: FwCfg, options: PcFwCfgOptions): void {
   fwCfg.addFile('etc/boot-fail-wait', Uint8Array.from([0xff, 0xff, 0xff, 0xff]));
   fwCfg.addFile('etc/e820', encodeE820(options.e820));
   // Bit 7: supported. S0, S1, S2, S3 (type 1), S4 (type 2), S5.
-  fwCfg.addFile('etc/system-states', Uint8Array.from([0x80, 0, 0, 0x01, 0x02, 0x80]));
+  fwCfg.addFile('etc/system-states', Uint8Array.from([0x80, 0, 0, 0x81, 0x82, 0x80]));
   for (const [name, data] of Object.entries(acpiFwCfgFiles(options.acpi))) fwCfg.addFile(name, data);
   // Present without a TPM, too, and empty.
   fwCfg.addFile('etc/tpm/log', new Uint8Array(0));

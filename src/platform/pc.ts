@@ -3,7 +3,7 @@
 //
 // Interrupts beside what every board has: PIT and RTC pass through the HPET, which may take their lines over.
 // Ports without a device read as all ones. The floppy controller has no drives. Left out: parallel port, VMware
-// backdoor, APM sleep.
+// backdoor.
 
 import type { GuestMemory, ProcessorLines } from '../cpu/bus.js';
 import type { Mapping } from './address-space.js';
@@ -11,6 +11,7 @@ import { BlockImage, type BlockSource } from './block/block-image.js';
 import { Board, type BoardOptions, DEBUG_EXIT_PORT, DEBUGCON_PORT, SERIAL_IRQ, SERIAL_PORT } from './board.js';
 import type { PortHandler } from './device.js';
 import { AcpiPm, APM_PORT, GPE0_BASE, GPE0_SIZE, PM_SIZE } from './devices/acpi-pm.js';
+import { CPU_BITMAP_SIZE, CPU_HOTPLUG_BASE, CPU_HOTPLUG_SIZE, CpuHotplug } from './devices/cpu-hotplug.js';
 import { Debugcon, DebugExit, PostCode } from './devices/debug-ports.js';
 import { Dma8237 } from './devices/dma8237.js';
 import { FDC_BASE, FDC_IRQ, Fdc } from './devices/fdc.js';
@@ -21,6 +22,7 @@ import { IDE_PORTS } from './devices/ide-channel.js';
 import { PcSpeaker } from './devices/pc-speaker.js';
 import type { PciFunction } from './devices/pci-function.js';
 import { I440fx, PCI_ADDRESS_PORT, PCI_DATA_PORT, PciHost } from './devices/pci-host.js';
+import { PCI_HOTPLUG_BASE, PCI_HOTPLUG_SIZE, PciHotplug } from './devices/pci-hotplug.js';
 import { IDE_CHANNELS, type IdeMedia, Piix3Ide } from './devices/piix3-ide.js';
 import { Piix3Isa, RESET_CONTROL_PORT } from './devices/piix3-isa.js';
 import { Pit } from './devices/pit.js';
@@ -35,6 +37,9 @@ import type { Input } from './inputs.js';
 import { VGA_SLOT, wireStdVga } from './pc-vga.js';
 
 const SCI_IRQ = 9;
+/** Where firmware looks in CMOS RAM for what a reset was for, and what says that it ends a suspension. */
+const SHUTDOWN_STATUS = 0x0f;
+const RESUME = 0xfe;
 /** Behind host bridge and south bridge. */
 const FIRST_FREE_SLOT = 2;
 
@@ -81,6 +86,7 @@ export class Pc extends Board {
     );
     this.pit = this.addDevice(new Pit(this.clock, this.hpet.pitIrq));
     this.rtc = this.addDevice(new Rtc(this.clock, this.hpet.rtcIrq, this.inputs.epochSeconds));
+    this.rtc.onAlarm = () => this.acpiPm.wake('rtc');
     storeBoardSetup(this.rtc, options.ramSize);
     this.uart = this.addDevice(
       new Uart16550({
@@ -110,6 +116,11 @@ export class Pc extends Board {
       sci: (level) => this.setGsi(SCI_IRQ, level),
       ...(options.smm !== undefined && { smm: options.smm }),
       poweroff: () => lines.stop({ reason: 'poweroff' }),
+      suspend: () => {
+        this.rtc.setCmos(SHUTDOWN_STATUS, RESUME);
+        lines.suspend();
+      },
+      wake: () => this.requestReset(),
       mapPm: (base) => {
         pmMapping?.unmap();
         const map = (at: number) => this.ports.map('acpi-pm', at, PM_SIZE, this.acpiPm.pm, { width: 4, overlay: true });
@@ -123,6 +134,7 @@ export class Pc extends Board {
     if (options.vga) this.vga = this.addPciFunction(VGA_SLOT, 0, wireStdVga(this.ports, this.mmio, options.vga.rom));
     this.#mapPorts(isa, options.fwCfgDma !== false);
     this.#mapMmio();
+    this.#addHotplug(options.vga !== undefined);
     for (const [n, source] of (options.virtioDisks ?? []).entries()) this.#addVirtioDisk(source, n, options.memory);
   }
 
@@ -130,6 +142,22 @@ export class Pc extends Board {
   addPciFunction<T extends PciFunction>(slot: number, number: number, pciFunction: T): T {
     this.pci.add(slot, number, pciFunction);
     return this.addDevice(pciFunction);
+  }
+
+  /** The registers behind the DSDT's hotplug methods. */
+  #addHotplug(vga: boolean): void {
+    const fixed = vga ? 1 << VGA_SLOT : 0;
+    const pci = new PciHotplug({ fixedSlots: () => fixed | 3, eject: (slot) => this.pci.eject(slot) });
+    this.ports.map('pci-hotplug', PCI_HOTPLUG_BASE, PCI_HOTPLUG_SIZE, this.addDevice(pci), { width: 4 });
+    let mapping: Mapping | undefined;
+    const map = (bitmap: boolean): void => {
+      mapping?.unmap();
+      mapping = bitmap
+        ? this.ports.map('cpu-bitmap', CPU_HOTPLUG_BASE, CPU_BITMAP_SIZE, cpu.bitmap)
+        : this.ports.map('cpu-hotplug', CPU_HOTPLUG_BASE, CPU_HOTPLUG_SIZE, cpu.registers, { width: 4 });
+    };
+    const cpu: CpuHotplug = this.addDevice(new CpuHotplug({ map }));
+    map(true);
   }
 
   /** The IDE controller, its ports and its bus master, and what CMOS says about disks. */
@@ -194,9 +222,11 @@ export class Pc extends Board {
         this.uart.receive(input.data);
         break;
       case 'key':
+        this.acpiPm.wake('user');
         this.i8042.keyboard.key(input.code, input.down);
         break;
       case 'mouse':
+        if (input.buttons !== 0) this.acpiPm.wake('user');
         this.i8042.mouse.move(input);
         break;
       case 'power-button':

@@ -2,7 +2,7 @@
 // the devices cannot tell that they are recorded; nothing here decides anything.
 //
 //   processor ── RecordingBus ──► platform          requests, interrupt acknowledge, periodic state hashes
-//   platform  ── RecordingLines ──► processor       A20, NMI, stop
+//   platform  ── RecordingLines ──► processor       A20, NMI, suspend, stop
 //   platform  ── RecordingMemory ──► guest memory   DMA both ways
 //   clock, inputs, processor ──► Recorder           timers, input, milestones, lines of the platform's own
 //
@@ -206,6 +206,11 @@ class RecordingLines implements ProcessorLines {
   pulseNmi(): void {
     this.#recorder.line('nmi', 1);
     this.#inner.pulseNmi();
+  }
+
+  suspend(): void {
+    this.#recorder.line('suspend', 1);
+    this.#inner.suspend();
   }
 
   setA20(enabled: boolean): void {

@@ -25,7 +25,18 @@ function setUp(cards: readonly Card[] = []) {
   host.add(0, 0, new I440fx(128 * 1024 * 1024));
   host.add(1, 0, new Piix3Isa({ irq: () => {}, reset: () => {} }));
   const clock = new ManualClock();
-  host.add(1, 3, new AcpiPm({ clock, sci: () => {}, poweroff: () => {}, mapPm: (base) => pmBases.push(base) }));
+  host.add(
+    1,
+    3,
+    new AcpiPm({
+      clock,
+      sci: () => {},
+      poweroff: () => {},
+      suspend: () => {},
+      wake: () => {},
+      mapPm: (base) => pmBases.push(base),
+    }),
+  );
   for (const { slot, number, bars, rom, ...identity } of cards) {
     const card = new PciFunction(`card${slot}`, { classCode: 0, ...identity });
     for (const [index, bar] of Object.entries(bars ?? {})) card.addBar(Number(index), bar, () => {});

@@ -35,6 +35,10 @@ function bench(options: Partial<PcOptions> = {}) {
     pulseNmi() {
       this.nmis++;
     },
+    suspended: 0,
+    suspend() {
+      this.suspended++;
+    },
     stop(end: RunEnd) {
       this.ends.push(end);
     },
@@ -275,6 +279,64 @@ test('a PCI BAR covers ports and gives them back', (t) => {
   t.is(read(0x3ff), 0x55);
   bar.unmap();
   t.is(read(0x3ff), 0x00);
+});
+
+test('a disk that the guest ejects is gone from the bus, also after a reset and in a copy', (t) => {
+  const disk = { size: 4096, read: (_: number, length: number) => new Uint8Array(length) };
+  const [{ pc, read }, copy] = [bench({ virtioDisks: [disk] }), bench({ virtioDisks: [disk] })];
+  const idOf = (machine: Pc, slot: number): number => {
+    machine.portWrite(0xcf8, 4, 0x8000_0000 + slot * 0x800);
+    return machine.portRead(0xcfc, 4);
+  };
+  t.is(idOf(pc, 2), 0x1001_1af4);
+  t.is(read(0xae0c, 4), 0xffff_fffc);
+  pc.portWrite(0xae08, 4, 2);
+  pc.portWrite(0xae08, 4, 4);
+  t.is(idOf(pc, 2), 0xffff_ffff);
+  t.not(idOf(pc, 1), 0xffff_ffff, 'the south bridge stays');
+  pc.reset();
+  t.is(idOf(pc, 2), 0xffff_ffff);
+  copy.pc.load(pc.save());
+  t.is(idOf(copy.pc, 2), 0xffff_ffff);
+});
+
+test('a processor bitmap becomes registers at its first 0, and stays so in a copy', (t) => {
+  const { pc, read } = bench();
+  t.is(read(0xaf00), 1);
+  t.is(read(0xaf10), 0);
+  pc.portWrite(0xaf00, 4, 0);
+  t.is(read(0xaf00), 0);
+  t.is(read(0xaf04), 1);
+  t.is(read(0xaf10), 0xff);
+  const copy = bench();
+  copy.pc.load(pc.save());
+  t.is(copy.read(0xaf04), 1);
+});
+
+test('S3 suspends the processor; an alarm of the clock resets the machine, and firmware finds out why', (t) => {
+  const { pc, processor, out, read, advance } = bench();
+  pc.acpiPm.setPmBase();
+  for (const [register, value] of [
+    [0x01, 0x03],
+    [0x03, 0x00],
+    [0x05, 0x00],
+    [0x0b, 0x22],
+  ] as const) {
+    out(0x70, register);
+    out(0x71, value);
+  }
+  pc.portWrite(0x602, 2, 0x400);
+  pc.portWrite(0x604, 2, 0x2401);
+  t.is(processor.suspended, 1);
+  advance(2.9e9 / 4);
+  t.deepEqual(processor.ends, []);
+  advance(0.2e9 / 4);
+  t.deepEqual(processor.ends, [{ reason: 'reset' }]);
+  pc.reset();
+  pc.acpiPm.setPmBase();
+  t.is(read(0x600, 2) & 0x8400, 0x8400);
+  out(0x70, 0x0f);
+  t.is(read(0x71), 0xfe);
 });
 
 test('two devices cannot have one name', (t) => {

@@ -26,7 +26,8 @@ const medium = (kind: 'disk' | 'cd', bytes: Uint8Array): IdeMedium => ({
 });
 
 function answers(kind: string, steps: readonly Step[]): string[] {
-  const processor = { cycle: 0, setIntr: () => {}, pulseNmi: () => {}, stop: () => {}, setA20: () => {} };
+  const none = () => {};
+  const processor = { cycle: 0, setIntr: none, pulseNmi: none, suspend: none, stop: none, setA20: none };
   const ram = new Uint8Array(RAM);
   const view = new DataView(ram.buffer);
   const memory = {

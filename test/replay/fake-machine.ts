@@ -66,6 +66,10 @@ export class FakeCpu implements ProcessorLines {
     this.nmis++;
   }
 
+  suspend(): void {
+    this.halted = true;
+  }
+
   setA20(enabled: boolean): void {
     this.a20 = enabled;
   }

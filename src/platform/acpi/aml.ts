@@ -1,5 +1,5 @@
 // A small encoder for ACPI Machine Language (ACPI 6.4, chapter 20) and for resource templates (chapter 6.4): the part
-// that a PC's DSDT needs. Every function returns the encoded term; terms nest by concatenation. Invariant: names are
+// that the tables here need. Every function returns the encoded term; terms nest by concatenation. Invariant: names are
 // four characters a segment (padded with '_'), optionally rooted with '\' and joined with '.'.
 
 /** Encoded AML. */
@@ -77,14 +77,26 @@ export function eisaId(id: string): Aml {
   return bytes(0x0c, letters >> 8, letters & 0xff, product >> 8, product & 0xff);
 }
 
+/** A UUID in the order of bytes that ToUUID has (19.6.142). */
+export function uuid(text: string): Aml {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)) throw new RangeError(`not a UUID: ${text}`);
+  const [low, mid, high, ...rest] = text.split('-').map((part) => part.match(/../g)!.map((hex) => Number(`0x${hex}`)));
+  return buffer(Uint8Array.from([...low!.reverse(), ...mid!.reverse(), ...high!.reverse(), ...rest.flat()]));
+}
+
 export const local = (n: number): Aml => bytes(0x60 + n);
 export const arg = (n: number): Aml => bytes(0x68 + n);
 export const nothing: Aml = bytes(0x00);
 
 export const defineName = (path: string, value: Aml): Aml => terms(bytes(0x08), name(path), value);
 export const scope = (path: string, ...content: readonly Aml[]): Aml => packaged([0x10], name(path), ...content);
+/** A processor object without a P_BLK; deprecated since ACPI 6.0. */
+export const processor = (path: string, id: number, ...content: readonly Aml[]): Aml =>
+  packaged([0x5b, 0x83], name(path), bytes(id), little(0, 4), bytes(0), ...content);
 export const device = (path: string, ...content: readonly Aml[]): Aml => packaged([0x5b, 0x82], name(path), ...content);
 export const packageOf = (...elements: readonly Aml[]): Aml => packaged([0x12], bytes(elements.length), ...elements);
+/** A package of `count` (0…255) elements that are not initialised. */
+export const emptyPackage = (count: number): Aml => packaged([0x12], bytes(count));
 export const buffer = (data: Aml): Aml => packaged([0x11], integer(data.length), data);
 
 export function method(path: string, args: number, content: readonly Aml[], serialized = false): Aml {
@@ -106,15 +118,17 @@ export const ACCESS_DWORD = 3;
 export const PRESERVE = 0;
 export const WRITE_AS_ZEROS = 2;
 
-/** Named fields of a region, in bits, one after the other. */
+/** Named fields of a region, in bits, one after the other; those without a name are skipped. */
 export function field(
   region: string,
   access: number,
-  fields: readonly [string, number][],
+  fields: readonly [string | undefined, number][],
   lock = false,
   update = PRESERVE,
 ): Aml {
-  const units = fields.map(([path, bits]) => terms(name(path), packageLengthOfBits(bits)));
+  const units = fields.map(([path, bits]) =>
+    terms(path === undefined ? bytes(0) : name(path), packageLengthOfBits(bits)),
+  );
   return packaged([0x5b, 0x81], name(region), bytes(access | (lock ? 0x10 : 0) | (update << 5)), ...units);
 }
 
@@ -129,12 +143,31 @@ export const createDWordField = (source: Aml, offset: number, path: string): Aml
 export const store = (value: Aml, target: Aml): Aml => terms(bytes(0x70), value, target);
 export const and = (a: Aml, b: Aml, target = nothing): Aml => terms(bytes(0x7b), a, b, target);
 export const or = (a: Aml, b: Aml, target = nothing): Aml => terms(bytes(0x7d), a, b, target);
+export const not = (a: Aml): Aml => terms(bytes(0x92), a);
+export const add = (a: Aml, b: Aml, target = nothing): Aml => terms(bytes(0x72), a, b, target);
+export const subtract = (a: Aml, b: Aml, target = nothing): Aml => terms(bytes(0x74), a, b, target);
+export const increment = (target: Aml): Aml => terms(bytes(0x75), target);
+export const shiftLeft = (a: Aml, count: Aml, target = nothing): Aml => terms(bytes(0x79), a, count, target);
 export const shiftRight = (a: Aml, count: Aml, target = nothing): Aml => terms(bytes(0x7a), a, count, target);
+export const logicalAnd = (a: Aml, b: Aml): Aml => terms(bytes(0x90), a, b);
 export const logicalOr = (a: Aml, b: Aml): Aml => terms(bytes(0x91), a, b);
 export const equal = (a: Aml, b: Aml): Aml => terms(bytes(0x93), a, b);
 export const greater = (a: Aml, b: Aml): Aml => terms(bytes(0x94), a, b);
 export const less = (a: Aml, b: Aml): Aml => terms(bytes(0x95), a, b);
 export const when = (condition: Aml, ...content: readonly Aml[]): Aml => packaged([0xa0], condition, ...content);
+export const otherwise = (...content: readonly Aml[]): Aml => packaged([0xa1], ...content);
+export const loop = (condition: Aml, ...content: readonly Aml[]): Aml => packaged([0xa2], condition, ...content);
+export const leaveLoop: Aml = bytes(0xa5);
+export const index = (source: Aml, at: Aml): Aml => terms(bytes(0x88), source, at, nothing);
+export const derefOf = (reference: Aml): Aml => terms(bytes(0x83), reference);
+export const sizeOf = (source: Aml): Aml => terms(bytes(0x87), source);
+export const toBuffer = (source: Aml, target: Aml): Aml => terms(bytes(0x96), source, target);
+export const toHexString = (source: Aml, target: Aml): Aml => terms(bytes(0x98), source, target);
+export const debugObject: Aml = bytes(0x5b, 0x31);
+export const mutex = (path: string): Aml => terms(bytes(0x5b, 0x01), name(path), bytes(0));
+/** Wait for a mutex without a time limit. */
+export const acquire = (path: string): Aml => terms(bytes(0x5b, 0x23), name(path), little(0xffff, 2));
+export const release = (path: string): Aml => terms(bytes(0x5b, 0x27), name(path));
 export const notify = (target: Aml, value: Aml): Aml => terms(bytes(0x86), target, value);
 export const returns = (value: Aml): Aml => terms(bytes(0xa4), value);
 export const call = (path: string, ...args: readonly Aml[]): Aml => terms(name(path), ...args);
@@ -146,6 +179,9 @@ export const resourceTemplate = (...descriptors: readonly Aml[]): Aml =>
 /** I/O ports, 16-bit decode (6.4.2.5). */
 export const ioPorts = (minimum: number, length: number, alignment = 1, maximum = minimum): Aml =>
   terms(bytes(0x47, 0x01), little(minimum, 2), little(maximum, 2), bytes(alignment, length));
+
+/** ISA DMA channel: compatibility mode, 8 bits, no bus master (6.4.2.3). */
+export const isaDma = (channel: number): Aml => bytes(0x2a, 1 << channel, 0);
 
 /** ISA interrupt, edge and active high (6.4.2.1). */
 export const irqNoFlags = (irq: number): Aml => terms(bytes(0x22), little(1 << irq, 2));

@@ -1,9 +1,17 @@
-// The pc machine's DSDT: root bridge with its windows and interrupt routing, links LNKA–LNKD and LNKS over the PIIX3's
-// route registers, ISA devices, HPET, soft-off. Names, IDs, resources and methods are those of QEMU 7.2's own table;
-// its parts for CPU, memory and PCI hotplug and for the floppy are left out with that hardware, and so are the sleep
-// states _S3 and _S4. The routing package, which QEMU computes in a method, is written out.
+// The pc machine's DSDT, byte for byte that of QEMU 7.2 for the same devices: root bridge with its windows and interrupt
+// routing, links LNKA–LNKD and LNKS over the PIIX3's route registers, ISA devices, HPET, sleep states, and hotplug of
+// processors and PCI functions (dsdt-hotplug.ts). test/platform/acpi/tables.test.ts has hashes of QEMU's tables.
 
 import * as aml from './aml.js';
+import {
+  cpuHotplug,
+  cpuHotplugEvent,
+  gpeResources,
+  pciHotplugEvent,
+  pciHotplugMethods,
+  pciHotplugResources,
+  pciSlots,
+} from './dsdt-hotplug.js';
 
 export interface DsdtOptions {
   /** First address of the PCI memory window: the end of RAM below 4 GiB. */
@@ -12,6 +20,8 @@ export interface DsdtOptions {
   highMemoryEnd?: number;
   /** COM1 exists. Default true. */
   serial?: boolean;
+  /** A VGA is in slot 2. Default false. */
+  vga?: boolean;
   /** The HPET exists. Default true. */
   hpet?: boolean;
   /** fw_cfg has its DMA interface. Default true. */
@@ -27,50 +37,105 @@ const GIB = 0x40000000;
 export function dsdtBody(options: DsdtOptions): aml.Aml {
   const hpet = options.hpet === false ? [] : [aml.scope('_SB', hpetDevice())];
   return aml.terms(
-    aml.scope('_SB', rootBridge(options)),
-    aml.scope('_SB', isaBridge(options)),
-    aml.scope('_SB', ...interruptLinks()),
+    debugMethod(),
+    aml.scope('_SB', rootBridge()),
+    aml.scope('_SB.PCI0', ...pciHotplugMethods()),
+    aml.scope('_SB', aml.scope('PCI0', routing()), ...interruptLinks()),
     ...hpet,
-    // After the links: old interpreters resolve names in packages at once.
-    aml.scope('\\_SB.PCI0', aml.defineName('_PRT', routingTable()), gpeResources(), fwCfgDevice(options)),
-    aml.scope('\\', aml.defineName('_S5', aml.packageOf(aml.nothing, aml.nothing, aml.nothing, aml.nothing))),
+    aml.scope('_GPE', aml.defineName('_HID', aml.string('ACPI0006'))),
+    cpuHotplug(),
+    cpuHotplugEvent(),
+    aml.scope('\\_SB.PCI0', rootResources(options), gpeResources(), pciHotplugResources()),
+    aml.scope('\\', ...sleepStates()),
+    aml.scope('\\_SB.PCI0', fwCfgDevice(options)),
+    aml.scope('\\_SB', pciSlots(southBridge(options), options.vga === true)),
+    aml.scope('_GPE', pciHotplugEvent()),
   );
 }
 
-function rootBridge(options: DsdtOptions): aml.Aml {
-  const highWindow = Math.ceil((options.highMemoryEnd ?? 4 * GIB) / GIB) * GIB;
+/** \\DBUG: a number to the debug console, in hexadecimal. */
+function debugMethod(): aml.Aml {
+  const [text, length, at] = [aml.local(0), aml.local(1), aml.local(2)];
+  return aml.scope(
+    '\\',
+    aml.operationRegion('DBG', aml.REGION_IO, 0x402, 1),
+    aml.field('DBG', aml.ACCESS_BYTE, [['DBGB', 8]]),
+    aml.method('DBUG', 1, [
+      aml.toHexString(aml.arg(0), text),
+      aml.toBuffer(text, text),
+      aml.subtract(aml.sizeOf(text), aml.integer(1), length),
+      aml.store(aml.integer(0), at),
+      aml.loop(aml.less(at, length), aml.store(aml.derefOf(aml.index(text, at)), aml.name('DBGB')), aml.increment(at)),
+      aml.store(aml.integer(0x0a), aml.name('DBGB')),
+    ]),
+  );
+}
+
+function rootBridge(): aml.Aml {
   return aml.device(
     'PCI0',
     aml.defineName('_HID', aml.eisaId('PNP0A03')),
     aml.defineName('_ADR', aml.integer(0)),
     aml.defineName('_UID', aml.integer(0)),
-    aml.defineName(
-      '_CRS',
-      aml.resourceTemplate(
-        aml.busNumbers(0, 255),
-        aml.ioPorts(0xcf8, 8),
-        aml.ioWindow(0x0000, 0x0cf7),
-        aml.ioWindow(0x0d00, 0xffff),
-        aml.memoryWindow(0xa0000, 0xbffff, true),
-        aml.memoryWindow(options.lowMemoryEnd, LOW_WINDOW_END, false),
-        aml.memoryWindow(highWindow, highWindow + 2 * GIB - 1, true),
-      ),
+  );
+}
+
+/** What the root bridge takes and passes on. */
+function rootResources(options: DsdtOptions): aml.Aml {
+  const highWindow = Math.ceil((options.highMemoryEnd ?? 4 * GIB) / GIB) * GIB;
+  return aml.defineName(
+    '_CRS',
+    aml.resourceTemplate(
+      aml.busNumbers(0, 255),
+      aml.ioPorts(0xcf8, 8),
+      aml.ioWindow(0x0000, 0x0cf7),
+      aml.ioWindow(0x0d00, 0xffff),
+      aml.memoryWindow(0xa0000, 0xbffff, true),
+      aml.memoryWindow(options.lowMemoryEnd, LOW_WINDOW_END, false),
+      aml.memoryWindow(highWindow, highWindow + 2 * GIB - 1, true),
     ),
   );
 }
 
+/** SLP_TYP of S3, S4 and S5 for PM1a and PM1b. */
+function sleepStates(): aml.Aml[] {
+  const state = (path: string, type: number) => {
+    const [own, nothing] = [aml.integer(type), aml.integer(0)];
+    return aml.defineName(path, aml.packageOf(own, own, nothing, nothing));
+  };
+  return [state('_S3', 1), state('_S4', 2), state('_S5', 0)];
+}
+
 /** Pin p of slot s goes to link (s + p − 1) mod 4; slot 1, the south bridge, has its SCI on LNKS. */
-function routingTable(): aml.Aml {
-  const links = ['LNKD', 'LNKA', 'LNKB', 'LNKC'];
-  const entries: aml.Aml[] = [];
-  for (let slot = 0; slot < PCI_SLOTS; slot++) {
-    for (let pin = 0; pin < 4; pin++) {
-      const link = slot === 1 && pin === 0 ? 'LNKS' : links[(slot + pin) & 3]!;
-      const address = aml.integer(slot * 0x10000 + 0xffff);
-      entries.push(aml.packageOf(address, aml.integer(pin), aml.name(link), aml.integer(0)));
-    }
-  }
-  return aml.packageOf(...entries);
+function routing(): aml.Aml {
+  const n = aml.integer;
+  const [table, row, slot, link, entry] = [0, 1, 2, 3, 4].map(aml.local) as [
+    aml.Aml,
+    aml.Aml,
+    aml.Aml,
+    aml.Aml,
+    aml.Aml,
+  ];
+  const goesTo = (name: string) => aml.store(aml.packageOf(n(0), n(0), aml.name(name), n(0)), entry);
+  const address = aml.or(aml.shiftLeft(slot, n(16)), n(0xffff));
+  return aml.method('_PRT', 0, [
+    aml.store(aml.emptyPackage(4 * PCI_SLOTS), table),
+    aml.store(n(0), row),
+    aml.loop(
+      aml.less(row, n(4 * PCI_SLOTS)),
+      aml.store(aml.shiftRight(row, n(2)), slot),
+      aml.store(aml.and(aml.add(row, slot), n(3)), link),
+      aml.when(aml.equal(link, n(0)), goesTo('LNKD')),
+      aml.when(aml.equal(link, n(1)), aml.when(aml.equal(row, n(4)), goesTo('LNKS')), aml.otherwise(goesTo('LNKA'))),
+      aml.when(aml.equal(link, n(2)), goesTo('LNKB')),
+      aml.when(aml.equal(link, n(3)), goesTo('LNKC')),
+      aml.store(address, aml.index(entry, n(0))),
+      aml.store(aml.and(row, n(3)), aml.index(entry, n(1))),
+      aml.store(entry, aml.index(table, row)),
+      aml.increment(row),
+    ),
+    aml.returns(table),
+  ]);
 }
 
 function interruptLinks(): aml.Aml[] {
@@ -161,8 +226,8 @@ function isaDevice(path: string, id: aml.Aml, status: number | undefined, ...res
   );
 }
 
-/** 00:01.0 with the route registers and what sits on the ISA bus. */
-function isaBridge(options: DsdtOptions): aml.Aml {
+/** Content of 00:01.0: the route registers and what sits on the ISA bus. */
+function southBridge(options: DsdtOptions): aml.Aml[] {
   const serial = aml.device(
     'COM1',
     aml.defineName('_HID', aml.eisaId('PNP0501')),
@@ -170,37 +235,37 @@ function isaBridge(options: DsdtOptions): aml.Aml {
     aml.defineName('_STA', aml.integer(0x0f)),
     aml.defineName('_CRS', aml.resourceTemplate(aml.ioPorts(0x3f8, 8, 0), aml.irqNoFlags(4))),
   );
-  return aml.scope(
-    'PCI0',
-    aml.device('S00', aml.defineName('_ADR', aml.integer(0))),
-    aml.device(
-      'S08',
-      aml.defineName('_ADR', aml.integer(0x10000)),
-      aml.operationRegion('P40C', aml.REGION_PCI_CONFIG, 0x60, 4),
-      aml.scope(
-        '\\_SB',
-        aml.field('PCI0.S08.P40C', aml.ACCESS_BYTE, [
-          ['PRQ0', 8],
-          ['PRQ1', 8],
-          ['PRQ2', 8],
-          ['PRQ3', 8],
-        ]),
-      ),
-      isaDevice('KBD', aml.eisaId('PNP0303'), 0x0f, aml.ioPorts(0x60, 1), aml.ioPorts(0x64, 1), aml.irqNoFlags(1)),
-      isaDevice('MOU', aml.eisaId('PNP0F13'), 0x0f, aml.irqNoFlags(12)),
-      ...(options.serial === false ? [] : [serial]),
-      isaDevice('RTC', aml.eisaId('PNP0B00'), undefined, aml.ioPorts(0x70, 8), aml.irqNoFlags(8)),
+  return [
+    aml.operationRegion('P40C', aml.REGION_PCI_CONFIG, 0x60, 4),
+    aml.scope(
+      '\\_SB',
+      aml.field('PCI0.S08.P40C', aml.ACCESS_BYTE, [
+        ['PRQ0', 8],
+        ['PRQ1', 8],
+        ['PRQ2', 8],
+        ['PRQ3', 8],
+      ]),
     ),
-  );
+    isaDevice('KBD', aml.eisaId('PNP0303'), 0x0f, aml.ioPorts(0x60, 1), aml.ioPorts(0x64, 1), aml.irqNoFlags(1)),
+    isaDevice('MOU', aml.eisaId('PNP0F13'), 0x0f, aml.irqNoFlags(12)),
+    floppyController(),
+    ...(options.serial === false ? [] : [serial]),
+    isaDevice('RTC', aml.eisaId('PNP0B00'), undefined, aml.ioPorts(0x70, 8), aml.irqNoFlags(8)),
+  ];
 }
 
-function gpeResources(): aml.Aml {
+/** A controller without drives: _FDE has four drives absent, and no tape (9.9.2). */
+function floppyController(): aml.Aml {
+  const enumeration = new Uint8Array(20);
+  enumeration[16] = 2;
   return aml.device(
-    'GPE0',
-    aml.defineName('_HID', aml.string('PNP0A06')),
-    aml.defineName('_UID', aml.string('GPE0 resources')),
-    aml.defineName('_STA', aml.integer(0x0b)),
-    aml.defineName('_CRS', aml.resourceTemplate(aml.ioPorts(0xafe0, 4))),
+    'FDC0',
+    aml.defineName('_HID', aml.eisaId('PNP0700')),
+    aml.defineName(
+      '_CRS',
+      aml.resourceTemplate(aml.ioPorts(0x3f2, 4, 0), aml.ioPorts(0x3f7, 1, 0), aml.irqNoFlags(6), aml.isaDma(2)),
+    ),
+    aml.defineName('_FDE', aml.buffer(enumeration)),
   );
 }
 

@@ -15,6 +15,8 @@ export interface AcpiOptions {
   /** The FADT names the SMI command port and the enable values. Default false: SCI_EN is always set. */
   smm?: boolean;
   serial?: boolean;
+  /** A VGA is in slot 2. Default false. */
+  vga?: boolean;
   hpet?: boolean;
   fwCfgDma?: boolean;
   /** 2 gives an XSDT beside the RSDT and the longer RSDP. Default 0, QEMU's for the pc machine. */

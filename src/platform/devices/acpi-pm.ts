@@ -2,7 +2,8 @@
 // machine: PM1a event and control block, 24-bit PM timer of 3.579545 MHz (ACPI 6.4, 4.8.3), GPE0 at 0xafe0, APM ports
 // 0xb2 and 0xb3. Invariant: the timer's value is floor(ns * 3579545 / 10^9), computed exactly. There is no SMM: as
 // with QEMU's smm=off, SCI_EN is fixed to 1, the firmware is told that SMM is set up already, and the FADT has no SMI
-// command; `smm: true` gives the other shape. Left out: S3 and S4 (their entry is a power-off), SMBus transfers.
+// command; `smm: true` gives the other shape. S3 suspends until an alarm of the RTC, the PM timer or somebody at keyboard
+// or mouse resets the machine, with the cause in PM1 status; S4 is a power-off. Left out: SMBus transfers.
 
 import type { AccessSize } from '../../cpu/bus.js';
 import type { Clock, Line, Plain, PortHandler, Timer } from '../device.js';
@@ -24,10 +25,19 @@ const PM_IO_ENABLE = 0x80;
 
 /** PM1 status and enable bits (ACPI 6.4, tables 4.11 and 4.12). */
 const TIMER_STATUS = 0x0001;
+const RTC_STATUS = 0x0400;
+const WAKE_STATUS = 0x8000;
 const POWER_BUTTON = 0x0100;
 const PM1_SCI_SOURCES = 0x0521;
 const SCI_ENABLE = 0x0001;
 const SLEEP_ENABLE = 0x2000;
+
+/** What may end a suspension, by its status bit; who touches keyboard or mouse is taken for the power button. */
+const WAKE_CAUSES = { rtc: RTC_STATUS, timer: TIMER_STATUS, user: POWER_BUTTON };
+/** SLP_TYP, as the DSDT names them. */
+const S5 = 0;
+const S3 = 1;
+const S4 = 2;
 
 const NS = 1_000_000_000n;
 const HZ = BigInt(PM_TIMER_HZ);
@@ -38,8 +48,12 @@ export interface AcpiPmWiring {
   clock: Clock;
   /** System control interrupt, ISA IRQ 9. */
   sci: Line;
-  /** The guest entered S5, or S3 or S4, which are not modelled. */
+  /** The guest entered S5 or S4. */
   poweroff: () => void;
+  /** The guest entered S3: nothing is to execute any more. */
+  suspend: () => void;
+  /** The suspension is over: reset the machine. */
+  wake: () => void;
   /** The PM block of PM_SIZE ports is decoded at `base`, or nowhere. */
   mapPm: (base: number | undefined) => void;
   /** COM1 and COM2 exist (shown in the device activity registers). */
@@ -61,6 +75,11 @@ interface PmState {
   sci: boolean;
   /** Armed deadline in ns, or null. */
   expiry: number | null;
+  suspended: boolean;
+  /** Status bits that the next reset leaves: why the machine woke up. */
+  woken: number;
+  /** An alarm of the RTC ends a suspension: until PM1 enable is written, whatever its bit says. */
+  rtcWakes: boolean;
 }
 
 /** 00:01.3. */
@@ -77,6 +96,7 @@ export class AcpiPm extends PciFunction {
     this.acpiOnly = !wiring.smm;
     this.timer = wiring.clock.timer('acpi-pm', () => {
       this.state.expiry = null;
+      this.wake('timer');
       this.updateSci();
     });
     this.state = this.initialState();
@@ -94,7 +114,8 @@ export class AcpiPm extends PciFunction {
   override reset(): void {
     super.reset();
     this.timer.cancel();
-    this.state = { ...this.initialState(), sci: this.state.sci };
+    const { sci, woken, rtcWakes } = this.state;
+    this.state = { ...this.initialState(), sci, rtcWakes, status: woken };
     this.updateSci();
     this.updatePmMapping();
   }
@@ -111,6 +132,15 @@ export class AcpiPm extends PciFunction {
     if (!(this.state.enable & POWER_BUTTON)) return;
     this.state.status |= POWER_BUTTON;
     this.updateSci();
+  }
+
+  /** Something happened that ends a suspension. */
+  wake(cause: keyof typeof WAKE_CAUSES): void {
+    const s = this.state;
+    if (!s.suspended || (cause === 'rtc' && !s.rtcWakes)) return;
+    s.suspended = false;
+    s.woken = WAKE_STATUS | WAKE_CAUSES[cause];
+    this.wiring.wake();
   }
 
   /** The PM block, to be mapped where mapPm() says. Widths that QEMU refuses read 0 and do nothing. */
@@ -174,6 +204,9 @@ export class AcpiPm extends PciFunction {
       apmStatus: 0,
       sci: false,
       expiry: null,
+      suspended: false,
+      woken: 0,
+      rtcWakes: true,
     };
   }
 
@@ -222,6 +255,7 @@ export class AcpiPm extends PciFunction {
       this.updateSci();
     } else if (offset === 2) {
       s.enable = value & 0xffff;
+      s.rtcWakes = (value & RTC_STATUS) !== 0;
       this.updateSci();
     } else if (offset === 4 || offset === 5) {
       s.control = value & 0xffff & ~SLEEP_ENABLE;
@@ -229,9 +263,11 @@ export class AcpiPm extends PciFunction {
     }
   }
 
-  /** SLP_TYP as the DSDT names them: 0 = S5, 1 = S3, 2 = S4; others do nothing. */
   private sleep(type: number): void {
-    if (type <= 2) this.wiring.poweroff();
+    if (type === S5 || type === S4) this.wiring.poweroff();
+    if (type !== S3) return;
+    this.state.suspended = true;
+    this.wiring.suspend();
   }
 
   private apmWrite(offset: number, value: number): void {

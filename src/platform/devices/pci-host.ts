@@ -77,6 +77,8 @@ export class PciHost implements Device {
   private readonly functions = new Map<number, PciFunction>();
   private readonly intxCount = [0, 0, 0, 0];
   private addressRegister = 0;
+  /** Slots that the guest has ejected, as bits. Their functions are devices still, which nobody can reach. */
+  private ejected = 0;
   /** Level of the four shared wires PIRQA…PIRQD, set by the south bridge. */
   pirq: (wire: number, level: boolean) => void = () => {};
 
@@ -116,6 +118,12 @@ export class PciHost implements Device {
       .map(([place, pciFunction]) => ({ slot: place >> 3, number: place & 7, pciFunction }));
   }
 
+  /** Take the functions of a slot off the bus, for good: not even a reset brings them back. */
+  eject(slot: number): void {
+    for (const { slot: at, pciFunction } of this.list()) if (at === slot) pciFunction.reset();
+    this.ejected |= 1 << slot;
+  }
+
   /** Level of wire PIRQA…PIRQD (0…3). */
   pirqLevel(wire: number): boolean {
     return this.intxCount[wire]! > 0;
@@ -144,12 +152,13 @@ export class PciHost implements Device {
 
   /** The functions are separate devices, which are reset, saved and loaded by themselves. */
   save(): Plain {
-    return { addressRegister: this.addressRegister, intxCount: [...this.intxCount] };
+    return { addressRegister: this.addressRegister, intxCount: [...this.intxCount], ejected: this.ejected };
   }
 
   load(state: Plain): void {
-    const s = state as unknown as { addressRegister: number; intxCount: number[] };
+    const s = state as unknown as { addressRegister: number; intxCount: number[]; ejected: number };
     this.addressRegister = s.addressRegister;
+    this.ejected = s.ejected;
     s.intxCount.forEach((count, wire) => {
       this.intxCount[wire] = count;
     });
@@ -157,7 +166,8 @@ export class PciHost implements Device {
 
   private selected(): PciFunction | undefined {
     if (!(this.addressRegister & 0x80000000) || this.addressRegister & 0xff0000) return undefined;
-    return this.functions.get((this.addressRegister >>> 8) & 0xff);
+    const place = (this.addressRegister >>> 8) & 0xff;
+    return this.ejected & (1 << (place >> 3)) ? undefined : this.functions.get(place);
   }
 
   /** QEMU ORs the port's low bits into the register number, of which it keeps all eight bits. */

@@ -72,6 +72,8 @@ export class Rtc implements Device, PortHandler {
   #offset = 0;
   #nextPeriodic = 0;
   #nextAlarmTime = 0;
+  /** The alarm has struck, with its interrupt enabled: may end a suspension. */
+  onAlarm: () => void = () => {};
 
   /** @param epochSeconds wall clock now, in whole seconds since 1970 */
   constructor(clock: Clock, irq: Line, epochSeconds: number) {
@@ -298,7 +300,8 @@ export class Rtc implements Device, PortHandler {
     this.#storeDate();
     this.#cmos[REG_A]! &= ~A_UIP;
     let flags = C_UF;
-    if (this.#clock.now() >= this.#nextAlarmTime) flags |= C_AF;
+    const alarm = this.#clock.now() >= this.#nextAlarmTime;
+    if (alarm) flags |= C_AF;
     const fresh = flags & ~this.#cmos[REG_C]!;
     this.#cmos[REG_C]! |= flags;
     if (fresh & this.#cmos[REG_B]!) {
@@ -306,6 +309,7 @@ export class Rtc implements Device, PortHandler {
       this.#irq(true);
     }
     this.#armUpdate();
+    if (alarm && this.#cmos[REG_B]! & B_AIE) this.onAlarm();
   }
 
   #updateInProgress(): boolean {

@@ -33,8 +33,10 @@ export const PORT_BLOCKS: readonly RegisterBlock[] = [
   { device: 'debugcon',  base: 0x402,  size: 1, registers: { 0: 'data' } },
   { device: 'elcr',      base: 0x4d0,  size: 2, registers: { 0: 'master', 1: 'slave' } },
   { device: 'reset',     base: 0xcf9,  size: 1, registers: { 0: 'reset control' } },
-  { device: 'acpi pci hotplug', base: 0xae00, size: 0x18 },
-  { device: 'acpi cpu hotplug', base: 0xaf00, size: 0x20 },
+  { device: 'acpi pci hotplug', base: 0xae00, size: 0x18, registers: {
+    0: 'slots that came', 4: 'slots to go', 8: 'eject', 12: 'removable slots', 16: 'bus', 20: 'label' } },
+  { device: 'acpi cpu hotplug', base: 0xaf00, size: 0x20, registers: {
+    0: 'selector', 4: 'flags', 5: 'command', 8: 'data' } },
   { device: 'acpi gpe0', base: 0xafe0, size: 4, registers: { 0: 'status', 2: 'enable' } },
 ];
 

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -92,6 +93,36 @@ for (const rsdpRevision of [0, 2] as const) {
   });
 }
 
+/** SHA-256 of QEMU's table (-M pc -nodefaults, 128 MiB), in guest memory after SeaBIOS. */
+const DSDTS: readonly [what: string, options: Partial<AcpiOptions>, sha256: string][] = [
+  ['a VGA', { vga: true }, 'b724fe10c4316b8e8a65d5c15ea4c23c8ee2b2e5601f0b25945ef3d3cee99797'],
+  ['no VGA', {}, 'f4d4b778231abfc5d5067b41d67d16386669e9c18ddf4ada399c8b96091c5530'],
+  ['no serial port', { vga: true, serial: false }, 'f55627cd9cc698e0dd557e2dbc3f59b2e3b930e9ba2241489d75199f17212a2d'],
+  ['no HPET', { vga: true, hpet: false }, 'c36fb4d47a58804675a6875bfe60efafd761eb702daa6d614249c1f5a6ef6d07'],
+  [
+    'no DMA of fw_cfg',
+    { vga: true, fwCfgDma: false },
+    'e33285e1a1befdd63bee4eb2e8b9f27b81cb57c1cd455266a74c3362db0fd30b',
+  ],
+  [
+    '3000 MiB',
+    { vga: true, lowMemoryEnd: 0xbb80_0000 },
+    'f0158d65d3f6a9bfcefc06c43c54ad9dc356b908a8e853273218d27b9aa59cb7',
+  ],
+  [
+    '3584 MiB',
+    { vga: true, lowMemoryEnd: 0xc000_0000, highMemoryEnd: 0x1_2000_0000 },
+    'f1dc5bd0d481834c7906c4932ec05592381dfbb46932288fd8f94c43133ef31a',
+  ],
+];
+
+for (const [what, options, sha256] of DSDTS) {
+  test(`the DSDT is byte for byte that of QEMU 7.2: ${what}`, (t) => {
+    const dsdt = placed({ ...OPTIONS, ...options }).table('DSDT');
+    t.is(createHash('sha256').update(dsdt).digest('hex'), sha256);
+  });
+}
+
 test("the root bridge's resources are byte for byte those of QEMU 7.2", (t) => {
   const resources =
     '880d00020c0000000000ff0000000001' +
@@ -181,7 +212,14 @@ withIasl('iasl disassembles the DSDT and compiles it back without errors', (t) =
     return [readFileSync(dsl, 'utf8'), compiled.stdout] as const;
   });
   t.regex(messages, /0 Errors/);
-  for (const name of ['Device (PCI0)', 'Device (LNKD)', 'Device (HPET)', 'Device (COM1)', 'Name (_S5, Package']) {
+  for (const name of [
+    'Device (PCI0)',
+    'Device (LNKD)',
+    'Device (HPET)',
+    'Device (COM1)',
+    'Device (FDC0)',
+    'Method (\\_GPE._E02',
+  ]) {
     t.true(source.includes(name), name);
   }
 });
@@ -189,12 +227,17 @@ withIasl('iasl disassembles the DSDT and compiles it back without errors', (t) =
 const withAcpiexec = haveAcpiexec ? test : test.skip;
 withAcpiexec('the ACPICA interpreter loads the DSDT and evaluates its objects', (t) => {
   const output = withDsdt((_directory, file) =>
-    spawnSync('acpiexec', ['-b', 'evaluate \\_SB.LNKB._CRS;evaluate \\_SB.LNKS._CRS;evaluate \\_S5', file], {
-      encoding: 'utf8',
-    }),
+    spawnSync(
+      'acpiexec',
+      ['-b', 'evaluate \\_SB.LNKB._CRS;evaluate \\_SB.LNKS._CRS;evaluate \\_S5;evaluate \\_SB.CPUS.C000._MAT', file],
+      {
+        encoding: 'utf8',
+      },
+    ),
   );
   t.regex(output.stdout, /1 ACPI AML tables successfully acquired and loaded/);
   t.notRegex(output.stdout, /AE_[A-Z]+_[A-Z]+/);
   t.regex(output.stdout, /89 06 00 09 01 09 00 00 00 79/, 'LNKS is interrupt 9');
   t.regex(output.stdout, /Contains 4 Elements/);
+  t.regex(output.stdout, /00 08 00 00 01 00 00 00/, 'the processor is that of the MADT');
 });

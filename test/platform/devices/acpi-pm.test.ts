@@ -15,6 +15,8 @@ function rig(clock = new ManualClock(), smm = false) {
     clock,
     sci: (level) => log.push(['sci', level]),
     poweroff: () => log.push('poweroff'),
+    suspend: () => log.push('suspend'),
+    wake: () => log.push('wake'),
     mapPm: (base) => log.push(['pm', base]),
     smm,
   });
@@ -89,6 +91,44 @@ test('sleep type 0 with sleep enable is power-off, without it is not', (t) => {
   t.is(pm.portRead(CONTROL, 2), 1, 'sleep enable reads 0');
 });
 
+test('sleep type 2, S4, is power-off, too; other types do nothing', (t) => {
+  const { pm, log } = rig();
+  pm.portWrite(CONTROL, 2, 0x2000 | (2 << 10));
+  pm.portWrite(CONTROL, 2, 0x2000 | (5 << 10));
+  t.deepEqual(log, ['poweroff']);
+});
+
+for (const [cause, status] of [
+  ['rtc', 0x8400],
+  ['timer', 0x8001],
+  ['user', 0x8100],
+] as const) {
+  test(`sleep type 1, S3, suspends until a wake-up by the ${cause} resets the machine, which says why`, (t) => {
+    const { device, pm, log } = rig();
+    device.wake(cause);
+    t.deepEqual(log, [], 'a machine that runs does not wake up');
+    pm.portWrite(CONTROL, 2, 0x2000 | (1 << 10));
+    device.wake(cause);
+    device.wake(cause);
+    t.deepEqual(log, ['suspend', 'wake']);
+    device.reset();
+    t.is(pm.portRead(STATUS, 2) | 1, status | 1, 'the timer bit comes by itself');
+    device.reset();
+    t.is(pm.portRead(STATUS, 2) & ~1, 0);
+  });
+}
+
+test('an alarm ends a suspension only with its bit in PM1 enable, once that was written', (t) => {
+  const { device, pm, log } = rig();
+  pm.portWrite(ENABLE, 2, 0x100);
+  pm.portWrite(CONTROL, 2, 0x2000 | (1 << 10));
+  device.wake('rtc');
+  t.deepEqual(log, ['suspend']);
+  pm.portWrite(ENABLE, 2, 0x400);
+  device.wake('rtc');
+  t.deepEqual(log, ['suspend', 'wake']);
+});
+
 test('without SMM the SCI is always enabled and APM commands do nothing to it', (t) => {
   const { pm, apm, device } = rig();
   t.is(device.configRead(0x5b, 1), 2);
@@ -129,10 +169,10 @@ test('ports without a register read all ones, refused widths read 0', (t) => {
 
 test('a copy loaded from saved state cannot be told from the original', (t) => {
   const operation = fc.record({
-    kind: fc.constantFrom('pm', 'pm', 'read', 'gpe', 'apm', 'config', 'advance', 'button'),
+    kind: fc.constantFrom('pm', 'pm', 'read', 'gpe', 'apm', 'config', 'advance', 'button', 'wake', 'reset'),
     offset: fc.constantFrom(0, 0, 2, 4, 8, 1, 12),
     size: fc.constantFrom(1 as const, 2 as const, 4 as const),
-    value: fc.oneof(fc.constantFrom(0x101, 0x2001, 1, 0xf1, 0xf0), fc.nat({ max: 0xffffffff })),
+    value: fc.oneof(fc.constantFrom(0x101, 0x2001, 0x2401, 1, 0xf1, 0xf0), fc.nat({ max: 0xffffffff })),
   });
   assertSaveLoad((clock) => {
     const { device, log, pm, gpe, apm } = rig(clock, true);
@@ -147,6 +187,8 @@ test('a copy loaded from saved state cannot be told from the original', (t) => {
         if (kind === 'apm') return apm.portWrite(offset & 1, size, value);
         if (kind === 'config') return device.configWrite(offset & 1 ? 0x40 : 0x80, size, value);
         if (kind === 'advance') return clock.advance(value);
+        if (kind === 'wake') return device.wake(value & 1 ? 'rtc' : 'user');
+        if (kind === 'reset') return device.reset();
         return device.powerButton();
       },
     };

@@ -21,6 +21,8 @@ function rig(clock = new ManualClock()) {
     clock,
     sci: () => {},
     poweroff: () => {},
+    suspend: () => {},
+    wake: () => {},
     mapPm: (base) => log.push(['pm', base]),
     serialPorts: 0,
     smm: true,

@@ -359,6 +359,30 @@ const KINDS: Record<string, (a: Author) => void> = {
     );
   },
 
+  /** PCI slots, the processor (first its bitmap), GPE 0. */
+  hotplug(a) {
+    const size = a.one(1, 2, 4, 4, 4);
+    const [pci, cpu, gpe] = [0xae00 + 4 * a.below(6), 0xaf00 + a.below(9) * 4, 0xafe0 + a.below(4)];
+    const processor = (): void => {
+      a.pick(
+        [30, () => a.in(cpu, size)],
+        [20, () => a.in(0xaf00 + a.below(16))],
+        [10, () => a.sized('out', 4, 0xaf00, a.one(0, 0, 1, 2, a.byte()))],
+        [5, () => a.out(0xaf05, a.below(5))],
+        [5, () => a.out(0xaf04, a.byte())],
+        [5, () => a.sized('out', 4, 0xaf08, a.byte())],
+      );
+    };
+    a.pick(
+      [30, () => a.in(pci, size)],
+      [10, () => a.sized('out', 4, 0xae10, a.one(0, 0, 1, 255, 256, a.below(0x10000)))],
+      [10, () => a.sized('out', size, a.one(0xae08, 0xae14, 0xae00, 0xae0c), a.byte() << a.below(24))],
+      [a.steps.length > 100 ? 40 : 10, processor],
+      [10, () => a.in(gpe, a.one(1, 2, 4))],
+      [10, () => a.out(gpe, a.byte())],
+    );
+  },
+
   control(a) {
     a.pick(
       [40, () => a.in(a.one(0x61, 0x92, 0xcf9))],
