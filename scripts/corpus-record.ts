@@ -1,6 +1,6 @@
 // Records the corpus: corpus/<name>/<name>.trace, and the run's length in expected.json. Only a guest that prints what
-// it must and ends as it must is recorded. For a change of the timing model or of the trace format; anything else that
-// changes a trace is a regression, and the tests say so.
+// it must and ends as it must is recorded. For a change of the timing model, of the trace format or of what every guest
+// finds (tables); anything else that changes a trace is a regression, and the tests say so.
 // Usage: npx tsx scripts/corpus-record.ts [NAME…]
 
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
