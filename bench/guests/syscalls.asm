@@ -53,6 +53,7 @@ main64:
     push qword user
     iretq
 
+    align 4096                      ; rings 3 and 0 in pages of their own, as everywhere
 user:
     mov edi, WINDOW
     xor ecx, ecx
@@ -71,6 +72,7 @@ user:
     syscall
     jmp user
 
+    align 4096
 on_syscall:
     swapgs
     mov [user_stack], rsp

@@ -1,4 +1,5 @@
-// Memory as the slow paths and TypeScript semantics reach it: any address, any length, page crossings, MMIO.
+// Memory as the slow paths and TypeScript semantics reach it: any address, any length, page crossings, MMIO. What the
+// data TLB of the access' privilege holds needs no walk; a walk fills it, as one of emitted code does.
 //
 // Physical accesses outside RAM and ROM go to the bus in naturally aligned pieces of at most 4 bytes, low part
 // first. An MMIO access costs extra cycles and is made only while stepping, at an exact cycle; the slow paths see
@@ -9,7 +10,7 @@ import type { LinearMemory, Privilege } from './core.js';
 import * as L from './layout.js';
 import type { Mmu } from './mmu.js';
 import { PAGE_CODE, PAGE_DIRTY, PAGE_PARTIAL, PAGE_ROM, PAGE_SPLIT, type PhysicalMemory } from './physical.js';
-import { AC, ACV, type CpuState, CR0_AM, Fault, GP, MODE_LONG } from './state.js';
+import { AC, ACV, type CpuState, CR0_AM, CR4_SMAP, Fault, GP, MODE_LONG } from './state.js';
 
 /** Extra cycles of an MMIO access. */
 export const MMIO_COST = 50;
@@ -17,6 +18,9 @@ export const MMIO_COST = 50;
 export class Memory implements LinearMemory {
   private readonly scratch = new Uint8Array(16);
   private readonly scratchView = new DataView(this.scratch.buffer);
+  /** A linear address, cut to 64 bits; and its halves. */
+  private readonly linear = new BigUint64Array(1);
+  private readonly halves = new Uint32Array(this.linear.buffer);
 
   constructor(
     private readonly state: CpuState,
@@ -29,14 +33,33 @@ export class Memory implements LinearMemory {
     return privilege === 'user' || (privilege === 'current' && this.state.get32(L.CPL) === 3);
   }
 
-  /** Linear address as two halves, wrapped to the mode; #GP/#SS when not canonical in long mode. */
-  private split(linear: bigint): [number, number] {
-    if ((this.state.get32(L.MODE) & MODE_LONG) !== 0) {
-      const v = BigInt.asUintN(64, linear);
-      if (BigInt.asUintN(64, BigInt.asIntN(48, v)) !== v) throw new Fault(GP, 0);
-      return [Number(v & 0xffff_ffffn), Number(v >> 32n)];
-    }
-    return [Number(BigInt.asUintN(32, linear)), 0];
+  /** Put a linear address, wrapped to the mode, into `halves`; #GP when it is not canonical in long mode. */
+  private split(linear: bigint): void {
+    this.linear[0] = linear;
+    if ((this.state.get32(L.MODE) & MODE_LONG) === 0) this.halves[1] = 0;
+    else if (!isCanonical(this.halves[1]!)) throw new Fault(GP, 0);
+  }
+
+  /** The data TLB that serves accesses of this privilege now. */
+  private tlbOf(privilege: Privilege): number {
+    const s = this.state;
+    if (privilege === 'current') return s.get32(L.DATA_TLB);
+    if (privilege === 'user') return L.DATA_TLB_USER;
+    // The processor's own accesses are never exempt from SMAP.
+    return (s.get32(L.CR4) & CR4_SMAP) === 0 ? L.DATA_TLB_OPEN : L.DATA_TLB_SUPERVISOR;
+  }
+
+  /**
+   * Where `length` bytes lie in linear memory; 0 where there is more to it than copying them: no translation at hand, a
+   * device, a page's end, decoded code, content that nobody has seen.
+   */
+  private hostOf(lo: number, hi: number, length: number, write: boolean, privilege: Privilege): number {
+    if ((lo & 0xfff) + length > 4096) return 0;
+    const { u32 } = this.state;
+    const at = (this.tlbOf(privilege) + ((lo >>> 12) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE) >>> 2;
+    const tag = write ? at + (L.TLB_WRITE >>> 2) : at;
+    if (u32[tag] !== (lo & ~0xfff) >>> 0 || u32[tag + 1] !== hi) return 0;
+    return (u32[at + (L.TLB_ADDEND >>> 2)]! + lo) >>> 0;
   }
 
   /** Read `length` (≤ 4096) bytes at a linear address. */
@@ -136,15 +159,27 @@ export class Memory implements LinearMemory {
   }
 
   private get(linear: bigint, length: number, privilege: Privilege): DataView {
-    const [lo, hi] = this.split(linear);
+    this.split(linear);
+    const [lo, hi] = [this.halves[0]!, this.halves[1]!];
     this.checkAlignment(lo, length, privilege);
-    this.readLinear(lo, hi, length, this.isUser(privilege), privilege === 'current', this.scratch);
+    const host = this.hostOf(lo, hi, length, false, privilege);
+    if (host !== 0) for (let i = 0; i < length; i++) this.scratch[i] = this.state.u8[host + i]!;
+    else {
+      this.readLinear(lo, hi, length, this.isUser(privilege), privilege === 'current', this.scratch);
+      if ((lo & 0xfff) + length <= 4096) this.mmu.install(lo, hi, this.tlbOf(privilege));
+    }
     return this.scratchView;
   }
   private put(linear: bigint, length: number, privilege: Privilege): void {
-    const [lo, hi] = this.split(linear);
+    this.split(linear);
+    const [lo, hi] = [this.halves[0]!, this.halves[1]!];
     this.checkAlignment(lo, length, privilege);
-    this.writeLinear(lo, hi, this.scratch, length, this.isUser(privilege), privilege === 'current');
+    const host = this.hostOf(lo, hi, length, true, privilege);
+    if (host !== 0) for (let i = 0; i < length; i++) this.state.u8[host + i] = this.scratch[i]!;
+    else {
+      this.writeLinear(lo, hi, this.scratch, length, this.isUser(privilege), privilege === 'current');
+      if ((lo & 0xfff) + length <= 4096) this.mmu.install(lo, hi, this.tlbOf(privilege));
+    }
   }
 
   read8(linear: bigint, privilege: Privilege = 'current'): number {
@@ -180,10 +215,10 @@ export class Memory implements LinearMemory {
     const out = new Uint8Array(length);
     for (let done = 0; done < length; ) {
       const n = Math.min(length - done, 4096);
-      const [lo, hi] = this.split(linear + BigInt(done));
+      this.split(linear + BigInt(done));
       this.readLinear(
-        lo,
-        hi,
+        this.halves[0]!,
+        this.halves[1]!,
         n,
         this.isUser(privilege),
         privilege === 'current',
@@ -194,13 +229,15 @@ export class Memory implements LinearMemory {
     return out;
   }
   writeBytes(linear: bigint, data: Uint8Array, privilege: Privilege = 'current', alignment = 1): void {
-    const [lo, hi] = this.split(linear);
+    this.split(linear);
+    const [lo, hi] = [this.halves[0]!, this.halves[1]!];
     this.checkAlignment(lo, alignment, privilege);
     if (data.length > 4096) throw new Error('writeBytes takes at most one page');
     this.writeLinear(lo, hi, data, data.length, this.isUser(privilege), privilege === 'current');
   }
   probe(linear: bigint, length: number, write: boolean, privilege: Privilege = 'current', alignment = 1): boolean {
-    const [lo, hi] = this.split(linear);
+    this.split(linear);
+    const [lo, hi] = [this.halves[0]!, this.halves[1]!];
     this.checkAlignment(lo, alignment, privilege);
     const user = this.isUser(privilege);
     const explicit = privilege === 'current';

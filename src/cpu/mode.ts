@@ -22,7 +22,6 @@ import {
   VM,
 } from './state.js';
 
-const ALL = 0xffff_ffff_ffff_ffffn;
 const CS_L = 0x2000;
 const SEG_DB = 0x4000;
 
@@ -31,11 +30,19 @@ export interface DerivedMode extends DecodeMode {
   readonly key: string;
 }
 
+const FLAT_64: DerivedMode = { bits: 64, flat: 15, key: '64' };
+
+function setMask(s: CpuState, at: number, low: number, high: number): void {
+  s.set32(at, low);
+  s.set32(at + 4, high);
+}
+
 /** No base, no limit and no missing right: an access needs no check. (CS as a data segment is always checked.) */
 function isFlat(s: CpuState, segment: number): boolean {
   const at = L.SEGMENTS + L.SEGMENT_SIZE * segment;
   return (
-    s.get64(at + L.SEG_BASE) === 0n &&
+    s.get32(at + L.SEG_BASE) === 0 &&
+    s.get32(at + L.SEG_BASE + 4) === 0 &&
     s.get32(at + L.SEG_MIN) === 0 &&
     s.get32(at + L.SEG_MAX) === 0xffff_ffff &&
     (s.get32(at + L.SEG_ACCESS) & 3) === 3
@@ -71,14 +78,16 @@ export function deriveMode(s: CpuState, watched: boolean): DerivedMode {
   const mode = modeBits(s);
   const is64 = (mode & MODE_64BIT) !== 0;
   s.set32(L.MODE, mode);
-  s.set64(L.ADDRESS_MASK, is64 ? ALL : 0xffff_ffffn);
-  s.set64(L.LINEAR_MASK, is64 ? ALL : 0xffff_ffffn);
+  // As halves: this runs at every change of privilege, and a bigint costs.
+  const high = is64 ? 0xffff_ffff : 0;
+  setMask(s, L.ADDRESS_MASK, 0xffff_ffff, high);
+  setMask(s, L.LINEAR_MASK, 0xffff_ffff, high);
   // EIP in 16-bit code too: what runs past 64 KiB meets the limit, it does not wrap (SDM vol. 3A, 20.1.1).
-  s.set64(L.IP_MASK, is64 ? ALL : 0xffff_ffffn);
-  s.set64(L.STACK_MASK, is64 ? ALL : mode & MODE_SS32 ? 0xffff_ffffn : 0xffffn);
+  setMask(s, L.IP_MASK, 0xffff_ffff, high);
+  setMask(s, L.STACK_MASK, is64 || mode & MODE_SS32 ? 0xffff_ffff : 0xffff, high);
   s.set32(L.STACK_CHECKED, is64 || isFlat(s, L.SS) ? 0 : 1);
   s.set32(L.DATA_TLB, dataTlb(s, watched));
-  if (is64) return { bits: 64, flat: 15, key: '64' };
+  if (is64) return FLAT_64;
   const bits = mode & MODE_CS32 ? 32 : 16;
   let flat = 0;
   for (const segment of [L.ES, L.SS, L.DS]) if (isFlat(s, segment)) flat |= 1 << segment;

@@ -72,8 +72,7 @@ export function limitOf(d: Descriptor): number {
 
 /** Whether a linear address is canonical for 48 bits. */
 export function isCanonical(address: bigint): boolean {
-  const top = BigInt.asUintN(64, address) >> 47n;
-  return top === 0n || top === 0x1_ffffn;
+  return BigInt.asIntN(48, address) === BigInt.asIntN(64, address);
 }
 
 export function decodeDescriptor(selector: number, address: bigint, low: number, high: number): Descriptor {

@@ -34,13 +34,12 @@ const isIntel = (cpu: CpuCore): boolean => cpu.model.vendor === 'GenuineIntel';
 export function syscall(cpu: CpuCore): void {
   const s = cpu.state;
   if ((s.efer & EFER_SCE) === 0 || (isIntel(cpu) && !s.is64)) throw ud();
-  const star = s.get64(L.MSR_STAR);
-  const selector = Number((star >> 32n) & 0xffffn);
+  const selector = s.get32(L.MSR_STAR + 4) & 0xffff;
   if (s.isLong) {
     const from64 = s.is64;
     s.setReg(RCX, cpu.nextIp);
-    s.setReg(R11, BigInt((s.eflags & ~RF) >>> 0));
-    const masked = Number(s.get64(L.MSR_SFMASK) & 0xffff_ffffn) | RF;
+    s.setReg32(R11, s.eflags & ~RF);
+    const masked = s.get32(L.MSR_SFMASK) | RF;
     loadFlat(s, selector, selector + 8, 0, true);
     s.eflags = s.eflags & ~masked;
     s.rip = s.get64(from64 ? L.MSR_LSTAR : L.MSR_CSTAR);
@@ -48,7 +47,7 @@ export function syscall(cpu: CpuCore): void {
     s.setReg32(RCX, Number(cpu.nextIp & 0xffff_ffffn));
     loadFlat(s, selector, selector + 8, 0, false);
     s.eflags = s.eflags & ~(IF | RF | VM);
-    s.rip = star & 0xffff_ffffn;
+    s.rip = BigInt(s.get32(L.MSR_STAR));
   }
   cpu.modeChanged();
   // TF is looked at when the call is done: one that the mask clears traps nowhere in the kernel.
@@ -60,7 +59,7 @@ export function sysret(cpu: CpuCore, operandSize: number): void {
   const s = cpu.state;
   if ((s.efer & EFER_SCE) === 0 || (isIntel(cpu) && !s.is64)) throw ud();
   if (!s.isProtected || s.cpl !== 0) throw gp(0);
-  const selector = Number(s.get64(L.MSR_STAR) >> 48n);
+  const selector = s.get32(L.MSR_STAR + 4) >>> 16;
   const to64 = s.isLong && operandSize === 64;
   const target = to64 ? s.reg(RCX) : BigInt(s.reg32(RCX));
   if (to64 && isIntel(cpu) && !isCanonical(target)) throw gp(0);
@@ -141,8 +140,8 @@ export function writeSegmentBase(cpu: CpuCore, segment: number, value: bigint): 
 
 /** EDX:EAX, upper halves of RAX and RDX cleared. */
 function setEdxEax(s: CpuState, value: bigint): void {
-  s.setReg32(RAX, Number(value & 0xffff_ffffn));
-  s.setReg32(RDX, Number((value >> 32n) & 0xffff_ffffn));
+  s.setReg32(RAX, Number(BigInt.asUintN(32, value)));
+  s.setReg32(RDX, Number(BigInt.asUintN(64, value) >> 32n));
 }
 
 function edxEax(s: CpuState): bigint {

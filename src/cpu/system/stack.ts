@@ -62,7 +62,9 @@ export class Stack {
   private linear(offset: bigint, size: number): bigint {
     if (this.long) {
       const address = BigInt.asUintN(64, offset);
-      if (!isCanonical(address) || !isCanonical(address + BigInt(size - 1))) throw new Fault(SSV, this.errorCode);
+      // The last byte too, where the access is not in one aligned piece.
+      if (!isCanonical(address) || ((address & 7n) !== 0n && !isCanonical(address + BigInt(size - 1))))
+        throw new Fault(SSV, this.errorCode);
       return address;
     }
     const first = Number(offset & this.mask);
