@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander';
 import { addDemo } from './commands/demo.js';
 import { addDiff } from './commands/diff.js';
 import { addFetch } from './commands/fetch.js';
+import { addGate } from './commands/gate.js';
 import { addInspect } from './commands/inspect.js';
 import { addRecord } from './commands/record.js';
 import { addReplay } from './commands/replay.js';
@@ -34,7 +35,7 @@ const program = new Command('vmreplay')
   .configureOutput({ outputError: (text) => complain(usageSentence(text)) });
 
 // What is set above is inherited by every verb.
-for (const add of [addRecord, addRun, addReplay, addDiff, addInspect, addFetch, addDemo]) add(program);
+for (const add of [addRecord, addRun, addReplay, addDiff, addInspect, addGate, addFetch, addDemo]) add(program);
 for (const verb of program.commands) verb.option('-q, --quiet', 'no results, no progress: the exit status alone');
 
 try {

@@ -44,6 +44,19 @@ export type {
 } from './diff/explanation.js';
 export { type FormatOptions, formatExplanation } from './diff/format.js';
 export { PHASE_NAMES, type Phase } from './diff/phases.js';
+export {
+  type Budgets,
+  type Build,
+  type BuildCommand,
+  defineConfig,
+  type EventSelection,
+  type GateBoot,
+  type GateConfig,
+  type HandoffHold,
+  type Hold,
+  type SerialHold,
+  type Size,
+} from './gate/config.js';
 export type { Divergence } from './replay/divergence.js';
 export { TraceError } from './trace/error.js';
 export type { EventView } from './trace/event-view.js';

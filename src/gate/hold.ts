@@ -1,0 +1,104 @@
+// Holds a boot to its baseline: what the configuration names is compared, and everything that differs is a finding.
+// How the boot ended and how it was asked for count in any case; images may change as long as nothing follows from it.
+
+import { diffTraces } from '../replay/diff/diff.js';
+import { isNamed } from '../trace/event-view.js';
+import type { TraceEvent } from '../trace/events.js';
+import { diffHandoff, pairHandoffs } from '../trace/handoff.js';
+import { number } from '../trace/inspect.js';
+import type { TraceReader } from '../trace/reader.js';
+import type { Meaning } from '../trace/semantic/semantics.js';
+import { budgetFindings } from './budgets.js';
+import type { EventSelection, HandoffHold, Hold, SerialHold } from './config.js';
+import { eventsFinding, retimedNote, untimedFinding } from './explain.js';
+import { type BootFacts, bootedDifferently } from './facts.js';
+import type { Finding } from './report.js';
+import { serialFinding } from './serial.js';
+import { compareUntimed } from './untimed.js';
+
+export const TIMING = 'timing';
+/** Fields of a hand-off that are told. */
+const MAX_FIELDS = 12;
+
+/** One side: a trace and what is known of it. */
+export interface Side {
+  readonly reader: TraceReader;
+  readonly facts: BootFacts;
+}
+
+export interface Verdict {
+  readonly findings: readonly Finding[];
+  /** In one phrase, when only the time of events changed and that was to be ignored. */
+  readonly retimed?: string | undefined;
+}
+
+/** @throws TraceError */
+export function holdTo(hold: Hold, baseline: Side, now: Side): Verdict {
+  const booted = bootedDifferently(baseline.reader, now.reader);
+  if (booted.length > 0) {
+    const lines = booted.map(({ field, a, b }) => `${field}: ${a} in the baseline, ${b} now`);
+    const summary = `this boot is asked for in another way than the baseline: ${lines[0]}; accept it if that is meant`;
+    return { findings: [{ kind: 'machine', summary, lines: lines.slice(1) }] };
+  }
+  const findings: Finding[] = [];
+  const [x, y] = [endText(baseline.facts), endText(now.facts)];
+  if (x !== y) findings.push({ kind: 'end', summary: `the boot ends by ${y}, the baseline by ${x}`, lines: [] });
+  let retimed: string | undefined;
+  if (hold.events && baseline.facts.root !== now.facts.root) {
+    const selection = hold.events === true ? {} : hold.events;
+    const result = selection.ignore?.includes(TIMING)
+      ? heldUntimed(selection, baseline, now)
+      : heldTimed(selection, baseline, now);
+    if (typeof result === 'string') retimed = result;
+    else if (result) findings.push(result);
+  }
+  if (hold.handoff) findings.push(...heldHandoff(hold.handoff === true ? {} : hold.handoff, baseline.facts, now.facts));
+  if (hold.serial) {
+    const { ignore = [] }: SerialHold = hold.serial === true ? {} : hold.serial;
+    const finding = serialFinding(baseline.facts.serial, now.facts.serial, ignore);
+    if (finding) findings.push(finding);
+  }
+  findings.push(...budgetFindings(hold.budgets ?? {}, now.facts.metrics, baseline.facts.metrics));
+  return { findings, retimed: findings.length === 0 ? retimed : undefined };
+}
+
+export const endText = ({ end: { reason, code } }: BootFacts): string => (code === null ? reason : `${reason} ${code}`);
+
+function heldTimed(selection: EventSelection, baseline: Side, now: Side): Finding | undefined {
+  const report = diffTraces(baseline.reader, now.reader, selection);
+  const whole = !selection.only && !selection.ignore;
+  const state = report.memory !== null || report.state !== null || baseline.facts.state !== now.facts.state;
+  if (!report.first && !(whole && state)) return undefined;
+  return eventsFinding(report, baseline, now);
+}
+
+function heldUntimed(selection: EventSelection, baseline: Side, now: Side): Finding | string | undefined {
+  const only = selection.only ?? [];
+  const ignore = (selection.ignore ?? []).filter((name) => name !== TIMING);
+  const chosen = (event: TraceEvent, meaning: Meaning): boolean =>
+    (only.length === 0 || only.some((name) => isNamed(event, meaning, name))) &&
+    !ignore.some((name) => isNamed(event, meaning, name));
+  const result = compareUntimed(baseline.reader, now.reader, chosen);
+  if (!result.same) return untimedFinding(result, baseline, now);
+  return result.moved > 0 ? retimedNote(result, baseline.facts, now.facts) : undefined;
+}
+
+function heldHandoff({ ignore = [] }: HandoffHold, a: BootFacts, b: BootFacts): Finding[] {
+  const ignored = (field: string) => ignore.some((name) => field === name || field.startsWith(`${name}.`));
+  const count = (n: number) =>
+    n === 0 ? 'no kernel is entered' : n === 1 ? '1 kernel is entered' : `${n} are entered`;
+  if (a.handoffs.length !== b.handoffs.length) {
+    const summary = `${count(b.handoffs.length)}, and in the baseline ${count(a.handoffs.length)}`;
+    return [{ kind: 'handoff', summary, lines: [] }];
+  }
+  return pairHandoffs(a.handoffs, b.handoffs).flatMap(([x, y]): Finding[] => {
+    const fields = diffHandoff(x, y).filter(({ field }) => !ignored(field));
+    const [first] = fields;
+    if (!first) return [];
+    const told = fields.map(({ field, a: p, b: q }) => `${field}: ${p} in the baseline, ${q} now`);
+    const rest = told.slice(1, MAX_FIELDS);
+    if (told.length > MAX_FIELDS) rest.push(`and ${number(told.length - MAX_FIELDS)} more fields`);
+    const summary = `the hand-off by ${y.protocol} differs: ${told[0]}`;
+    return [{ kind: 'handoff', summary, cause: first.field, phase: 'loader', cycle: y.cycle, lines: rest }];
+  });
+}
