@@ -10,6 +10,7 @@ import { UserError } from '../api/user-error.js';
 import { systemReason } from '../trace/error.js';
 import type { GateConfig } from './config.js';
 import { configSchema, KEYS } from './config-schema.js';
+import { jsonErrorAt } from './json-place.js';
 
 const NAMES = ['ts', 'mjs', 'js', 'json'].map((extension) => `vmreplay.config.${extension}`);
 const SUFFIX = /\.(ts|mts|mjs|js|json)$/;
@@ -63,10 +64,8 @@ function readJson(path: string, name: string): unknown {
   }
   try {
     return JSON.parse(source);
-  } catch (error) {
-    const { message } = error as Error;
-    const offset = Number(/at position (\d+)/.exec(message)?.[1] ?? source.length);
-    const before = source.slice(0, offset).split('\n');
+  } catch {
+    const before = source.slice(0, jsonErrorAt(source)).split('\n');
     const where = `line ${before.length}, column ${before.at(-1)!.length + 1}`;
     throw new UserError(`${name}: ${where}: this is no JSON; mend it there`);
   }
@@ -80,10 +79,7 @@ async function importModule(path: string): Promise<unknown> {
 async function importTypeScript(path: string): Promise<unknown> {
   const { createJiti } = await import('jiti');
   // The configuration imports defineConfig from here, wherever this program is installed.
-  const self = ['../index.js', '../src/index.js', '../index.ts']
-    .map((file) => join(import.meta.dirname, file))
-    .find((file) => existsSync(file))!;
-  const jiti = createJiti(path, { fsCache: false, alias: { vmreplay: self } });
+  const jiti = createJiti(path, { fsCache: false, virtualModules: { vmreplay: await import('../index.js') } });
   return jiti.import(path, { default: true });
 }
 
@@ -124,7 +120,7 @@ function issueText(issue: z.core.$ZodIssue): string {
   const at = path === '' ? '' : `${path.replace(/^\./, '')}: `;
   if (issue.code !== 'unrecognized_keys') return `${at}${issue.message}`;
   const key = issue.keys[0]!;
-  const meant = KEYS.find((known) => distance(known.toLowerCase(), key.toLowerCase()) <= 2);
+  const meant = nearest(key);
   return `${at}there is no setting ${key}; ${meant ? `did you mean ${meant}?` : 'leave it out'}`;
 }
 
@@ -132,6 +128,13 @@ function issueText(issue: z.core.$ZodIssue): string {
 function deepest(issue: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue | undefined {
   const all = issue.errors.flat();
   return all.find(({ code }) => code === 'unrecognized_keys') ?? all.find(({ path }) => path.length > 0);
+}
+
+/** The known setting that is written almost so. */
+function nearest(key: string): string | undefined {
+  const off = (known: string) => distance(known.toLowerCase(), key.toLowerCase());
+  const [best] = [...KEYS].sort((a, b) => off(a) - off(b));
+  return best !== undefined && off(best) <= 2 ? best : undefined;
 }
 
 /** Edits that make one word of the other (Levenshtein). */

@@ -31,7 +31,8 @@ const fields = <T extends z.ZodRawShape>(shape: T) =>
     error: (issue) => (issue.code === 'unrecognized_keys' ? undefined : 'an object, { … }, is needed'),
   });
 
-const size = z.union([positive, z.string().regex(SIZE)], { error: 'a size such as "256M", or a number of bytes' });
+const A_SIZE = 'a size such as "256M", or a number of bytes, is needed';
+const size = z.union([positive, z.string().regex(SIZE, A_SIZE)], { error: A_SIZE });
 const build = z.union([text, fields({ command: text, cwd: text.optional() })], {
   error: 'a command such as "make", or { command, cwd }',
 });
@@ -51,8 +52,10 @@ function isPattern(source: string): boolean {
 /** `true`, or an object that says more: the error is the object's, so that it leads to the key. */
 const orObject = <T extends z.ZodRawShape>(shape: T) => z.union([flag, fields(shape)]);
 
+const selection = { only: texts.optional(), ignore: texts.optional() };
+
 const hold = fields({
-  events: orObject({ only: texts.optional(), ignore: texts.optional() }).optional(),
+  events: orObject(selection).optional(),
   handoff: orObject({ ignore: texts.optional() }).optional(),
   serial: orObject({ ignore: patterns.optional() }).optional(),
   budgets: fields({
@@ -129,9 +132,10 @@ export const configSchema = fields({
 });
 
 /** Every key that a configuration may have, for saying which one was meant. */
-export const KEYS: readonly string[] = [configSchema, boot, hold, hold.shape.budgets.unwrap()].flatMap((part) =>
-  Object.keys(part.shape),
-);
+export const KEYS: readonly string[] = [
+  ...[configSchema, boot, hold, hold.shape.budgets.unwrap()].flatMap((part) => Object.keys(part.shape)),
+  ...Object.keys(selection),
+];
 
 /** The JSON schema (2020-12) of a configuration. */
 export function jsonSchema(): Record<string, unknown> {

@@ -1,9 +1,9 @@
 // Findings about events, in words. The explanation is made where both traces are at hand, right after the boot, so that a
 // report never needs them.
 
-import type { DiffReport } from '../replay/diff/diff.js';
-import { diffText } from '../replay/diff/report-text.js';
-import { reportSite, siteText } from '../replay/diff/site.js';
+import type { DiffReport } from '../diff/diff.js';
+import { diffText } from '../diff/report-text.js';
+import { reportSite, siteText } from '../diff/site.js';
 import { number } from '../trace/inspect.js';
 import { type BootFacts, changedImages } from './facts.js';
 import type { Side } from './hold.js';

@@ -1,7 +1,7 @@
 // What a gate looks at in a trace, gathered in one pass: how the boot ended, what it cost, what loaders left to kernels,
 // what the guest printed. Plain data, so that a process that ran a boot can hand it over.
 
-import { diffHeaders } from '../replay/diff/headers.js';
+import { diffHeaders } from '../diff/headers.js';
 import { decodeHandoff, type HandoffView } from '../trace/handoff.js';
 import type { ImageRecord, TraceHeader } from '../trace/header.js';
 import type { TraceReader } from '../trace/reader.js';

@@ -1,7 +1,7 @@
 // Holds a boot to its baseline: what the configuration names is compared, and everything that differs is a finding.
 // How the boot ended and how it was asked for count in any case; images may change as long as nothing follows from it.
 
-import { diffTraces } from '../replay/diff/diff.js';
+import { diffTraces } from '../diff/diff.js';
 import { isNamed } from '../trace/event-view.js';
 import type { TraceEvent } from '../trace/events.js';
 import { diffHandoff, pairHandoffs } from '../trace/handoff.js';

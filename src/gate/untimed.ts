@@ -4,8 +4,8 @@
 //
 // Memory is bounded by how far the traces run apart on one device, at most BACKLOG events; past that they differ.
 
-import { dataDetail } from '../replay/diff/data-detail.js';
-import type { MeantEvent } from '../replay/diff/event-stream.js';
+import { dataDetail } from '../diff/data-detail.js';
+import type { MeantEvent } from '../diff/event-stream.js';
 import { sameBytes } from '../replay/divergence.js';
 import type { TraceEvent } from '../trace/events.js';
 import type { TraceReader } from '../trace/reader.js';

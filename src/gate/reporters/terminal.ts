@@ -6,7 +6,7 @@ import { type BootReport, type Finding, type GateReport, hasFailed, type Outcome
 
 export interface TerminalOptions {
   readonly color?: boolean;
-  /** Lines of a screen. Default 40. */
+  /** Lines of a screen. Default 30, so that the cause is in a log’s first lines. */
   readonly rows?: number;
   /** Columns; longer lines are cut. Default 160. */
   readonly columns?: number;
@@ -23,7 +23,7 @@ const MARKS: Readonly<Record<Outcome, readonly [string, 'green' | 'red' | 'yello
 };
 /** Lines that a failed boot gets at least. */
 const FEWEST = 6;
-const ROWS = 40;
+const ROWS = 30;
 const COLUMNS = 160;
 
 export function terminalReport(report: GateReport, options: TerminalOptions = {}): string {
@@ -84,7 +84,11 @@ function facts({ cause, phase, symbol, cycle }: Finding): string[] {
   return parts.length === 0 ? [] : short.length < 110 ? [`  ${short}`] : parts.map((part) => `  ${part}`);
 }
 
-function mend({ name, outcome, trace }: BootReport): string[] {
+/** Findings that a new baseline would settle. */
+const SETTLED: readonly Finding['kind'][] = ['machine', 'end', 'events', 'handoff', 'serial'];
+
+function mend({ name, outcome, trace, baseline, findings }: BootReport): string[] {
   if (outcome !== 'failed' || trace === null) return [];
-  return [`  its trace: ${trace}; if this is meant: vmreplay gate --accept ${name}`];
+  const settled = baseline !== null && findings.every(({ kind }) => SETTLED.includes(kind));
+  return [`  its trace: ${trace}${settled ? `; if this is meant: vmreplay gate --accept ${name}` : ''}`];
 }

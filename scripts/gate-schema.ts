@@ -1,0 +1,8 @@
+// Writes the JSON schema of a gate's configuration, made from the description that checks it. A test holds the committed
+// file against it.
+
+import { writeFileSync } from 'node:fs';
+import { packageFile } from '../bin/package.js';
+import { jsonSchema } from '../src/gate/config-schema.js';
+
+writeFileSync(packageFile('schema/vmreplay.config.schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);
