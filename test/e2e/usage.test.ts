@@ -10,7 +10,7 @@ test('--help lists the verbs and ends with success', async (t) => {
   t.is(code, 0);
   t.is(stderr, '');
   const verbs = [...stdout.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb);
-  t.deepEqual(verbs, ['record', 'run', 'replay', 'diff', 'inspect', 'fetch', 'demo']);
+  t.deepEqual(verbs, ['record', 'run', 'replay', 'diff', 'inspect', 'gate', 'fetch', 'demo']);
 });
 
 test('every verb has help of its own', async (t) => {
