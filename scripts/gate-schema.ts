@@ -5,4 +5,4 @@ import { writeFileSync } from 'node:fs';
 import { packageFile } from '../bin/package.js';
 import { jsonSchema } from '../src/gate/config-schema.js';
 
-writeFileSync(packageFile('schema/vmreplay.config.schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);
+writeFileSync(packageFile('schemas/gate-config-1.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);

@@ -1,5 +1,5 @@
 // What a configuration must look like. The one description: values are checked with it, the JSON schema that the
-// package publishes is made from it (schema/, `npm run gate:schema`), and the compiler proves that it describes the
+// package publishes is made from it (schemas/, `npm run gate:schema`), and the compiler proves that it describes the
 // types of config.ts, no more and no less.
 
 import * as z from 'zod';

@@ -18,8 +18,8 @@ export interface BuildCommand {
 }
 
 /**
- * Names of events: a kind (`port-read`), a device (`uart0`, `fw_cfg`, `pci`), an fw_cfg item (`etc/e820`,
- * `fw_cfg etc/e820`), a phase of the boot (`phase:POST`). In `ignore` also `timing`: when something happens.
+ * Names of events: a kind (`port-read`), a device (`uart0`, `fw_cfg`, `pci`), an fw_cfg item (`etc/e820`), a phase of the
+ * boot (`post`, `option-rom`, `loader`, `decompression`, `kernel`, `user`). In `ignore` also `timing`: when things happen.
  */
 export interface EventSelection {
   /** Only these; all when absent. */

@@ -2,21 +2,17 @@
 // How the boot ended and how it was asked for count in any case; images may change as long as nothing follows from it.
 
 import { diffTraces } from '../diff/diff.js';
-import { isNamed } from '../trace/event-view.js';
-import type { TraceEvent } from '../trace/events.js';
 import { diffHandoff, pairHandoffs } from '../trace/handoff.js';
 import { number } from '../trace/inspect.js';
 import type { TraceReader } from '../trace/reader.js';
-import type { Meaning } from '../trace/semantic/semantics.js';
 import { budgetFindings } from './budgets.js';
 import type { EventSelection, HandoffHold, Hold, SerialHold } from './config.js';
-import { eventsFinding, retimedNote, untimedFinding } from './explain.js';
+import { eventsFinding, retimedNote } from './explain.js';
 import { type BootFacts, bootedDifferently } from './facts.js';
 import type { Finding } from './report.js';
 import { serialFinding } from './serial.js';
-import { compareUntimed } from './untimed.js';
 
-export const TIMING = 'timing';
+const TIMING = 'timing';
 /** Fields of a hand-off that are told. */
 const MAX_FIELDS = 12;
 
@@ -46,9 +42,7 @@ export function holdTo(hold: Hold, baseline: Side, now: Side): Verdict {
   let retimed: string | undefined;
   if (hold.events && baseline.facts.root !== now.facts.root) {
     const selection = hold.events === true ? {} : hold.events;
-    const result = selection.ignore?.includes(TIMING)
-      ? heldUntimed(selection, baseline, now)
-      : heldTimed(selection, baseline, now);
+    const result = heldEvents(selection, baseline, now);
     if (typeof result === 'string') retimed = result;
     else if (result) findings.push(result);
   }
@@ -64,23 +58,18 @@ export function holdTo(hold: Hold, baseline: Side, now: Side): Verdict {
 
 export const endText = ({ end: { reason, code } }: BootFacts): string => (code === null ? reason : `${reason} ${code}`);
 
-function heldTimed(selection: EventSelection, baseline: Side, now: Side): Finding | undefined {
-  const report = diffTraces(baseline.reader, now.reader, selection);
+/** A finding; a phrase where only timing changed, and that does not count; undefined where nothing did. */
+function heldEvents(selection: EventSelection, baseline: Side, now: Side): Finding | string | undefined {
+  const explanation = diffTraces(baseline.reader, now.reader, selection);
+  const { first, memory, state, timing, verdict } = explanation;
+  if (selection.ignore?.includes(TIMING)) {
+    if (first && verdict !== 'retimed') return eventsFinding(explanation);
+    const shifted = verdict === 'retimed' || timing !== null;
+    return shifted ? retimedNote(explanation, baseline.facts, now.facts) : undefined;
+  }
   const whole = !selection.only && !selection.ignore;
-  const state = report.memory !== null || report.state !== null || baseline.facts.state !== now.facts.state;
-  if (!report.first && !(whole && state)) return undefined;
-  return eventsFinding(report, baseline, now);
-}
-
-function heldUntimed(selection: EventSelection, baseline: Side, now: Side): Finding | string | undefined {
-  const only = selection.only ?? [];
-  const ignore = (selection.ignore ?? []).filter((name) => name !== TIMING);
-  const chosen = (event: TraceEvent, meaning: Meaning): boolean =>
-    (only.length === 0 || only.some((name) => isNamed(event, meaning, name))) &&
-    !ignore.some((name) => isNamed(event, meaning, name));
-  const result = compareUntimed(baseline.reader, now.reader, chosen);
-  if (!result.same) return untimedFinding(result, baseline, now);
-  return result.moved > 0 ? retimedNote(result, baseline.facts, now.facts) : undefined;
+  const states = memory !== null || state !== null || baseline.facts.state !== now.facts.state;
+  return first || (whole && states) ? eventsFinding(explanation) : undefined;
 }
 
 function heldHandoff({ ignore = [] }: HandoffHold, a: BootFacts, b: BootFacts): Finding[] {

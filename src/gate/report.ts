@@ -1,6 +1,6 @@
 // What a gate run says, as data: `--reporter json` writes it, the other reporters tell it, `--merge` joins several.
 // Scripts parse it: fields are added, never renamed; what changes otherwise is a new number in `format`. The JSON schema
-// is schema/gate-report.schema.json.
+// is schemas/gate-report-1.json.
 
 export const REPORT_FORMAT = 'vmreplay-gate 1';
 

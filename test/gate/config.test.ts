@@ -126,7 +126,7 @@ test('no configuration, two of them, and one that cannot be loaded are refused b
 });
 
 test('the published JSON schema is the one that configurations are checked with', async (t) => {
-  const published = JSON.parse(await readFile(packageFile('schema/vmreplay.config.schema.json'), 'utf8'));
+  const published = JSON.parse(await readFile(packageFile('schemas/gate-config-1.json'), 'utf8'));
   t.deepEqual(published, jsonSchema(), 'npm run gate:schema writes it');
   const validate = new Ajv2020().compile(published);
   t.true(validate({ $schema: 'x', boots: [{ name: 'a', memory: '1G', hold: { events: { only: ['uart0'] } } }] }));
