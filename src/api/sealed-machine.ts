@@ -9,6 +9,7 @@ import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
 import { PlayerBus } from '../replay/replay.js';
 import { TraceError } from '../trace/error.js';
 import { binary, integer, list, record } from '../trace/fields.js';
+import type { MemoryPiece } from '../trace/memory.js';
 import type { TraceReader } from '../trace/reader.js';
 import { romSizeOf } from './firmware-guest.js';
 import { type Hardware, makeHardware } from './guest.js';
@@ -28,11 +29,16 @@ export interface SealedMachine {
 /**
  * The machine at cycle 0. The caller puts the player on the bus, and begins with its milestone `entry`.
  * @param stateHash compares recorded state hashes; without it they are skipped
+ * @param pieces the initial memory, where it was decoded before
  * @throws TraceError when the trace was cut off or asks for a machine that there is not
  */
-export function sealedMachine(reader: TraceReader, stateHash?: (cpu: Cpu) => Uint8Array): SealedMachine {
+export function sealedMachine(
+  reader: TraceReader,
+  stateHash?: (cpu: Cpu) => Uint8Array,
+  pieces: Iterable<MemoryPiece> = reader.memory(),
+): SealedMachine {
   const { cpu, memory, shadow } = hardwareOf(reader);
-  for (const { address, data } of reader.memory()) {
+  for (const { address, data } of pieces) {
     memory.write(address, data);
     cpu.physical.fillRom(address, data);
   }

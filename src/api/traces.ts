@@ -3,9 +3,11 @@
 // The work is done in trace/ and diff/; here are the options and the texts.
 
 import { colorReport } from '../diff/color.js';
-import { diffTraces } from '../diff/diff.js';
+import { explainTraces } from '../diff/explain.js';
 import type { Explanation } from '../diff/explanation.js';
 import { formatExplanation } from '../diff/format.js';
+import type { Sides } from '../diff/parting.js';
+import type { OpenProbe } from '../diff/probe.js';
 import { divergenceText, explainReplay } from '../diff/replay-report.js';
 import type { Divergence } from '../replay/divergence.js';
 import type { EventView } from '../trace/event-view.js';
@@ -19,6 +21,9 @@ import {
 } from '../trace/inspect.js';
 import { TraceReader } from '../trace/reader.js';
 import { type FinalScreen, finalScreen, screenLines } from './final-screen.js';
+import { TIMING } from './guest.js';
+import { probesOf } from './sealed-probe.js';
+import { readSymbols } from './symbol-files.js';
 
 export interface DiffOptions {
   /** Compare only events of these kinds, devices, phases or fw_cfg items; `['handoff']` compares the hand-offs alone. */
@@ -27,6 +32,10 @@ export interface DiffOptions {
   ignore?: readonly string[];
   /** Events shown around a difference. Default 5. */
   context?: number;
+  /** Files with symbols of the guest's programs: ELF, or a kernel's System.map. */
+  symbols?: readonly string[];
+  /** Cycles up to which both sides are replayed to find the cause; 0 for not at all. Default 2^32. */
+  replayLimit?: number;
 }
 
 export type DiffResult = Explanation;
@@ -51,7 +60,26 @@ function withTrace<T>(file: string, partial: boolean, body: (reader: TraceReader
  * @throws TraceError when one cannot be read
  */
 export async function explainDivergence(a: string, b: string, options: DiffOptions = {}): Promise<Explanation> {
-  return withTrace(a, true, (left) => withTrace(b, true, (right) => diffTraces(left, right, options)));
+  const [left, right] = [TraceReader.open(a, { partial: true }), TraceReader.open(b, { partial: true })];
+  try {
+    const { symbols = [], replayLimit, ...rest } = options;
+    const tables = symbols.map(readSymbols);
+    return await explainTraces(left, right, { ...rest, symbols: tables, replayLimit }, probesOrReason(left, right));
+  } finally {
+    left.close();
+    right.close();
+  }
+}
+
+/** Machines to look into both sides with, or why there are none. */
+function probesOrReason(...readers: [TraceReader, TraceReader]): Sides<OpenProbe> | string {
+  for (const { path, complete, header } of readers) {
+    if (!complete) return `${path} was cut off`;
+    const { name, nsPerCycle } = header.timing;
+    if (name !== TIMING.name || nsPerCycle !== TIMING.nsPerCycle)
+      return `${path} has timing model ${name}, this program ${TIMING.name}`;
+  }
+  return { a: probesOf(readers[0]), b: probesOf(readers[1]) };
 }
 
 /** How a report is written. */

@@ -123,9 +123,14 @@ export class ColumnStream {
     this.at += count;
   }
 
-  /** The phase of the next event; of the last one at the end. */
-  get phase(): Phase {
-    return this.peek(1)[0]?.phase ?? this.#tracker.phase;
+  /** The phase of the last event that was passed or given its meaning. */
+  get lastPhase(): Phase {
+    return this.#tracker.phase;
+  }
+
+  /** An fw_cfg item as far as the guest has read it up to here. */
+  item(name: string): Uint8Array | undefined {
+    return this.#semantics.fwCfgItem(name);
   }
 
   /** Whether the value of an event of the window tells a time. */

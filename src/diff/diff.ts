@@ -5,6 +5,7 @@
 import { type EventView, eventView } from '../trace/event-view.js';
 import { diffHandoff, handoffsOf, pairHandoffs } from '../trace/handoff.js';
 import type { TraceReader } from '../trace/reader.js';
+import type { SymbolTable } from '../trace/symbols.js';
 import { Aligner, type Alignment, type FirstPlace } from './align.js';
 import { causeOf } from './cause.js';
 import { ColumnStream, type Filter, type MeantEvent } from './column-stream.js';
@@ -24,6 +25,8 @@ import { SymbolIds } from './symbol-ids.js';
 export interface DiffOptions extends Filter {
   /** Events shown before and after the divergence; 5 when absent. */
   readonly context?: number | undefined;
+  /** Symbols of the guest's programs, for linear addresses; asked before those in the trace. */
+  readonly symbols?: readonly SymbolTable[] | undefined;
 }
 
 const DEFAULT_CONTEXT = 5;
@@ -55,7 +58,7 @@ export function compareTraces(a: TraceReader, b: TraceReader, options: DiffOptio
   });
   const alignment = aligner.run();
   const { first: place, state } = alignment;
-  const first = place ? firstDifference(a, b, place) : null;
+  const first = place ? firstDifference(a, b, place, options.symbols ?? []) : null;
   const header = diffHeaders(a.header, b.header);
   const memory = diffMemory(a, b) ?? null;
   const cut = first ? null : cutOff(a, b, alignment);
@@ -203,14 +206,19 @@ function cutOff(a: TraceReader, b: TraceReader, { ended }: Alignment): Explanati
   return x && y ? 'both' : x ? 'a' : y ? 'b' : null;
 }
 
-function firstDifference(a: TraceReader, b: TraceReader, place: FirstPlace): FirstDifference {
+function firstDifference(
+  a: TraceReader,
+  b: TraceReader,
+  place: FirstPlace,
+  symbols: readonly SymbolTable[],
+): FirstDifference {
   const { x, y, fields } = place;
   const detail = x && y ? dataDetail(x, y) : undefined;
   return {
     a: x ? view(x) : null,
     b: y ? view(y) : null,
-    siteA: x ? reportSite(a, x.event) : null,
-    siteB: y ? reportSite(b, y.event) : null,
+    siteA: x ? reportSite(a, x.event, undefined, { symbols }) : null,
+    siteB: y ? reportSite(b, y.event, undefined, { symbols }) : null,
     phaseA: x?.phase ?? null,
     phaseB: y?.phase ?? null,
     fields,

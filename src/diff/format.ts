@@ -134,8 +134,12 @@ function firstLines(first: FirstDifference, agreed: number, chain: readonly Chai
 function contextLines(first: FirstDifference): string[] {
   const lines: string[] = [''];
   if (first.before.length > 0) lines.push('Before it:', ...first.before.map(eventLine));
-  if (first.afterA.length > 0) lines.push('After it, in A:', ...first.afterA.map(eventLine));
-  if (first.afterB.length > 0) lines.push('After it, in B:', ...first.afterB.map(eventLine));
+  const [a, b] = [first.afterA.map(eventLine), first.afterB.map(eventLine)];
+  if (a.length > 0 && a.join() === b.join()) lines.push('After it, in both:', ...a);
+  else {
+    if (a.length > 0) lines.push('After it, in A:', ...a);
+    if (b.length > 0) lines.push('After it, in B:', ...b);
+  }
   return lines.length === 1 ? [] : lines;
 }
 

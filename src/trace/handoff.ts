@@ -6,6 +6,7 @@ import type { Handoff } from '../boot/handoff/handoff.js';
 import { GENERAL_REGISTERS, SEGMENT_REGISTERS } from '../boot/image.js';
 import { decodeCanonical, encodeCanonical } from './codec.js';
 import { TraceError } from './error.js';
+import type { TraceEvent } from './events.js';
 import { list, record, text, unsigned64 } from './fields.js';
 import type { TraceReader } from './reader.js';
 
@@ -108,8 +109,7 @@ export function decodeHandoff(data: Uint8Array, at: { cycle: number; cs: number;
 /** The hand-offs of a trace, in order. @throws TraceError */
 export function handoffsOf(reader: TraceReader): HandoffView[] {
   const found: HandoffView[] = [];
-  for (const event of reader.events()) {
-    if (event.kind !== 'handoff') continue;
+  for (const event of handoffEvents(reader)) {
     try {
       found.push(decodeHandoff(event.data, event));
     } catch (error) {
@@ -118,6 +118,17 @@ export function handoffsOf(reader: TraceReader): HandoffView[] {
     }
   }
   return found;
+}
+
+/** The events themselves. Chunks without one are passed as they are. */
+function* handoffEvents(reader: TraceReader): Generator<TraceEvent> {
+  for (const block of reader.blocks()) {
+    const { symbols, symbol } = block.columns;
+    if (!symbols.some(({ layout }) => layout.row.kind === 'handoff')) continue;
+    for (let i = 0; i < block.count; i++) {
+      if (symbols[symbol[i]!]!.layout.row.kind === 'handoff') yield block.at(i);
+    }
+  }
 }
 
 /** Every field by its path, in the order of a report. */

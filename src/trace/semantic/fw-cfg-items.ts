@@ -2,6 +2,9 @@
 // says. e820 entries are those of the ACPI specification 6.4, section 15.2; loader commands are QEMU's
 // (hw/acpi/bios-linker-loader, described in docs/specs of QEMU).
 
+import { SETUP_HEADER } from '../../boot/handoff/layouts.js';
+import { acpiBlobField, acpiField, smbiosField } from './firmware-fields.js';
+
 const E820_ENTRY = 20;
 const E820_TYPES: Readonly<Record<number, string>> = { 1: 'RAM', 2: 'reserved', 3: 'ACPI', 4: 'NVS', 5: 'unusable' };
 const LOADER_ENTRY = 128;
@@ -32,9 +35,23 @@ export function itemField(
     case 'file directory':
       if (offset < 4) return 'number of files';
       return entries('file', DIRECTORY_ENTRY, offset - 4, length, kept?.subarray(4), directoryText, () => '');
+    case 'etc/acpi/tables':
+      return kept && acpiBlobField(kept, offset);
+    case 'etc/acpi/rsdp':
+      return `ACPI RSDP ${acpiField('RSD PTR ', offset)}`;
+    case 'etc/smbios/smbios-tables':
+      return kept && smbiosField(kept, offset);
+    case 'setup data':
+      return setupField(offset);
     default:
       return undefined;
   }
+}
+
+/** The setup header of a Linux image, in its first sectors. */
+function setupField(offset: number): string | undefined {
+  const found = SETUP_HEADER.find(([at, size]) => offset >= at && offset < at + size);
+  return found && `setup_header ${found[2]}`;
 }
 
 /** The memory map entry as people write it. */

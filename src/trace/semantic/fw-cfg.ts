@@ -47,6 +47,12 @@ export class FwCfg {
     return this.#files.get(selector) ?? FIXED[selector] ?? `item 0x${selector.toString(16)}`;
   }
 
+  /** What the guest has read of an item. */
+  item(name: string): Uint8Array | undefined {
+    for (const [selector, bytes] of this.#kept) if (this.name(selector) === name) return bytes;
+    return undefined;
+  }
+
   /** The guest chose an item. */
   select(selector: number): string {
     this.#selected = selector;

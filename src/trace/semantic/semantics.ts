@@ -76,6 +76,11 @@ export class Semantics {
   readonly #uarts = new Uarts();
   readonly #ioapics = new IoApics();
 
+  /** Bytes of an fw_cfg item that the guest has read so far, zeros where it has not; undefined when it has read none. */
+  fwCfgItem(name: string): Uint8Array | undefined {
+    return this.#fwCfg.item(name);
+  }
+
   /** Take the next event and say what it means. */
   next(event: MeaningInput): Meaning {
     switch (event.kind) {

@@ -1,0 +1,80 @@
+// The whole of an explanation: the comparison, then, where both traces can be replayed, the way back from the first
+// divergence to its cause, and the cause said again with what was found.
+
+import type { TraceReader } from '../trace/reader.js';
+import type { FirstPlace } from './align.js';
+import { type Finding, type Investigation, investigate } from './chain.js';
+import { type Comparison, compareTraces, type DiffOptions } from './diff.js';
+import type { Cause, Explanation } from './explanation.js';
+import type { Sides } from './parting.js';
+import type { OpenProbe } from './probe.js';
+import { comparedTables } from './tables.js';
+import { sideOf } from './trace-side.js';
+
+/** Cycles up to which both sides are replayed, unless more is asked for. */
+export const REPLAY_LIMIT = 2 ** 32;
+
+export interface ExplainOptions extends DiffOptions {
+  /** Cycles up to which both sides are replayed for the cause; 0 for not at all. Default 2^32. */
+  readonly replayLimit?: number | undefined;
+}
+
+/** @param probes machines of both traces; undefined where one cannot be replayed, with the reason */
+export async function explainTraces(
+  a: TraceReader,
+  b: TraceReader,
+  options: ExplainOptions,
+  probes: Sides<OpenProbe> | string,
+): Promise<Explanation> {
+  const comparison = compareTraces(a, b, options);
+  const { explanation, first } = comparison;
+  const { verdict } = explanation;
+  if (verdict === 'equal' || verdict === 'cut' || explanation.handoff) return explanation;
+  const tables = comparedTables(a, b);
+  const limit = options.replayLimit ?? REPLAY_LIMIT;
+  const to = reach(comparison, Math.min(a.summary?.cycles ?? 0, b.summary?.cycles ?? 0));
+  // Moved in time, the two sides have no cycles in common to be held at.
+  const ignoresTiming = options.ignore?.includes('timing') === true;
+  if (limit === 0 || (ignoresTiming && (!first?.x || first.x.event.cycle !== first.y?.event.cycle))) {
+    return { ...explanation, tables };
+  }
+  const because = typeof probes === 'string' ? probes : to > limit ? `it lies more than ${limit} cycles on` : undefined;
+  if (because !== undefined || typeof probes === 'string') {
+    return {
+      ...explanation,
+      tables,
+      notes: [...explanation.notes, `the cause was not looked for by replaying: ${because}`],
+    };
+  }
+  const symbols = options.symbols ?? [];
+  const sides = { a: sideOf(a, probes.a, symbols), b: sideOf(b, probes.b, symbols) };
+  const found = await investigate(sides, first, to);
+  const cause = explanation.cause && refined(explanation.cause, explanation, found);
+  return { ...explanation, chain: found.chain, cause, tables };
+}
+
+/** The cycle behind which there is nothing to look for. */
+function reach({ explanation, first }: Comparison, end: number): number {
+  if (first === null) return explanation.state?.differAt ?? end;
+  const { x, y } = first;
+  if (x?.event.kind === 'handoff' && y?.event.kind === 'handoff') return end;
+  const [p, q] = [cycleOf(x), cycleOf(y)];
+  return p === q ? p : Math.min(Math.max(p, q) + 1, end);
+}
+
+const cycleOf = (meant: FirstPlace['x']): number => meant?.event.cycle ?? 0;
+
+/** What was chosen differently stays the cause; what was found says where it comes in. */
+function refined(cause: Cause, { header }: Explanation, { finding, parting }: Investigation): Cause {
+  const phase = finding?.phase ?? parting?.phase ?? cause.phase;
+  const symbol = finding?.symbol ?? parting?.siteA.symbol ?? parting?.siteB.symbol ?? cause.symbol;
+  if (!finding || cause.kind === 'timing') return { ...cause, phase, symbol };
+  if (cause.kind === 'option') return { ...cause, text: joined(cause, finding), phase, symbol };
+  const isNamed = finding.text.includes(cause.subject);
+  const images = header.length > 0 && cause.kind === 'image' && !isNamed ? `${cause.subject}: ` : '';
+  const kind = finding.kind;
+  return { kind, subject: finding.subject, text: `${images}${finding.text}`, phase, symbol };
+}
+
+const joined = (cause: Cause, finding: Finding): string =>
+  cause.text.includes(finding.subject) ? cause.text : `${cause.text}; the guest sees it first in ${finding.text}`;
