@@ -9,7 +9,12 @@ import { build } from 'esbuild';
 const dist = join(import.meta.dirname, '..', 'dist');
 const names = () => readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
 // What is run or imported from outside, and what worker threads are started from.
-const entries = ['bin/vmreplay.js', 'src/index.js', ...names().filter((name) => name.endsWith('-worker.js'))];
+const entries = [
+  'bin/vmreplay.js',
+  'src/index.js',
+  'src/fuzz/index.js',
+  ...names().filter((name) => name.endsWith('-worker.js')),
+];
 
 const result = await build({
   absWorkingDir: dist,

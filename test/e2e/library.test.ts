@@ -20,12 +20,15 @@ const CONSOLE = 'declare const console: { log(...values: unknown[]): void };';
 
 const PROGRAM = `
 import { diff, inspect, record, replay, UserError, type ReplayResult } from 'vmreplay';
+import { hostile, startInfo, type Structure } from 'vmreplay/fuzz';
 const { root, exitCode }: { root: string; exitCode: number } = await record({ kernel: 'corpus/smc/smc.elf', output: 'a' });
 const replayed: ReplayResult = await replay('a');
 const { same } = await diff('a', 'a');
 const { end, events } = await inspect('a');
 const refused = await record({ kernel: 'nowhere' }).catch((error: unknown) => error);
 console.log(JSON.stringify([exitCode, replayed.exitCode, same, end?.reason, events.total > 0, refused instanceof UserError]));
+const made: Structure<unknown>[] = [];
+hostile(startInfo({ address: 0x7000 })).map((one) => made.push(one));
 if (root !== replayed.root) throw new Error('another root');
 ${CONSOLE}`;
 

@@ -1,0 +1,20 @@
+// What `vmreplay/fuzz` exports: arbitraries for the structures that boot loaders hand over, for any fast-check property.
+// Each kind of structure gives valid values and hostile ones; a value encodes itself and prints as what it says.
+
+export * from './arbitraries/acpi.js';
+export * from './arbitraries/boot-order.js';
+export * from './arbitraries/boot-params.js';
+export * from './arbitraries/bzimage.js';
+export * from './arbitraries/command-line.js';
+export * from './arbitraries/cpio.js';
+export * from './arbitraries/e820.js';
+export * from './arbitraries/elf.js';
+export * from './arbitraries/fw-cfg.js';
+export * from './arbitraries/multiboot.js';
+export * from './arbitraries/multiboot2.js';
+export * from './arbitraries/option-rom.js';
+export * from './arbitraries/partition-table.js';
+export * from './arbitraries/smbios.js';
+export * from './arbitraries/start-info.js';
+export * from './arbitraries/table-loader.js';
+export * from './structure.js';

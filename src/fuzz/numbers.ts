@@ -1,0 +1,22 @@
+// Numbers as fields of structures hold them, and picking an element for a break. Shrinking leads to small numbers.
+
+import fc from 'fast-check';
+
+export const u8: fc.Arbitrary<number> = fc.integer({ min: 0, max: 0xff });
+export const u16: fc.Arbitrary<number> = fc.integer({ min: 0, max: 0xffff });
+export const u32: fc.Arbitrary<number> = fc.integer({ min: 0, max: 0xffff_ffff });
+export const u64: fc.Arbitrary<bigint> = fc.bigInt(0n, 0xffff_ffff_ffff_ffffn);
+
+/** A lie in a field of 32, 16 or 8 bits. */
+export const low32 = (value: bigint): number => Number(BigInt.asUintN(32, value));
+export const low16 = (value: bigint): number => Number(BigInt.asUintN(16, value));
+export const low8 = (value: bigint): number => Number(BigInt.asUintN(8, value));
+
+/** Change one of several elements, if there is one. */
+export function pick<T>(list: readonly T[], at: number, change: (one: T, index: number) => void): void {
+  if (list.length > 0) change(list[at % list.length]!, at % list.length);
+}
+
+/** Printable ASCII without what a name cannot have. */
+export const word = (maxLength: number, minLength = 1): fc.Arbitrary<string> =>
+  fc.string({ unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz0123456789_-'), minLength, maxLength });
