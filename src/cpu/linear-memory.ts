@@ -9,9 +9,12 @@ import type { Bus } from './bus.js';
 import type { LinearMemory, Privilege } from './core.js';
 import * as L from './layout.js';
 import type { Mmu } from './mmu.js';
+import { peekTranslation } from './peek.js';
 import { PAGE_CODE, PAGE_DIRTY, PAGE_PARTIAL, PAGE_ROM, PAGE_SPLIT, type PhysicalMemory } from './physical.js';
 import { AC, ACV, type CpuState, CR0_AM, CR4_SMAP, Fault, GP, MODE_LONG } from './state.js';
 
+/** A physical address without memory. */
+const NOWHERE = 0x1_0000_0000;
 /** Extra cycles of an MMIO access. */
 export const MMIO_COST = 50;
 
@@ -235,6 +238,39 @@ export class Memory implements LinearMemory {
     if (data.length > 4096) throw new Error('writeBytes takes at most one page');
     this.writeLinear(lo, hi, data, data.length, this.isUser(privilege), privilege === 'current');
   }
+  copyUnseen(from: bigint, to: bigint, bytes: number, items: number, left: number): number {
+    const { state: s, physical } = this;
+    const { flags, observed } = physical;
+    if (s.get32(L.DATA_TLB) === L.DATA_TLB_NONE || physical.a20Mask !== 0xffff_ffff) return 0;
+    if ((s.get32(L.MODE) & MODE_LONG) !== 0 && !(isCanonical64(from) && isCanonical64(to))) return 0;
+    this.split(from);
+    const [fromLo, fromHi] = [this.halves[0]!, this.halves[1]!];
+    this.split(to);
+    const [toLo, toHi] = [this.halves[0]!, this.halves[1]!];
+    const tables: number[] = [];
+    const visit = (entry: number) => tables.push(Math.floor(entry / 4096));
+    const a = peekTranslation(s, physical, from, visit) ?? NOWHERE;
+    const b = peekTranslation(s, physical, to, visit) ?? NOWHERE;
+    const [source, target] = [physical.hostOf(a), physical.hostOf(b)];
+    if (source === 0 || target === 0) return 0;
+    const [fromPage, page] = [a >>> 12, b >>> 12];
+    if ((flags[page]! & (PAGE_ROM | PAGE_CODE)) !== 0 || (flags[fromPage]! & PAGE_PARTIAL) === 0) return 0;
+    // Walks are counted where tables are partial, and change when they are copied to: such runs are left to the items.
+    if (tables.some((table) => table === page || table >= 0x10_0000 || (flags[table]! & PAGE_PARTIAL) !== 0)) return 0;
+    const run = observed.unknownItems(fromPage, a & 0xfff, bytes, items);
+    if (run < 2 || !observed.copies(a, b, bytes, left)) return 0;
+    const user = s.get32(L.CPL) === 3;
+    // All items translate as the first one: a fault is its fault, and accessed and dirty bits are set once.
+    this.mmu.translate(fromLo, fromHi, false, user, false);
+    this.mmu.translate(toLo, toHi, true, user, false);
+    const length = run * bytes;
+    observed.copy(a, b, bytes, left);
+    observed.copy(a + bytes, b + bytes, length - bytes, left - bytes);
+    if ((flags[page]! & PAGE_PARTIAL) === 0) physical.onPartial(page);
+    flags[page]! |= PAGE_PARTIAL | PAGE_DIRTY;
+    s.u8.copyWithin(target, source, source + length);
+    return run;
+  }
   probe(linear: bigint, length: number, write: boolean, privilege: Privilege = 'current', alignment = 1): boolean {
     this.split(linear);
     const [lo, hi] = [this.halves[0]!, this.halves[1]!];
@@ -259,6 +295,8 @@ function piece(address: number, left: number): 1 | 2 | 4 {
   // QEMU hands an unaligned access to the device whole where it fits; guests of real machines do not make them.
   return 1;
 }
+
+const isCanonical64 = (v: bigint): boolean => BigInt.asIntN(48, v) === BigInt.asIntN(64, v);
 
 /** True when bits 63:47 of a linear address, given by its high half, are all equal (48-bit addresses). */
 export function isCanonical(hi: number): boolean {

@@ -118,6 +118,23 @@ export class ObservedMemory {
     return false;
   }
 
+  /** How many items of `bytes` bytes, of those from `offset` on, each have a byte that nobody has observed. */
+  unknownItems(page: number, offset: number, bytes: number, items: number): number {
+    let n = 0;
+    while (n < items && this.isUnknown(page, offset + n * bytes, bytes)) n++;
+    return n;
+  }
+
+  /** Whether `copy` would do it. */
+  copies(from: number, to: number, length: number, left: number): boolean {
+    const page = Math.floor(to / 4096);
+    const source = this.partial.get(Math.floor(from / 4096));
+    if (source === undefined || page === Math.floor(from / 4096)) return false;
+    const p = this.partial.get(page);
+    if (p === undefined) return left >= COPY_MIN;
+    return p.origin === from + source.origin - to || (p.copied && isEmpty(p.unknown, to % 4096, length));
+  }
+
   /**
    * Bytes are copied from page to page without being looked at; both addresses are physical, neither range leaves its
    * page. The bytes copied stand for the same initial bytes as their source.
@@ -125,18 +142,19 @@ export class ObservedMemory {
    * @returns false when that cannot be told: then they are to be read and written instead. A page has one origin
    */
   copy(from: number, to: number, length: number, left: number): boolean {
+    if (!this.copies(from, to, length, left)) return false;
     const page = Math.floor(to / 4096);
-    const source = this.partial.get(Math.floor(from / 4096));
-    if (source === undefined || page === Math.floor(from / 4096)) return false;
+    const source = this.partial.get(Math.floor(from / 4096))!;
     const origin = from + source.origin - to;
     let p = this.partial.get(page);
     if (p === undefined) {
-      if (left < COPY_MIN) return false;
       p = { unknown: new Uint8Array(MASK_SIZE), origin, copied: true, counts: new Uint32Array(2), record: 0 };
       this.partial.set(page, p);
-    } else if (p.origin !== origin) {
-      if (!p.copied || !isEmpty(p.unknown, to % 4096, length)) return false;
-      p.origin = origin;
+    } else p.origin = origin;
+    if (((from | to | length) & 7) === 0) {
+      const first = (from % 4096) >>> 3;
+      p.unknown.set(source.unknown.subarray(first, first + (length >>> 3)), (to % 4096) >>> 3);
+      return true;
     }
     for (let i = 0; i < length; i++) {
       const a = (from + i) % 4096;

@@ -11,10 +11,19 @@ const PRESENT = 1n;
 const LARGE = 0x80n;
 const ADDRESS = 0x000f_ffff_ffff_f000n;
 
+/** Told the physical address of each paging entry that a walk looks at. */
+type Visit = (entry: number) => void;
+
 /** Physical address that a linear one has now, undefined where nothing is mapped. */
-export function peekTranslation(state: CpuState, memory: PhysicalMemory, linear: bigint): number | undefined {
+export function peekTranslation(
+  state: CpuState,
+  memory: PhysicalMemory,
+  linear: bigint,
+  visit?: Visit,
+): number | undefined {
   if ((state.cr0 & CR0_PG) === 0) return (Number(BigInt.asUintN(32, linear)) & memory.a20Mask) >>> 0;
-  const frame = (state.cr4 & CR4_PAE) !== 0 ? wideWalk(state, memory, linear) : narrowWalk(state, memory, linear);
+  const walk = (state.cr4 & CR4_PAE) !== 0 ? wideWalk : narrowWalk;
+  const frame = walk(state, memory, linear, visit);
   return frame === undefined ? undefined : Number(frame);
 }
 
@@ -32,13 +41,14 @@ export function peekMemory(state: CpuState, memory: PhysicalMemory, linear: bigi
 }
 
 /** Entries of 8 bytes: PAE and 4-level paging. */
-function wideWalk(state: CpuState, memory: PhysicalMemory, linear: bigint): bigint | undefined {
+function wideWalk(state: CpuState, memory: PhysicalMemory, linear: bigint, visit?: Visit): bigint | undefined {
   const long = (state.efer & EFER_LMA) !== 0;
   let table = state.cr3 & ADDRESS;
   for (let shift = long ? 39n : 30n; shift >= 12n; shift -= 9n) {
     const index = Number((linear >> shift) & (long || shift !== 30n ? 511n : 3n));
     const at = Number(table) + 8 * index;
     const inRegister = !long && shift === 30n;
+    if (!inRegister) visit?.(at);
     const entry = inRegister ? state.get64(L.PDPTES + 8 * index) : word(state, memory, at, 8);
     if ((entry & PRESENT) === 0n) return undefined;
     const large = (shift === 21n || (long && shift === 30n)) && (entry & LARGE) !== 0n;
@@ -50,12 +60,14 @@ function wideWalk(state: CpuState, memory: PhysicalMemory, linear: bigint): bigi
 }
 
 /** Entries of 4 bytes, with 4 MiB pages (PSE-36). */
-function narrowWalk(state: CpuState, memory: PhysicalMemory, linear: bigint): bigint | undefined {
+function narrowWalk(state: CpuState, memory: PhysicalMemory, linear: bigint, visit?: Visit): bigint | undefined {
   const at = (table: bigint, shift: bigint) => Number((table & 0xffff_f000n) | (((linear >> shift) & 1023n) << 2n));
+  visit?.(at(state.cr3, 22n));
   const directory = word(state, memory, at(state.cr3, 22n), 4);
   if ((directory & PRESENT) === 0n) return undefined;
   if ((directory & LARGE) !== 0n && (state.cr4 & CR4_PSE) !== 0)
     return (((directory >> 13n) & 0xffn) << 32n) | (directory & 0xffc0_0000n) | (linear & 0x3f_ffffn);
+  visit?.(at(directory, 12n));
   const entry = word(state, memory, at(directory, 12n), 4);
   return (entry & PRESENT) === 0n ? undefined : (entry & 0xffff_f000n) | (linear & 0xfffn);
 }

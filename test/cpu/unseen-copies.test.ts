@@ -1,6 +1,7 @@
 // String copies of initial memory that nobody has looked at, on the real processor.
 
 import test from 'ava';
+import fc from 'fast-check';
 import type { Bus } from '../../src/cpu/bus.js';
 import { Cpu } from '../../src/cpu/cpu.js';
 import { QEMU64_V1 } from '../../src/cpu/cpuid.js';
@@ -91,6 +92,49 @@ test('a copy that is cut into slices of any length observes the same', (t) => {
     while (cpu.runUntil(cpu.now + slice).reason === 'until-cycle' && cpu.now < 10_000);
     t.deepEqual(observed(cpu), [0x100, 0x101, 0x102, 0x103], `${slice}`);
   }
+});
+
+test('runs are copied as their single items, whatever was read, written and copied before', (t) => {
+  const repeated = (from: number, to: number, items: number, bytes: number) => [
+    ...[0xbe, ...u32(from), 0xbf, ...u32(to), 0xb9, ...u32(items)],
+    ...(bytes === 1 ? [0xf3, 0xa4] : bytes === 2 ? [0x66, 0xf3, 0xa5] : [0xf3, 0xa5]),
+  ];
+  const step = fc.oneof(
+    fc.nat(4000).map((at) => load(SOURCE + at)),
+    fc.nat(4000).map((at) => load(TARGET + at)),
+    fc.nat(4000).map((at) => store(SOURCE + at)),
+    fc.nat(8000).map((at) => store(TARGET + at)),
+    fc
+      .record({
+        from: fc.oneof(fc.constant(0), fc.nat(4090)),
+        to: fc.oneof(fc.constant(0), fc.nat(6000)),
+        items: fc.oneof(fc.constant(1024), fc.nat(1500)),
+        bytes: fc.constantFrom(1, 2, 4),
+        again: fc.boolean(),
+      })
+      .map(({ from, to, items, bytes, again }) =>
+        again
+          ? repeated(TARGET + from, TARGET + 0x2000 + to, items, bytes)
+          : repeated(SOURCE + from, TARGET + to, items, bytes),
+      ),
+  );
+  const outcome = (code: readonly number[], slice: number): string => {
+    const cpu = machine([...code, HLT]);
+    while (cpu.runUntil(cpu.now + slice).reason === 'until-cycle' && cpu.now < 20_000);
+    const { observed: memory, flags } = cpu.physical;
+    const pages = [SOURCE, TARGET, TARGET + 0x1000, TARGET + 0x2000, TARGET + 0x3000].map((at) => {
+      const unknown = Buffer.from(memory.unknownIn(at >>> 12) ?? []).toString('hex');
+      return `${unknown} ${flags[at >>> 12]! & 9} ${Buffer.from(cpu.state.u8.subarray(L.GUEST + at, L.GUEST + at + 4096)).toString('hex')}`;
+    });
+    return `${cpu.now} ${cpu.instructions} ${observed(cpu).join()}\n${pages.join('\n')}`;
+  };
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 6 }), (steps) => {
+      const code = steps.flat();
+      t.is(outcome(code, 20_000), outcome(code, 1));
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test('a device that reads the copy observes it', (t) => {

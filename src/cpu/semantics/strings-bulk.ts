@@ -3,9 +3,10 @@
 // charged and retired, the registers say how far the instruction came. Everything else (DF set, 16-bit addresses,
 // segments with a base or limit, TLB misses, sources that the run itself would overwrite) is left to them.
 
+import type { CpuCore } from '../core.js';
 import * as L from '../layout.js';
 import { DF, MODE_64BIT } from '../state.js';
-import { type Expr, I32, I64, i32, i64, select } from '../wasm/expr.js';
+import { type Expr, I32, I64, i32, i64, type LocalGet, select } from '../wasm/expr.js';
 import type { BodyContext } from './context.js';
 import { dataTlbEntry } from './tlb.js';
 import { width } from './width.js';
@@ -21,7 +22,7 @@ function isPlain(segment: number): Expr {
     i32.and(i64.eqz(i64.load(at + L.SEG_BASE)), i32.eqz(i32.load(at + L.SEG_MIN))),
     i32.and(i32.eq(i32.load(at + L.SEG_MAX), -1), i32.eq(i32.load(at + L.SEG_ACCESS), 3)),
   );
-  return i32.or(i32.and(i32.load(L.MODE), MODE_64BIT), flat);
+  return i32.or(i32.ne(i32.and(i32.load(L.MODE), MODE_64BIT), 0), flat);
 }
 
 /** i32: where `bytes` bytes (an i32) at a linear address (i64) are in linear memory, 0 when no TLB entry says so. */
@@ -64,9 +65,16 @@ function fill(c: BodyContext, to: Expr, length: Expr, bytes: number): void {
 
 /**
  * Emitted at the start of an iteration that is charged already: do as many as go at once, then `goOn`, which does not
- * come back. When none go at once, nothing happens.
+ * come back. When none go at once, nothing happens. `patience`: single items to do before
+ * asking whether a run may be copied unseen.
  */
-export function emitRun(c: BodyContext, bytes: number, kind: 'movs' | 'stos', goOn: () => void): void {
+export function emitRun(
+  c: BodyContext,
+  bytes: number,
+  kind: 'movs' | 'stos',
+  patience: LocalGet | undefined,
+  goOn: () => void,
+): void {
   const { asize } = c.variant;
   if (asize === 16) return;
   const { f } = c;
@@ -91,9 +99,7 @@ export function emitRun(c: BodyContext, bytes: number, kind: 'movs' | 'stos', go
       const target = hostOf(c, to, length, L.TLB_WRITE);
       const source = moves ? hostOf(c, from, length, L.TLB_READ) : target;
       const apart = moves ? i32.geU(i32.sub(target, source), length) : i32.const(1);
-      f.if(i32.and(i32.and(i32.ne(target, 0), i32.ne(source, 0)), apart), () => {
-        if (moves) f.memoryCopy(target, source, length);
-        else fill(c, target, length, bytes);
+      const done = (length: Expr) => {
         const advance = (n: number) => c.setGpr(n, asize, w.add(c.gpr(n, asize), w.from32(length)));
         advance(RDI);
         if (moves) advance(RSI);
@@ -102,7 +108,27 @@ export function emitRun(c: BodyContext, bytes: number, kind: 'movs' | 'stos', go
         f.store32(L.BUDGET, i32.sub(i32.load(L.BUDGET), more));
         f.store64(L.INSTRUCTIONS, i64.add(i64.load(L.INSTRUCTIONS), i64.extendU(more)));
         goOn();
+      };
+      f.if(i32.and(i32.and(i32.ne(target, 0), i32.ne(source, 0)), apart), () => {
+        if (moves) f.memoryCopy(target, source, length);
+        else fill(c, target, length, bytes);
+        done(length);
       });
+      // A source that has no plain translation even after an item was read may be memory that nobody has observed.
+      if (moves)
+        f.if(i32.and(i32.eqz(source), i32.eqz(patience!)), () => {
+          const copied = c.jsResult(copyUnseen, I32, [from, to, i32.const(bytes), items]);
+          f.set(patience!, select(copied, i32.const(1), items));
+          f.if(copied, () => {
+            f.set(items, copied);
+            done(c.let(i32.mul(items, bytes)));
+          });
+        });
     });
   });
+}
+
+/** As LinearMemory has it. */
+function copyUnseen(cpu: CpuCore, from: bigint, to: bigint, bytes: number, items: number): number {
+  return cpu.memory.copyUnseen(from, to, bytes, items, cpu.state.reg32(RCX) * bytes);
 }

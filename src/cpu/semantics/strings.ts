@@ -57,15 +57,18 @@ function repeat(
   }
   const w = width(c.variant.asize);
   c.block((done) => {
+    const patience = run?.kind === 'movs' ? c.f.local(I32) : undefined;
+    if (patience !== undefined) c.f.set(patience, i32.const(1));
     c.f.brIf(done, w.eqz(c.gpr(RCX, w.bits)));
     c.f.loop((again) => {
       if (run !== undefined)
-        emitRun(c, run.bytes, run.kind, () => {
+        emitRun(c, run.bytes, run.kind, patience, () => {
           c.f.brIf(done, w.eqz(c.gpr(RCX, w.bits)));
           c.f.brIf(again, c.chargeIteration());
           giveWay(c);
         });
       const comparison = iteration();
+      if (patience !== undefined) c.f.set(patience, i32.sub(patience, i32.ne(patience, 0)));
       const left = c.let(w.mask(w.sub(c.gpr(RCX, w.bits), w.const(1))));
       c.setGpr(RCX, w.bits, left);
       if (comparison === undefined) c.f.brIf(done, w.eqz(left));
