@@ -277,3 +277,65 @@ withNasm('a change of timing alone is one line when timing is ignored (needs: na
   );
   t.regex(stdout, /^FAILED {2}strict/m);
 });
+
+test('reports of shards are joined, and a shard that is missing is not passed over', async (t) => {
+  const names = ['a', 'b', 'c'];
+  const { file, gate, configure } = await project(t, { boots: names.map((name) => ({ name, kernel: guest('smc') })) });
+  await gate('--accept');
+  await configure({
+    boots: names.map((name) => ({ name, kernel: guest('smc'), ...(name === 'b' && { memory: '64M' }) })),
+  });
+  const shards = ['1/2', '2/2'];
+  const codes: (number | undefined)[] = [];
+  for (const shard of shards) {
+    const { code, stdout } = await gate('--shard', shard, '--reporter', `json=${shard[0]}.json`);
+    t.regex(stdout, /passed|failed/, 'people see what happened all the same');
+    codes.push(code);
+  }
+  t.deepEqual(codes.sort(), [0, 1]);
+  const merged = await gate('--merge', '1.json', '2.json', '--reporter', 'json');
+  t.is(merged.code, 1);
+  const report = JSON.parse(merged.stdout);
+  t.deepEqual(report.boots.map(({ name }: { name: string }) => name).sort(), names);
+  t.is(report.shard, null);
+  const refused = async (...args: string[]) => {
+    const { code, stderr } = await gate('--merge', ...args);
+    t.is(code, 2);
+    return stderr;
+  };
+  t.regex(await refused('2.json'), /the report of shard 1\/2 is missing; run that shard, or name its report/);
+  t.regex(await refused('1.json', '1.json'), /1\.json: shard 1\/2 is in 1\.json too; name each report once/);
+  await writeFile(file('x.json'), '{}');
+  t.regex(await refused('x.json'), /x\.json: is no report of vmreplay gate \(format: /);
+  t.regex(await refused('1.json', '2.json', '--accept'), /--merge runs nothing; leave --accept/);
+});
+
+test('reports go to files, one to standard output, and the job summary where GitHub wants it', async (t) => {
+  const { file, gate } = await project(t, one());
+  const args = ['junit', 'tap', 'sarif', 'markdown', 'json'].flatMap((name) => [
+    '--reporter',
+    `${name}=report.${name}`,
+  ]);
+  t.is((await gate(...args)).code, 1);
+  for (const [name, start] of [
+    ['junit', '<?xml'],
+    ['tap', 'TAP version 14'],
+    ['sarif', '{'],
+    ['markdown', '## Boots: 1 missing'],
+  ] as const) {
+    t.true((await readFile(file(`report.${name}`), 'utf8')).startsWith(start), name);
+  }
+  const github = await vmreplayWith(
+    { cwd: file('.'), env: { CI: 'true', GITHUB_STEP_SUMMARY: file('summary.md') } },
+    'gate',
+    '--reporter',
+    'github',
+  );
+  t.regex(github.stdout, /^::error file=vmreplay\.config\.json,title=start%3A baseline::.*no baseline yet/);
+  t.regex(await readFile(file('summary.md'), 'utf8'), /^## Boots: 1 missing/);
+  const two = await gate('--reporter', 'tap', '--reporter', 'json');
+  t.is(two.code, 2);
+  t.regex(two.stderr, /tap and json cannot both go to standard output; give one a file: --reporter json=FILE/);
+  t.regex((await gate('--reporter', 'xml')).stderr, /there is terminal, junit, tap, sarif, github, markdown, json/);
+  t.regex((await gate('--reporter', 'tap=no/where')).stderr, /no\/where: the report cannot be written: /);
+});

@@ -28,8 +28,12 @@ const COLUMNS = 160;
 
 export function terminalReport(report: GateReport, options: TerminalOptions = {}): string {
   const { color = false, rows = ROWS, columns = COLUMNS } = options;
-  const style = (style: Parameters<typeof styleText>[0], text: string) => (color ? styleText(style, text) : text);
-  const cut = (line: string) => (line.length > columns ? `${line.slice(0, columns - 1)}…` : line);
+  const style = (style: Parameters<typeof styleText>[0], text: string) =>
+    color ? styleText(style, text, { validateStream: false }) : text;
+  const cut = (text: string) => {
+    const line = printable(text);
+    return line.length > columns ? `${line.slice(0, columns - 1)}…` : line;
+  };
   const failed = report.boots.filter(hasFailed);
   const width = Math.max(0, ...report.boots.map(({ name }) => name.length));
   const lines: string[] = [];
@@ -41,13 +45,13 @@ export function terminalReport(report: GateReport, options: TerminalOptions = {}
     const [mark, tint] = MARKS[boot.outcome];
     const note = hasFailed(boot) ? boot.outcome : boot.note;
     const head = `${mark.padEnd(8)}${boot.name.padEnd(width)}  `;
-    lines.push(style(tint, head) + cut(`${note}, ${boot.seconds.toFixed(1)} s`));
+    const line = cut(`${head}${note}, ${boot.seconds.toFixed(1)} s`);
+    lines.push(style(tint, line.slice(0, head.length)) + line.slice(head.length));
   }
-  for (const { name, file } of report.obsolete)
-    lines.push(
-      style('red', 'FAILED  ') +
-        cut(`${name}  ${file} is the baseline of a boot that there is not; --accept removes it`),
-    );
+  for (const { name, file } of report.obsolete) {
+    const line = cut(`FAILED  ${name}  ${file} is the baseline of a boot that there is not; --accept removes it`);
+    lines.push(style('red', line.slice(0, 8)) + line.slice(8));
+  }
   for (const boot of failed)
     lines.push(
       '',
@@ -58,6 +62,10 @@ export function terminalReport(report: GateReport, options: TerminalOptions = {}
   lines.push('', totals(report));
   return `${lines.join('\n')}\n`;
 }
+
+/** What a guest printed must not steer the terminal. */
+const printable = (text: string): string =>
+  text.replaceAll(/\p{Control}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 
 /** What happened to a boot, in at most `room` lines: the first finding in full, of the others the sentence. */
 function failure(boot: BootReport, room: number): string[] {
