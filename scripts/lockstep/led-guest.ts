@@ -11,6 +11,7 @@ export function ledSeams(stop: (end: RunEnd) => void): Seams {
     lines: (inner) => ({
       setIntr() {},
       pulseNmi() {},
+      pulseSmi() {},
       suspend() {},
       stop,
       setA20: (enabled) => inner.setA20(enabled),

@@ -260,7 +260,15 @@ export class StoppableRun {
 
 /** What src/platform/firmware-setup.ts does to a machine like the guest's. */
 function firmwareAccesses(guest: Guest): SetupAccess[] {
-  const lines: ProcessorLines = { setIntr() {}, pulseNmi() {}, suspend() {}, stop() {}, cycle: 0, setA20() {} };
+  const lines: ProcessorLines = {
+    setIntr() {},
+    pulseNmi() {},
+    pulseSmi() {},
+    suspend() {},
+    stop() {},
+    cycle: 0,
+    setA20() {},
+  };
   const { timing, memory } = guest.header;
   const rtc = '2020-01-01T00:00:00Z';
   const pc = new Pc({ lines, memory: guest.memory, timing, ramSize: memory, smm: true, rtc, seed: 0 });

@@ -41,7 +41,7 @@ const isThroughFirmware = ({ boot, bios, kernel }: RecordOptions): boolean =>
 /** QEMU's command line for a boot. */
 export function qemuArguments(options: RecordOptions, directory: string): string[] {
   const { machine = 'pc', memory = 128 * MIB, kernel, initrd, append, modules = [] } = options;
-  const name = machine === 'pc' ? 'pc,smm=off' : `microvm${options.acpi === false ? ',acpi=off' : ''}`;
+  const name = machine === 'pc' ? 'pc' : `microvm${options.acpi === false ? ',acpi=off' : ''}`;
   const bios =
     options.bios ?? (machine === 'pc' ? 'bios-256k.bin' : options.acpi === false ? 'qboot.rom' : 'bios-microvm.bin');
   const rtc = (options.rtc ?? '2020-01-01T00:00:00Z').slice(0, 19);

@@ -115,7 +115,8 @@ export function makeHardware(
   cpu.physical.mapRom(0x1_0000_0000 - romSize, romSize);
   if (!hasShadow) return { cpu, memory: cpu.physical, shadow: undefined };
   const shadow = new ShadowMemory(cpu.physical, cpu.code, cpu.mmu);
-  shadow.install(romSize);
+  shadow.install(romSize, vga);
+  cpu.onSmm = (active) => shadow.smm(active);
   return { cpu, memory: cpu.physical, shadow };
 }
 
@@ -184,13 +185,11 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
   const hardware = makeHardware(ram, options.cpu, rom, machine, vga);
   const { cpu, shadow } = hardware;
   const amd = { amd: cpu.model.vendor === 'AuthenticAMD' };
-  // There is no SMM. Firmware is told so, as by QEMU's smm=off; a direct boot finds ACPI as QEMU's default gives it.
-  const smm = firmware === undefined;
 
   const { below, above } = splitRam(ram);
   const fwCfgDma = options.fwCfgDma !== false;
   const bootMenu = options.bootMenu === true;
-  const acpi = buildAcpiTables({ lowMemoryEnd: below, highMemoryEnd: 0x1_0000_0000 + above, smm, fwCfgDma, vga });
+  const acpi = buildAcpiTables({ lowMemoryEnd: below, highMemoryEnd: 0x1_0000_0000 + above, smm: true, fwCfgDma, vga });
   const { model } = cpu;
   const features = model.cpuid(1, 0, { osxsave: false, apicEnabled: true, xcr0: 1 })[3];
   const smbios = buildSmbios({ ramSize: ram, cpuSignature: model.signature, cpuFeatures: features >>> 0 });
@@ -256,7 +255,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     ? microvm.build(board, fill)
     : new Pc({
         ...board,
-        smm,
+        smm: true,
         ...(vga && { vga: { rom: firmware?.vgaRom?.bytes } }),
         ide: files.disks.ide,
         virtioDisks: files.disks.virtio.map(({ source }) => source),

@@ -6,6 +6,7 @@ import { HANDOFF_PROTOCOLS, type HandoffPoint, type HandoffProtocol } from '../b
 import type { ShadowLines } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
 import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
+import { SMRAM_IN_SMM, SMRAM_OPEN } from '../replay/record.js';
 import { PlayerBus } from '../replay/replay.js';
 import { TraceError } from '../trace/error.js';
 import { binary, integer, list, record } from '../trace/fields.js';
@@ -77,7 +78,7 @@ function hardwareOf({ header, path }: TraceReader): Hardware {
 function applyLine(reader: TraceReader, shadow: ShadowLines, name: string, level: number, address: number): void {
   try {
     if (name === 'pam') shadow.pam(address, level);
-    else if (name === 'smram') shadow.smram(level !== 0);
+    else if (name === 'smram') shadow.smram((level & SMRAM_OPEN) !== 0, (level & SMRAM_IN_SMM) !== 0);
   } catch (error) {
     throw new TraceError(reader.path, `has a line event that no machine makes: ${(error as Error).message}`);
   }

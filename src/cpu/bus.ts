@@ -38,6 +38,8 @@ export interface ProcessorLines {
   setIntr(level: boolean): void;
   /** Edge on the NMI line. */
   pulseNmi(): void;
+  /** System management interrupt. One that comes in SMM waits until RSM. */
+  pulseSmi(): void;
   /** Execute nothing more, whatever interrupts come, until a reset (ACPI S3). */
   suspend(): void;
   /** Ask for a stop at the next instruction boundary. The reason is handed back by Cpu.run(). */
@@ -58,8 +60,8 @@ export interface ShadowLines {
    * answers, and writes are lost.
    */
   pam(start: number, attribute: number): void;
-  /** RAM answers in the VGA window at 0xa0000, else the bus. */
-  smram(open: boolean): void;
+  /** RAM answers in the VGA window at 0xa0000, else the bus: `open` always, `inSmm` while the processor is in SMM. */
+  smram(open: boolean, inSmm: boolean): void;
 }
 
 /** How a run ended. `code` belongs to debug-exit. */

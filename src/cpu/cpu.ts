@@ -9,7 +9,6 @@
 import { BlockFinder } from './block-finder.js';
 import type { Bus, ProcessorLines, RunEnd, TimingModel } from './bus.js';
 import { CodeCache } from './code-cache.js';
-import type { CpuCore } from './core.js';
 import type { CpuModel } from './cpuid.js';
 import { DebugRegisters } from './debug-registers.js';
 import { type DecodeMode, Decoder } from './decode.js';
@@ -28,10 +27,11 @@ import { peekTranslation } from './peek.js';
 import { PhysicalMemory } from './physical.js';
 import { ABORT_FAULT, ABORT_REDO } from './semantics/context.js';
 import { SlowPaths } from './slow-paths.js';
-import { CpuState, Fault, IF, MODE_64BIT, RF, TF } from './state.js';
+import { CpuState, Fault, IF, MODE_64BIT, RF, SMM_ACTIVE, TF } from './state.js';
 import { CommittedFault, DebugFault, DR6_BS } from './system/faults.js';
 import { interrupt, raise } from './system/interrupts.js';
 import { resetState } from './system/reset.js';
+import { enterSmm, type SmmProcessor } from './system/smm.js';
 
 export interface CpuOptions {
   readonly model: CpuModel;
@@ -55,7 +55,7 @@ const SUSPENDED = 2;
 /** CODE_KEY is below 0xffe and has CPL = 3 in bit 0. */
 const MAX_CODE_KEYS = 0x7f0;
 
-export class Cpu implements CpuCore, ProcessorLines {
+export class Cpu implements SmmProcessor, ProcessorLines {
   readonly state: CpuState;
   readonly physical: PhysicalMemory;
   readonly mmu: Mmu;
@@ -66,9 +66,12 @@ export class Cpu implements CpuCore, ProcessorLines {
   readonly slow: SlowPaths;
   listener: CpuListener = {};
   onFarJump: (() => void) | undefined;
+  /** SMM was entered or left: SMRAM is seen, or not. */
+  onSmm: (active: boolean) => void = () => {};
   /** The run also ends when this cycle is reached. */
   cycleLimit = NEVER;
 
+  private a20 = true;
   private readonly finder: BlockFinder;
   private readonly debug: DebugRegisters;
   private readonly engine: Engine;
@@ -133,6 +136,7 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.state.set32(L.HALTED, 0);
     this.stepUop = 0;
     this.mmu.flush(false);
+    this.smmChanged();
     this.modeChanged();
   }
 
@@ -241,7 +245,8 @@ export class Cpu implements CpuCore, ProcessorLines {
     // Traps need instructions alone; a pending interrupt may have become deliverable.
     const eflags = s.get32(L.EFLAGS);
     const nmi = s.get32(L.NMI_PENDING) !== 0 && s.get32(L.NMI_BLOCKED) === 0;
-    if (eflags & (TF | RF) || armed || nmi || (s.get32(L.INTR) !== 0 && eflags & IF)) this.requestExit();
+    const smi = s.get32(L.SMI_PENDING) !== 0;
+    if (eflags & (TF | RF) || armed || nmi || smi || (s.get32(L.INTR) !== 0 && eflags & IF)) this.requestExit();
   }
 
   /** A small number for a way of decoding; when they run out, decoded code is dropped and they begin anew. */
@@ -280,6 +285,22 @@ export class Cpu implements CpuCore, ProcessorLines {
   readPhysical64(address: number): bigint {
     return (BigInt(this.physical.read32(address + 4)) << 32n) | BigInt(this.physical.read32(address));
   }
+  readPhysical(address: number, length: number): Uint8Array {
+    return this.physical.read(address, length);
+  }
+  writePhysical(address: number, data: Uint8Array): void {
+    this.physical.write(address, data);
+  }
+  /** Bring about what follows from L.SMM: A20 is open in SMM (SDM vol. 3C, 31.3), and SMRAM is seen. */
+  smmChanged(): void {
+    const active = (this.state.get32(L.SMM) & SMM_ACTIVE) !== 0;
+    const mask = this.a20 || active ? 0xffff_ffff : 0xffef_ffff;
+    if (this.physical.a20Mask !== mask) {
+      this.physical.a20Mask = mask;
+      this.mmu.flush(false);
+    }
+    this.onSmm(active);
+  }
   setShadow(kind: 1 | 2): void {
     this.state.set32(L.SHADOW, kind);
     this.state.f64[L.SHADOW_CYCLE >>> 3] = this.now;
@@ -306,6 +327,10 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.state.set32(L.NMI_PENDING, 1);
     this.requestExit();
   }
+  pulseSmi(): void {
+    this.state.set32(L.SMI_PENDING, 1);
+    this.requestExit();
+  }
   suspend(): void {
     this.state.set32(L.HALTED, SUSPENDED);
     this.requestExit();
@@ -315,10 +340,8 @@ export class Cpu implements CpuCore, ProcessorLines {
     this.requestExit();
   }
   setA20(enabled: boolean): void {
-    const mask = enabled ? 0xffff_ffff : 0xffef_ffff;
-    if (this.physical.a20Mask === mask) return;
-    this.physical.a20Mask = mask;
-    this.mmu.flush(false);
+    this.a20 = enabled;
+    this.smmChanged();
   }
   private requestExit(): void {
     this.state.set32(L.EXIT_REQUEST, 1);
@@ -398,6 +421,15 @@ export class Cpu implements CpuCore, ProcessorLines {
     const shadow = this.interruptShadow;
     const halted = s.get32(L.HALTED);
     if (halted === SUSPENDED) return this.passTime(cycle);
+    if (s.get32(L.SMI_PENDING) !== 0 && (s.get32(L.SMM) & SMM_ACTIVE) === 0) {
+      s.set32(L.SMI_PENDING, 0);
+      s.set32(L.HALTED, 0);
+      s.set32(L.SHADOW, 0);
+      enterSmm(this);
+      this.delivered = true;
+      this.stepUop = 0;
+      return undefined;
+    }
     if (s.get32(L.NMI_PENDING) !== 0 && s.get32(L.NMI_BLOCKED) === 0 && shadow !== 2) {
       s.set32(L.NMI_PENDING, 0);
       s.set32(L.HALTED, 0);

@@ -87,10 +87,18 @@ export const CR2 = 0x320; // u64
 export const CR3 = 0x328; // u64
 export const EFER = 0x330; // u32
 export const XCR0 = 0x334; // u32
+/** u32 SMM_* in state.ts. */
+export const SMM = 0x338;
+/** u32: latched SMI. */
+export const SMI_PENDING = 0x33c;
 /** DR0…DR3, (4, 5 are not registers), DR6, DR7; u64 each. */
 export const DR = 0x340;
 /** u32 DR6 bits of data breakpoints that an SS load hit: they wait for the end of the next instruction. */
 export const DEBUG_HELD = 0x360;
+/** u32 SMBASE, as what it differs by from its value after reset (system/smm.ts): 0 wherever nobody moved it. */
+export const SMBASE = 0x364;
+/** u32: SMIs delivered since reset. */
+export const SMI_COUNT = 0x368;
 
 /** Model-specific registers that are plain storage: u64 each. */
 export const MSR_STAR = 0x380;

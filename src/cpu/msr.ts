@@ -160,6 +160,7 @@ function machineCheckBanks(): Msr[] {
 export const MSRS: readonly Msr[] = [
   TSC_MSR,
   onBus(0x1b, 'IA32_APIC_BASE', 'apic'),
+  constant(0x34, 'MSR_SMI_COUNT', (cpu) => BigInt(cpu.state.get32(L.SMI_COUNT))),
   constant(0x35, 'MSR_CORE_THREAD_COUNT', () => 0x1_0001n),
   constant(0x8b, 'IA32_BIOS_SIGN_ID', (cpu) => cpu.model.microcode),
   constant(0xfe, 'IA32_MTRRCAP', (cpu) => (cpu.model.has('mtrr') ? 0x508n : 0n)), // 8 variable, fixed, WC
@@ -192,11 +193,11 @@ export const MSRS: readonly Msr[] = [
 
 /**
  * Registers that guests probe and that TCG answers with 0, dropping writes: named so that a trace can name them.
- * Absent everywhere: SPEC_CTRL and PRED_CMD, performance counters, IA32_XSS (no supervisor states), SMM.
+ * Absent everywhere: SPEC_CTRL and PRED_CMD, performance counters, IA32_XSS (no supervisor states), SMM's own (SMBASE is in the save area).
  */
 // biome-ignore format: one row a register
 export const SILENT_MSRS: ReadonlyMap<number, string> = new Map([
-  [0x17, 'IA32_PLATFORM_ID'], [0x2a, 'MSR_EBL_CR_POWERON'], [0x34, 'MSR_SMI_COUNT'], [0x3a, 'IA32_FEATURE_CONTROL'],
+  [0x17, 'IA32_PLATFORM_ID'], [0x2a, 'MSR_EBL_CR_POWERON'], [0x3a, 'IA32_FEATURE_CONTROL'],
   [0x3b, 'IA32_TSC_ADJUST'], [0x48, 'IA32_SPEC_CTRL'], [0x49, 'IA32_PRED_CMD'], [0x79, 'IA32_BIOS_UPDT_TRIG'],
   [0xc1, 'IA32_PMC0'], [0xcd, 'MSR_FSB_FREQ'], [0xce, 'MSR_PLATFORM_INFO'], [0xe7, 'IA32_MPERF'],
   [0xe8, 'IA32_APERF'], [0x10a, 'IA32_ARCH_CAPABILITIES'], [0x122, 'IA32_TSX_CTRL'], [0x180, 'MSR_MCG_RAX'],

@@ -28,6 +28,11 @@ export class ShadowMemory implements ShadowLines {
   private readonly beside = new Uint32Array(LAST + 1);
   private readonly modes = new Uint8Array(LAST + 1).fill(RAM_READS | RAM_WRITES);
 
+  private vga = true;
+  private open = false;
+  private inSmm = false;
+  private active = false;
+
   constructor(
     private readonly physical: PhysicalMemory,
     private readonly code: CodeCache,
@@ -37,15 +42,17 @@ export class ShadowMemory implements ShadowLines {
   /**
    * Hide the RAM: the bus answers up to 0xbffff, empty ROM up to 0xdffff, then the end of the ROM below 4 GiB.
    * @param romSize of the ROM that is mapped there, in bytes; at most its last 128 KiB are seen
+   * @param vga there is a VGA at 0xa0000; without one the RAM there is always seen, as in QEMU
    */
-  install(romSize: number): void {
+  install(romSize: number, vga = true): void {
+    this.vga = vga;
     const seen = Math.min(romSize, 0x2_0000);
     const empty = this.physical.takeRomPages(1);
     for (let page = 0xc0; page <= LAST; page++) {
       const below = MIB - page * 4096;
       this.beside[page] = below <= seen ? this.physical.hostOf(0x1_0000_0000 - below) : empty;
     }
-    this.set(VGA_START, VGA_LENGTH, 0);
+    this.showSmram();
     this.set(0xc_0000, 0x4_0000, 0);
   }
 
@@ -60,8 +67,21 @@ export class ShadowMemory implements ShadowLines {
     this.set(start, last ? 0x1_0000 : 0x4000, attribute & (RAM_READS | RAM_WRITES));
   }
 
-  smram(open: boolean): void {
-    this.set(VGA_START, VGA_LENGTH, open ? RAM_READS | RAM_WRITES : 0);
+  smram(open: boolean, inSmm: boolean): void {
+    this.open = open;
+    this.inSmm = inSmm;
+    this.showSmram();
+  }
+
+  /** The processor has entered or left SMM. */
+  smm(active: boolean): void {
+    this.active = active;
+    this.showSmram();
+  }
+
+  private showSmram(): void {
+    const visible = !this.vga || this.open || (this.inSmm && this.active);
+    this.set(VGA_START, VGA_LENGTH, visible ? RAM_READS | RAM_WRITES : 0);
   }
 
   private set(start: number, length: number, mode: number): void {

@@ -50,6 +50,7 @@ export function loadProcessor(cpu: Cpu, saved: Uint8Array): void {
   state.betweenIterations = (boundary & BETWEEN_ITERATIONS) !== 0;
   state.set32(L.SHADOW, 0);
   cpu.flushTlb(false);
+  cpu.smmChanged();
   cpu.modeChanged();
   if (shadow === 1 || shadow === 2) cpu.setShadow(shadow);
 }

@@ -35,6 +35,10 @@ export const VIP = 0x10_0000;
 export const ID = 0x20_0000;
 export const ARITHMETIC_FLAGS = CF | PF | AF | ZF | SF | OF;
 
+/** Of L.SMM: in system management mode; NMI was blocked when it was entered. */
+export const SMM_ACTIVE = 1;
+export const SMM_NMI_WAS_BLOCKED = 2;
+
 export const CR0_PE = 1;
 export const CR0_MP = 2;
 export const CR0_EM = 4;

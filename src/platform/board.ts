@@ -69,6 +69,7 @@ export abstract class Board implements Machine {
         tsc: options.tsc ?? nanosecondTsc(this.clock),
         intr: (level) => lines.setIntr(level),
         nmi: () => lines.pulseNmi(),
+        smi: () => lines.pulseSmi(),
         eoi: (vector) => {
           for (const ioapic of this.#ioapics) ioapic.eoi(vector);
         },

@@ -8,6 +8,7 @@ import type { I440fx } from './devices/pci-host.js';
 export class PcShadow {
   private readonly attributes = new Map<number, number>();
   private open = false;
+  private inSmm = false;
 
   constructor(private readonly lines: ShadowLines) {}
 
@@ -19,8 +20,9 @@ export class PcShadow {
       this.attributes.set(start, attribute);
       this.lines.pam(start, attribute);
     }
-    if (bridge.smramOpen === this.open) return;
+    if (bridge.smramOpen === this.open && bridge.smramInSmm === this.inSmm) return;
     this.open = bridge.smramOpen;
-    this.lines.smram(this.open);
+    this.inSmm = bridge.smramInSmm;
+    this.lines.smram(this.open, this.inSmm);
   }
 }

@@ -47,7 +47,7 @@ const FIRST_FREE_SLOT = 2;
 export interface PcOptions extends BoardOptions {
   /** PAM or SMRAM changed: what answers at 0xa0000–0xfffff must be worked out anew. */
   memoryChanged?: (bridge: I440fx) => void;
-  /** ACPI mode is switched through the SMI command port, as with QEMU's default; else it is always on (smm=off). */
+  /** There is SMM, as on QEMU's default machine; else firmware is told that it is set up already (smm=off). */
   smm?: boolean;
   /** Disks behind virtio PCI functions, in the first free slots. */
   virtioDisks?: readonly BlockSource[];
@@ -121,6 +121,7 @@ export class Pc extends Board {
         lines.suspend();
       },
       wake: () => this.requestReset(),
+      smi: () => lines.pulseSmi(),
       mapPm: (base) => {
         pmMapping?.unmap();
         const map = (at: number) => this.ports.map('acpi-pm', at, PM_SIZE, this.acpiPm.pm, { width: 4, overlay: true });

@@ -2,7 +2,7 @@
 // the devices cannot tell that they are recorded; nothing here decides anything.
 //
 //   processor ── RecordingBus ──► platform          requests, interrupt acknowledge, periodic state hashes
-//   platform  ── RecordingLines ──► processor       A20, NMI, suspend, stop
+//   platform  ── RecordingLines ──► processor       A20, NMI, SMI, suspend, stop
 //   platform  ── RecordingMemory ──► guest memory   DMA both ways
 //   clock, inputs, processor ──► Recorder           timers, input, milestones, lines of the platform's own
 //
@@ -17,6 +17,10 @@ const ID = Object.fromEntries(Object.values(KINDS).map(({ kind, id }) => [kind, 
   keyof typeof KINDS,
   number
 >;
+
+/** Level of the line `smram`. */
+export const SMRAM_OPEN = 1;
+export const SMRAM_IN_SMM = 2;
 
 /** The hooks that are not part of an interface of the machine. */
 export class Recorder {
@@ -78,9 +82,9 @@ export class Recorder {
         this.line('pam', attribute, start);
         inner.pam(start, attribute);
       },
-      smram: (open) => {
-        this.line('smram', open ? 1 : 0);
-        inner.smram(open);
+      smram: (open, inSmm) => {
+        this.line('smram', (open ? SMRAM_OPEN : 0) | (inSmm ? SMRAM_IN_SMM : 0));
+        inner.smram(open, inSmm);
       },
     };
   }
@@ -206,6 +210,11 @@ class RecordingLines implements ProcessorLines {
   pulseNmi(): void {
     this.#recorder.line('nmi', 1);
     this.#inner.pulseNmi();
+  }
+
+  pulseSmi(): void {
+    this.#recorder.line('smi', 1);
+    this.#inner.pulseSmi();
   }
 
   suspend(): void {

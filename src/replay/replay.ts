@@ -20,7 +20,7 @@ export interface PlayerSurroundings {
   readonly site: Site;
   /** Hash of the whole machine state now, as the recording made it; without it recorded hashes are skipped. */
   readonly stateHash?: () => Uint8Array;
-  /** A recorded line other than a20, nmi and suspend. */
+  /** A recorded line other than a20, nmi, smi and suspend. */
   readonly line?: (name: string, level: number, address: number) => void;
 }
 
@@ -257,6 +257,7 @@ export class PlayerBus implements Bus {
       case 'line':
         if (event.name === 'a20') lines.setA20(event.value !== 0);
         else if (event.name === 'nmi') lines.pulseNmi();
+        else if (event.name === 'smi') lines.pulseSmi();
         else if (event.name === 'suspend') lines.suspend();
         else line?.(event.name, event.value, event.address);
         break;

@@ -6,12 +6,12 @@ import { ShadowMemory } from '../../src/cpu/shadow.js';
 const ROM_SIZE = 0x1_0000;
 
 /** A processor with 2 MiB of RAM and a ROM whose bytes are 0xf4 (HLT). */
-function machine() {
+function machine(vga = true) {
   const romSize = ROM_SIZE + 4096 * ShadowMemory.extraRomPages;
   const cpu = new Cpu({ model: QEMU64_V1, timing: { name: 'test', nsPerCycle: 4 }, ramSize: 2 << 20, romSize });
   cpu.physical.mapRom(0x1_0000_0000 - ROM_SIZE, ROM_SIZE);
   const shadow = new ShadowMemory(cpu.physical, cpu.code, cpu.mmu);
-  shadow.install(ROM_SIZE);
+  shadow.install(ROM_SIZE, vga);
   cpu.physical.fillRom(0x1_0000_0000 - ROM_SIZE, new Uint8Array(ROM_SIZE).fill(0xf4));
   const byte = (address: number) => cpu.physical.read(address, 1)[0];
   const write = (address: number, value: number) => cpu.memory.write8(BigInt(address), value);
@@ -44,6 +44,29 @@ test('read from ROM, write to RAM: the written bytes show once RAM answers', (t)
   t.is(byte(0xf_1234), 0xf4);
 });
 
+test('SMRAM is seen in SMM if it may be, and by everybody while it is open', (t) => {
+  const { byte, shadow } = machine();
+  const seen = () => byte(0xa_8000) !== 0xff;
+  t.false(seen());
+  shadow.smm(true);
+  t.false(seen(), 'not enabled');
+  shadow.smram(false, true);
+  t.true(seen());
+  shadow.smm(false);
+  t.false(seen());
+  shadow.smram(true, true);
+  t.true(seen());
+  shadow.smram(false, false);
+  t.false(seen());
+});
+
+test('without a VGA the RAM of its window is always seen', (t) => {
+  const { byte, shadow } = machine(false);
+  t.is(byte(0xa_8000), 0);
+  shadow.smram(false, true);
+  t.is(byte(0xa_8000), 0);
+});
+
 test('a device writes where the processor would', (t) => {
   const { cpu, byte, shadow } = machine();
   cpu.physical.write(0xc_3fff, Uint8Array.of(1, 2));
@@ -60,12 +83,12 @@ test('a device writes where the processor would', (t) => {
 test('the VGA window is memory only while SMRAM is open, and keeps its content', (t) => {
   const { cpu, byte, write, shadow } = machine();
   t.is(cpu.physical.hostOf(0xa_0000), 0);
-  shadow.smram(true);
+  shadow.smram(true, false);
   write(0xb_ffff, 7);
   t.is(byte(0xb_ffff), 7);
-  shadow.smram(false);
+  shadow.smram(false, false);
   t.is(cpu.physical.hostOf(0xb_ffff), 0);
-  shadow.smram(true);
+  shadow.smram(true, false);
   t.is(byte(0xb_ffff), 7);
 });
 

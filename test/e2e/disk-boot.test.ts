@@ -60,7 +60,7 @@ async function boot(t: ExecutionContext, file: (name: string) => string, ...opti
 
 /** The serial console of QEMU's boot from the same image. */
 async function qemuConsole(memory: string, ...disk: string[]): Promise<string> {
-  const machine = '-M pc,smm=off -accel tcg -nodefaults -vga std -display none -no-reboot -serial stdio'.split(' ');
+  const machine = '-M pc -accel tcg -nodefaults -vga std -display none -no-reboot -serial stdio'.split(' ');
   const { stdout } = await execa('qemu-system-x86_64', [...machine, '-m', memory, ...disk], {
     timeout: 120_000,
     stdin: 'ignore',

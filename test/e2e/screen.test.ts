@@ -100,7 +100,7 @@ withFirmware('without a screen --screenshot is refused (needs: vmreplay fetch)',
 async function qemuScreen(directory: string, text: string): Promise<Uint8Array> {
   const monitor = `${directory}/monitor`;
   const args = [
-    ...['-accel', 'tcg', '-M', 'pc,smm=off', '-nodefaults', '-vga', 'std', '-display', 'none'],
+    ...['-accel', 'tcg', '-M', 'pc', '-nodefaults', '-vga', 'std', '-display', 'none'],
     ...['-L', dirname(firmware[0]!), '-bios', firmware[0]!],
     ...['-debugcon', 'stdio', '-global', 'isa-debugcon.iobase=0x402', '-monitor', `unix:${monitor},server,nowait`],
   ];

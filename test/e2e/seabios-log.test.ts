@@ -24,7 +24,7 @@ async function ourLog(bios: string, vga: 'std' | 'none'): Promise<string> {
 
 function qemuLog(bios: string, vga: string): Promise<string> {
   const args = [
-    ...['-accel', 'tcg', '-M', 'pc,smm=off', '-nodefaults', '-vga', vga, '-display', 'none', '-serial', 'null'],
+    ...['-accel', 'tcg', '-M', 'pc', '-nodefaults', '-vga', vga, '-display', 'none', '-serial', 'null'],
     ...['-L', dirname(bios), '-bios', bios, '-debugcon', 'stdio', '-global', 'isa-debugcon.iobase=0x402'],
   ];
   const qemu = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'ignore'] });

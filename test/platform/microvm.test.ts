@@ -29,6 +29,7 @@ function bench({ acpi = true, ramSize = 128 * MIB, virtio = [] }: Plan = {}) {
     cycle: 0,
     setIntr: (level: boolean) => levels.push(level),
     pulseNmi: () => {},
+    pulseSmi: () => {},
     suspend: () => {},
     stop: (end: RunEnd) => ends.push(end),
     setA20: () => {},

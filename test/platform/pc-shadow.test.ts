@@ -6,7 +6,7 @@ function rig() {
   const told: string[] = [];
   const shadow = new PcShadow({
     pam: (start, attribute) => told.push(`pam ${start.toString(16)} ${attribute}`),
-    smram: (open) => told.push(`smram ${open}`),
+    smram: (open, inSmm) => told.push(`smram ${open} ${inSmm}`),
   });
   const bridge = new I440fx(128 << 20, (changed) => shadow.update(changed));
   return { told, bridge, take: () => told.splice(0) };
@@ -41,5 +41,5 @@ test('a reset hides all RAM again, and closes SMRAM', (t) => {
   const told = take();
   t.is(told.length, 8);
   t.true(told.slice(0, 7).every((line) => line.endsWith(' 0')));
-  t.is(told.at(-1), 'smram false');
+  t.is(told.at(-1), 'smram false false');
 });

@@ -35,6 +35,10 @@ function bench(options: Partial<PcOptions> = {}) {
     pulseNmi() {
       this.nmis++;
     },
+    smis: 0,
+    pulseSmi() {
+      this.smis++;
+    },
     suspended: 0,
     suspend() {
       this.suspended++;

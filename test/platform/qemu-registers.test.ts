@@ -27,7 +27,15 @@ const medium = (kind: 'disk' | 'cd', bytes: Uint8Array): IdeMedium => ({
 
 function answers(kind: string, steps: readonly Step[]): string[] {
   const none = () => {};
-  const processor = { cycle: 0, setIntr: none, pulseNmi: none, suspend: none, stop: none, setA20: none };
+  const processor = {
+    cycle: 0,
+    setIntr: none,
+    pulseNmi: none,
+    pulseSmi: none,
+    suspend: none,
+    stop: none,
+    setA20: none,
+  };
   const ram = new Uint8Array(RAM);
   const view = new DataView(ram.buffer);
   const memory = {

@@ -66,6 +66,10 @@ export class FakeCpu implements ProcessorLines {
     this.nmis++;
   }
 
+  pulseSmi(): void {
+    this.nmis += 100;
+  }
+
   suspend(): void {
     this.halted = true;
   }

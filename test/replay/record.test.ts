@@ -49,6 +49,7 @@ test('lines into the processor are recorded and passed on; INTR is not an event'
     cycle: 5,
     setIntr: (level) => void calls.push(['intr', level]),
     pulseNmi: () => void calls.push('nmi'),
+    pulseSmi: () => void calls.push('smi'),
     suspend: () => void calls.push('suspend'),
     setA20: (enabled) => void calls.push(['a20', enabled]),
     stop: (end: RunEnd) => void calls.push(end),

@@ -8,6 +8,7 @@ import * as fast from '../system/fast-calls.js';
 import * as flags from '../system/flags-system.js';
 import { PORT_COST } from '../system/ports.js';
 import * as segments from '../system/segments.js';
+import * as smm from '../system/smm.js';
 import { type Row, row } from './row.js';
 
 const END = { ends: true };
@@ -80,6 +81,7 @@ export const systemRows: readonly Row[] = [
   row('0F 32', 'RDMSR', '', s.operation(fast.rdmsr), { ...SLOW, cpuid: 'msr' }),
   row('0F 31', 'RDTSC', '', s.operation(fast.rdtsc), { cpuid: 'tsc', ends: true, cost: 6 }),
   row('0F 33', 'RDPMC', '', s.operation(fast.rdpmc), { ends: true, cost: 6 }),
+  row('0F AA', 'RSM', '', s.operation(smm.rsm), SLOW),
   row('0F A2', 'CPUID', '', s.operation(fast.cpuid), { ends: true, cost: 50 }),
   row('0F 0D', 'PREFETCHW', 'Mb', nop),
   row('F3 0F AE /0 r', 'RDFSBASE', 'Ry', s.readSegmentBase(L.FS), { mode: 'only64', cpuid: 'fsgsbase' }),

@@ -163,6 +163,14 @@ function checkPdptes(cpu: CpuCore, cr3: bigint): void {
   });
 }
 
+/** The same without a check, for what restores a state that was once checked (RSM). */
+export function reloadPdptes(cpu: CpuCore & PhysicalReader): void {
+  const { state } = cpu;
+  if (!usesPaePaging(state.cr0, state.cr4, state.efer)) return;
+  const table = Number(state.cr3 & 0xffff_ffe0n);
+  for (let i = 0; i < 4; i++) state.set64(L.PDPTES + 8 * i, cpu.readPhysical64(table + i * 8));
+}
+
 function writeCr3(cpu: CpuCore, requested: bigint): void {
   const s = cpu.state;
   let value = requested;

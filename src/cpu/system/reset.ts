@@ -16,15 +16,19 @@ const ALL = 0xffff_ffff_ffff_ffffn;
 const MISC_ENABLE_FAST_STRING = 1n;
 const MISC_ENABLE_MONITOR = 1n << 18n;
 
+// biome-ignore format: a list
+const CLEARED = [
+  L.CPL, L.SHADOW, L.DEBUG_HELD, L.HALTED, L.ABORT, L.NMI_PENDING, L.NMI_BLOCKED, L.EFER, L.CR4,
+  L.SMM, L.SMI_PENDING, L.SMBASE, L.SMI_COUNT,
+];
+
 /** Put `state` into its power-up state. The caller calls modeChanged() and flushes the TLBs. */
 export function resetState(state: CpuState, model: CpuModel): void {
   for (let n = 0; n < 16; n++) state.setReg(n, 0n);
   state.setReg(RDX, BigInt(model.signature));
   state.rip = 0xfff0n;
   state.eflags = 2;
-  for (const field of [L.CPL, L.SHADOW, L.DEBUG_HELD, L.HALTED, L.ABORT, L.NMI_PENDING, L.NMI_BLOCKED, L.EFER, L.CR4]) {
-    state.set32(field, 0);
-  }
+  for (const field of CLEARED) state.set32(field, 0);
   resetSegments(state);
   state.set32(L.CR0, (CR0_CD | CR0_NW | CR0_ET) >>> 0);
   state.set64(L.CR2, 0n);

@@ -1,8 +1,8 @@
 // Power management, function 3 of the PIIX4 (Intel 290562; 8086:7113 at 00:01.3) as QEMU 7.2 gives it to the pc
 // machine: PM1a event and control block, 24-bit PM timer of 3.579545 MHz (ACPI 6.4, 4.8.3), GPE0 at 0xafe0, APM ports
-// 0xb2 and 0xb3. Invariant: the timer's value is floor(ns * 3579545 / 10^9), computed exactly. There is no SMM: as
-// with QEMU's smm=off, SCI_EN is fixed to 1, the firmware is told that SMM is set up already, and the FADT has no SMI
-// command; `smm: true` gives the other shape. S3 suspends until an alarm of the RTC, the PM timer or somebody at keyboard
+// 0xb2 and 0xb3. Invariant: the timer's value is floor(ns * 3579545 / 10^9), computed exactly. With \`smm\`
+// an APM command is an SMI, unless it switches ACPI mode. Without it, as with QEMU's smm=off, SCI_EN is fixed to 1, the
+// firmware is told that SMM is set up already, and the FADT has no SMI command. S3 suspends until an alarm of the RTC, the PM timer or somebody at keyboard
 // or mouse resets the machine, with the cause in PM1 status; S4 is a power-off. Left out: SMBus transfers.
 
 import type { AccessSize } from '../../cpu/bus.js';
@@ -22,6 +22,9 @@ export const ACPI_DISABLE = 0xf0;
 
 const PM_IO_BASE = 0x40;
 const PM_IO_ENABLE = 0x80;
+/** Byte 3 of DEVACTB: writes to the APM command port make SMIs. */
+const DEVICE_ACTIVITY_B = 0x5b;
+const APMC_ENABLE = 0x02;
 
 /** PM1 status and enable bits (ACPI 6.4, tables 4.11 and 4.12). */
 const TIMER_STATUS = 0x0001;
@@ -52,13 +55,15 @@ export interface AcpiPmWiring {
   poweroff: () => void;
   /** The guest entered S3: nothing is to execute any more. */
   suspend: () => void;
+  /** A command was written to the APM port, and those make SMIs. Default: nothing happens. */
+  smi?: () => void;
   /** The suspension is over: reset the machine. */
   wake: () => void;
   /** The PM block of PM_SIZE ports is decoded at `base`, or nowhere. */
   mapPm: (base: number | undefined) => void;
   /** COM1 and COM2 exist (shown in the device activity registers). */
   serialPorts?: number;
-  /** Present the registers as a machine with SMM does. Default false. */
+  /** The machine has SMM. Default false. */
   smm?: boolean;
 }
 
@@ -103,7 +108,7 @@ export class AcpiPm extends PciFunction {
     const serial = wiring.serialPorts ?? 1;
     this.setInitial(0x06, [0x80, 0x02]);
     this.setInitial(PM_IO_BASE, [0x01]);
-    if (this.acpiOnly) this.setInitial(0x5b, [0x02]);
+    if (this.acpiOnly) this.setInitial(DEVICE_ACTIVITY_B, [APMC_ENABLE]);
     this.setInitial(0x5f, [0x10]);
     this.setInitial(0x63, [0x60]);
     this.setInitial(0x67, [(serial > 0 ? 0x08 : 0) | (serial > 1 ? 0x90 : 0)]);
@@ -276,9 +281,11 @@ export class AcpiPm extends PciFunction {
       return;
     }
     this.state.apmControl = value;
-    if (this.acpiOnly) return;
-    if (value === ACPI_ENABLE) this.state.control |= SCI_ENABLE;
-    else if (value === ACPI_DISABLE) this.state.control &= ~SCI_ENABLE;
+    if (value === ACPI_ENABLE || value === ACPI_DISABLE) {
+      if (this.acpiOnly) return;
+      if (value === ACPI_ENABLE) this.state.control |= SCI_ENABLE;
+      else this.state.control &= ~SCI_ENABLE;
+    } else if (this.config[DEVICE_ACTIVITY_B]! & APMC_ENABLE) this.wiring.smi?.();
   }
 
   private updateSci(): void {

@@ -2,7 +2,7 @@
 // in the shape QEMU 7.2 gives it: version 0x14 with six LVT entries, timer input of 1 GHz, an ESR that only ever
 // gains "illegal register address", no arbitration. All interrupt requests to the processor pass through here: the
 // PIC's INTR arrives at LINT0, and `intr` is the processor's INTR pin. Invariant: `intr` is called exactly when the
-// value of hasInterrupt() changes. Left out: x2APIC (QEMU's TCG has none), SMI, focus processor.
+// value of hasInterrupt() changes. Left out: x2APIC (QEMU's TCG has none), focus processor.
 
 import type { AccessSize } from '../../cpu/bus.js';
 import type { Clock, Device, Line, MmioHandler, Plain } from '../device.js';
@@ -46,6 +46,8 @@ export interface LapicWiring {
   intr: Line;
   /** Edge on the processor's NMI pin. */
   nmi: () => void;
+  /** SMI to the processor. */
+  smi?: () => void;
   /** End of a level-triggered interrupt, to be broadcast to the I/O APIC. */
   eoi: (vector: number) => void;
   /** INIT to this processor (an INIT IPI to itself); without it INIT is ignored. */
@@ -421,10 +423,13 @@ export class Lapic implements Device, MmioHandler {
       case DELIVERY_NMI:
         this.wiring.nmi();
         break;
+      case DELIVERY_SMI:
+        this.wiring.smi?.();
+        break;
       case DELIVERY_INIT:
         this.wiring.init?.();
         break;
-      default: // SMI: not modelled; STARTUP: ignored by a processor that does not wait for it
+      default: // STARTUP: ignored by a processor that does not wait for it
     }
   }
 
@@ -433,6 +438,7 @@ export class Lapic implements Device, MmioHandler {
     if (lvt & LVT_MASKED) return;
     const mode = (lvt >> 8) & 7;
     if (mode === DELIVERY_NMI) this.wiring.nmi();
+    else if (mode === DELIVERY_SMI) this.wiring.smi?.();
     else if (mode === DELIVERY_FIXED) {
       const pin = entry === LVT_LINT0 || entry === LVT_LINT1;
       this.request(lvt & 0xff, pin && (lvt & LVT_LEVEL) !== 0);

@@ -61,6 +61,11 @@ export class I440fx extends PciFunction {
     return (this.config[SMRAM]! & 0x40) !== 0;
   }
 
+  /** RAM there while the processor is in SMM (SMRAM.G_SMRAME). */
+  get smramInSmm(): boolean {
+    return (this.config[SMRAM]! & 0x08) !== 0;
+  }
+
   protected override configWritten(offset: number, size: number): void {
     const touches = (first: number, count: number) => offset < first + count && offset + size > first;
     if (touches(PAM0, PAM_COUNT) || touches(SMRAM, 1)) this.memoryChanged(this);

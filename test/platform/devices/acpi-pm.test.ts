@@ -17,6 +17,7 @@ function rig(clock = new ManualClock(), smm = false) {
     poweroff: () => log.push('poweroff'),
     suspend: () => log.push('suspend'),
     wake: () => log.push('wake'),
+    smi: () => log.push('smi'),
     mapPm: (base) => log.push(['pm', base]),
     smm,
   });
@@ -148,6 +149,17 @@ test('with SMM the commands 0xf1 and 0xf0 switch ACPI mode on and off', (t) => {
   t.is(pm.portRead(CONTROL, 2), 0);
   apm.portWrite(1, 1, 0x55);
   t.is(apm.portRead(1, 1), 0x55);
+});
+
+test('with SMM other commands are SMIs, once DEVACTB says so', (t) => {
+  const { apm, device, log } = rig(new ManualClock(), true);
+  apm.portWrite(0, 1, 0x55);
+  device.configWrite(0x5b, 1, 2);
+  apm.portWrite(0, 1, 0xf1);
+  apm.portWrite(1, 1, 0x55);
+  t.deepEqual(log, []);
+  apm.portWrite(0, 1, 0x55);
+  t.deepEqual(log, ['smi']);
 });
 
 test('GPE enable is kept, status is cleared by writing ones', (t) => {
