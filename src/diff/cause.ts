@@ -48,17 +48,20 @@ type Make = (kind: CauseKind, subject: string, text: string) => Cause;
 
 function fromHeader(header: readonly HeaderDifference[], memory: MemoryDifference | null, make: Make): Cause {
   // What is chosen by name says more than the bytes that follow from it.
-  const choices = header.filter(({ field }) => !field.startsWith('image ') && !field.startsWith('entry state'));
-  const shown = choices.length > 0 ? choices : header.filter(({ field }) => field.startsWith('image '));
+  const choices = header.filter(({ field }) => !isBytes(field) && !field.startsWith('entry state'));
+  const shown = choices.length > 0 ? choices : header.filter(({ field }) => isBytes(field));
   const [one] = shown.length > 0 ? shown : header;
   const names = (shown.length > 0 ? shown : header).map(({ field }) => field);
-  const isImage = one!.field.startsWith('image ');
+  const isImage = isBytes(one!.field);
   const where = memory?.image ? `, first at offset ${memory.image.offset} of the ${memory.image.role}` : '';
   const what = isImage
     ? `${names.join(', ')} ${names.length === 1 ? 'has' : 'have'} other bytes${where}`
     : shown.map(({ field, a, b }) => `${field} is ${cut(a)} in A, ${cut(b)} in B`).join('; ');
-  return make(isImage ? 'image' : 'option', names.join(', '), what);
+  return make(one!.field === 'serial input' ? 'input' : isImage ? 'image' : 'option', names.join(', '), what);
 }
+
+/** What is known by its hash alone. */
+const isBytes = (field: string): boolean => field.startsWith('image ') || field === 'serial input';
 
 /** Nothing was chosen differently, so the machine or the files behind it are not the same. */
 function fromEvents({ x, y, fields }: FirstPlace, first: FirstDifference | null, make: Make): Cause {

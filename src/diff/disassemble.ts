@@ -65,6 +65,22 @@ export function disassemble(code: SiteCode, rip: bigint): Disassembly {
 export const instructionLength = (code: SiteCode, rip: bigint): number =>
   withInstruction(code, rip, 0, ({ length }) => length);
 
+/** How code goes on behind an instruction; length 0 when the bytes are none. */
+export function codeStep(code: SiteCode, rip: bigint): { length: number; target: bigint | undefined; goesOn: boolean } {
+  const { FlowControl } = load();
+  return withInstruction(code, rip, { length: 0, target: undefined, goesOn: false }, (instruction) => {
+    const { flowControl, length } = instruction;
+    const direct = [FlowControl.UnconditionalBranch, FlowControl.ConditionalBranch, FlowControl.Call];
+    const ends = [FlowControl.UnconditionalBranch, FlowControl.IndirectBranch, FlowControl.Return];
+    const near = instruction.isJmpShortOrNear || instruction.isJccShortOrNear || instruction.isCallNear;
+    return {
+      length,
+      target: near && direct.includes(flowControl) ? instruction.nearBranchTarget : undefined,
+      goesOn: !ends.includes(flowControl),
+    };
+  });
+}
+
 /** The memory that the instruction says it uses, implied operands included. */
 export function memoryOperands(code: SiteCode, rip: bigint): MemoryOperand[] {
   const { InstructionInfoFactory, MemorySizeExt, OpAccess, Register, RegisterExt } = load();

@@ -6,8 +6,10 @@ import type { FirstPlace } from './align.js';
 import { type Finding, type Investigation, investigate } from './chain.js';
 import { type Comparison, compareTraces, type DiffOptions } from './diff.js';
 import type { Cause, Explanation } from './explanation.js';
+import { type FirmwareTables, firmwareTables } from './firmware-tables.js';
 import type { Sides } from './parting.js';
 import type { OpenProbe } from './probe.js';
+import { romDifference } from './rom-code.js';
 import { comparedTables } from './tables.js';
 import { sideOf } from './trace-side.js';
 
@@ -30,7 +32,8 @@ export async function explainTraces(
   const { explanation, first } = comparison;
   const { verdict } = explanation;
   if (verdict === 'equal' || verdict === 'cut' || explanation.handoff) return explanation;
-  const tables = comparedTables(a, b);
+  const firmware: [FirmwareTables, FirmwareTables] = [firmwareTables(a), firmwareTables(b)];
+  const tables = comparedTables(a, b, firmware);
   const limit = options.replayLimit ?? REPLAY_LIMIT;
   const to = reach(comparison, Math.min(a.summary?.cycles ?? 0, b.summary?.cycles ?? 0));
   // Moved in time, the two sides have no cycles in common to be held at.
@@ -49,7 +52,8 @@ export async function explainTraces(
   const symbols = options.symbols ?? [];
   const sides = { a: sideOf(a, probes.a, symbols), b: sideOf(b, probes.b, symbols) };
   const found = await investigate(sides, first, to);
-  const cause = explanation.cause && refined(explanation.cause, explanation, found);
+  const finding = found.finding && withCode(found.finding, firmware);
+  const cause = explanation.cause && refined(explanation.cause, explanation, { ...found, finding });
   return { ...explanation, chain: found.chain, cause, tables };
 }
 
@@ -69,11 +73,20 @@ function refined(cause: Cause, { header }: Explanation, { finding, parting }: In
   const phase = finding?.phase ?? parting?.phase ?? cause.phase;
   const symbol = finding?.symbol ?? parting?.siteA.symbol ?? parting?.siteB.symbol ?? cause.symbol;
   if (!finding || cause.kind === 'timing') return { ...cause, phase, symbol };
-  if (cause.kind === 'option') return { ...cause, text: joined(cause, finding), phase, symbol };
+  if (cause.kind === 'option' || cause.kind === 'input')
+    return { ...cause, text: joined(cause, finding), phase, symbol };
   const isNamed = finding.text.includes(cause.subject);
   const images = header.length > 0 && cause.kind === 'image' && !isNamed ? `${cause.subject}: ` : '';
   const kind = finding.kind;
   return { kind, subject: finding.subject, text: `${images}${finding.text}`, phase, symbol };
+}
+
+/** Of an option ROM the instruction says more than the byte. */
+function withCode(finding: Finding, [left, right]: [FirmwareTables, FirmwareTables]): Finding {
+  const name = /^fw_cfg item ((?:gen|vga)roms\/.*)$/.exec(finding.subject)?.[1];
+  const [a, b] = name === undefined ? [] : [left.item(name), right.item(name)];
+  const code = a && b && romDifference(a, b);
+  return code ? { ...finding, text: `${finding.subject}: ${code}` } : finding;
 }
 
 const joined = (cause: Cause, finding: Finding): string =>

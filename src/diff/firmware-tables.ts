@@ -14,6 +14,8 @@ export interface FirmwareTables {
   readonly files: readonly (readonly string[])[];
   /** Signature, length, checksum, and the hash of the bytes the guest saw. */
   readonly acpi: readonly (readonly string[])[];
+  /** An fw_cfg item as far as the guest read it. */
+  item(name: string): Uint8Array | undefined;
 }
 
 /** @throws TraceError */
@@ -23,7 +25,12 @@ export function firmwareTables(reader: TraceReader): FirmwareTables {
   const directory = stream.item('file directory');
   const blob = stream.item('etc/acpi/tables');
   const tables = blob ? acpiTablesOf(blob) : new MemoryPlaces(reader).acpiTables();
-  return { e820: stream.item('etc/e820'), files: directory ? filesOf(directory) : [], acpi: tables.map(row) };
+  return {
+    e820: stream.item('etc/e820'),
+    files: directory ? filesOf(directory) : [],
+    acpi: tables.map(row),
+    item: (name) => stream.item(name),
+  };
 }
 
 function row({ signature, bytes }: { signature: string; bytes: Uint8Array }): string[] {

@@ -48,7 +48,8 @@ export function diffHeaders(a: TraceHeader, b: TraceHeader): HeaderDifference[] 
   compareImages(a.images, b.images, compare);
   compare('rom', plainText(a.rom), plainText(b.rom));
   for (const name of new Set([...Object.keys(a.options), ...Object.keys(b.options)])) {
-    compare(`option ${name}`, plainText(a.options[name]), plainText(b.options[name]));
+    if (name === 'serialIn') compareInput(a.options[name], b.options[name], compare);
+    else compare(`option ${name}`, plainText(a.options[name]), plainText(b.options[name]));
   }
   if (!encodeCanonical(a.entry).equals(encodeCanonical(b.entry))) {
     const [x, y, path] = firstPlainDifference(a.entry, b.entry, '');
@@ -84,6 +85,16 @@ function memoryDifference(address: number, a: number, b: number, images: readonl
   const image = images.find((i) => i.address !== undefined && address >= i.address && address < i.address + i.size);
   const found = { address: `0x${address.toString(16)}`, a, b };
   return image ? { ...found, image: { role: image.role, offset: address - image.address! } } : found;
+}
+
+/** The file is not in the trace, its hash is; its bytes are in the events. */
+function compareInput(
+  a: Plain | undefined,
+  b: Plain | undefined,
+  compare: (field: string, x: string, y: string) => void,
+) {
+  const text = (hash: Plain | undefined) => (typeof hash === 'string' ? `sha256 ${hash}` : NONE);
+  compare('serial input', text(a), text(b));
 }
 
 function compareImages(

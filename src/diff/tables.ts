@@ -14,13 +14,16 @@ type Rows = readonly (readonly string[])[];
 const MOST_ROWS = 512;
 
 /** What two boots told their kernels, where it differs. @throws TraceError */
-export function comparedTables(a: TraceReader, b: TraceReader): ComparedTable[] {
+export function comparedTables(
+  a: TraceReader,
+  b: TraceReader,
+  [left, right] = [firmwareTables(a), firmwareTables(b)],
+): ComparedTable[] {
   const tables: ComparedTable[] = [];
   const add = (title: string, columns: readonly string[], x: Rows, y: Rows, keyed = false): void => {
     const rows = (keyed ? pairByName : pairRows)(x.slice(0, MOST_ROWS), y.slice(0, MOST_ROWS));
     if (rows.some(({ mark }) => mark !== '=')) tables.push({ title, columns, rows });
   };
-  const [left, right] = [firmwareTables(a), firmwareTables(b)];
   add('fw_cfg etc/e820', ['entry'], e820Rows(left.e820), e820Rows(right.e820));
   add('fw_cfg files', ['name', 'bytes'], left.files, right.files, true);
   add('ACPI tables', ['signature', 'bytes', 'checksum', 'sha256'], left.acpi, right.acpi, true);

@@ -46,5 +46,8 @@ function readEvents(reader: TraceReader, from: number, to: number): { events: Me
   const events: MeantEvent[] = [];
   while (events.length < MOST_EVENTS && stream.ahead(1) > 0 && stream.cycle[stream.at]! <= to)
     events.push(stream.take());
-  return { events, phase: events[0]?.phase ?? before };
+  const phase = events[0]?.phase ?? before;
+  // A field can be said in words when the guest has read all of it, which may take some more events.
+  stream.skip(Math.min(stream.ahead(MOST_EVENTS), MOST_EVENTS));
+  return { events, phase };
 }
