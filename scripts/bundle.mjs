@@ -1,42 +1,72 @@
-// Joins the modules of dist into few files: loading 300 small ones takes longer than a short boot. Entry points keep
-// their places, what they share lies in dist/chunks, and verbs are still loaded when they run. Types stay as tsc wrote
-// them. Packages are left outside.
+// Joins the modules of dist into few files: loading 300 small ones takes longer than a short boot. Two ways:
+//   the command line   chunks/main.cjs, one script, whose compiled form is kept (compile.mjs), and bin/vmreplay.js,
+//                      which starts it; commander and msgpackr are in it
+//   the library        src/index.js, src/fuzz/index.js, the modules of workers, and what they share in chunks
+// Types stay as tsc wrote them. What few runs need (iced-x86, jiti) is left outside.
 
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { contentName, keepInterpreter, keepProgram } from './compile.mjs';
 
 const dist = join(import.meta.dirname, '..', 'dist');
+// tsc's output is ESM.
+rmSync(join(dist, 'bin', 'package.json'), { force: true });
+const cache = await import('../dist/bin/compile-cache.js');
+const { builtPath } = await import('../dist/src/start/kept-file.js');
 const names = () => readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
-// What is run or imported from outside, and what worker threads are started from.
-const entries = [
-  'bin/vmreplay.js',
-  'src/index.js',
-  'src/fuzz/index.js',
-  ...names().filter((name) => name.endsWith('-worker.js')),
-];
-
-const result = await build({
+const common = {
   absWorkingDir: dist,
-  entryPoints: entries,
-  outdir: '.',
-  outbase: '.',
   allowOverwrite: true,
   bundle: true,
-  splitting: true,
-  format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  packages: 'external',
-  chunkNames: 'chunks/[name]-[hash]',
   keepNames: false,
   minifyWhitespace: true,
   legalComments: 'none',
-  metafile: true,
+  charset: 'ascii',
   logLevel: 'warning',
+};
+
+// The launcher calls the program as a function, with what is named here.
+const program = await build({
+  ...common,
+  entryPoints: ['bin/vmreplay.js'],
+  format: 'cjs',
+  external: ['iced-x86', 'jiti'],
+  define: { 'import.meta.url': '__url', 'import.meta.dirname': '__dirname', 'import.meta.resolve': 'undefined' },
+  banner: { js: '(function(require,__dirname,__url){var module={exports:{}};' },
+  footer: { js: 'return module.exports})' },
+  write: false,
 });
-const written = new Set(Object.keys(result.metafile.outputs));
+const [{ contents }] = program.outputFiles;
+const name = contentName(contents);
+const launcher = await build({
+  ...common,
+  entryPoints: ['bin/launcher.js'],
+  format: 'cjs',
+  define: { BUILD: JSON.stringify(name) },
+  write: false,
+});
+const library = await build({
+  ...common,
+  entryPoints: ['src/index.js', 'src/fuzz/index.js', ...names().filter((name) => name.endsWith('-worker.js'))],
+  outdir: '.',
+  outbase: '.',
+  splitting: true,
+  format: 'esm',
+  packages: 'external',
+  chunkNames: 'chunks/[name]-[hash]',
+  metafile: true,
+});
+for (const file of readdirSync(join(dist, 'chunks'))) if (file.endsWith('.cache')) rmSync(join(dist, 'chunks', file));
+keepInterpreter(join(dist, 'src', 'start', 'kept-module.js'), join(dist, 'chunks', 'interpreter.wasm'));
+const written = new Set(Object.keys(library.metafile.outputs));
 for (const name of names()) {
   rmSync(join(dist, `${name}.map`), { force: true });
   if (!written.has(name)) rmSync(join(dist, name));
 }
+writeFileSync(join(dist, 'chunks', 'main.cjs'), contents);
+writeFileSync(join(dist, 'bin', 'vmreplay.js'), launcher.outputFiles[0].contents, { mode: 0o755 });
+writeFileSync(join(dist, 'bin', 'package.json'), '{ "type": "commonjs" }\n');
+await keepProgram(join(dist, 'chunks', 'main.cjs'), name, cache, builtPath);

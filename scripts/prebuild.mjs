@@ -1,13 +1,25 @@
-// The last step of the build: writes the interpreter's module over dist's empty `prebuilt-module.js`. Without it every
-// start would emit the module from the opcode rows again, which takes longer than many a guest runs.
+// A step of the build: writes the interpreter's module into dist/chunks, and over dist's empty `prebuilt-module.js` what
+// goes with it. Without them every start would emit the module from the opcode rows again, which takes longer than many
+// a guest runs.
 
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { contentName } from './compile.mjs';
 
-const dist = new URL('../dist/src/cpu/', import.meta.url);
-const { variants } = await import(new URL('engine.js', dist));
-const { buildInterpreter } = await import(new URL('interp/build.js', dist));
-const { packInterpreter } = await import(new URL('interp/prebuilt.js', dist));
+const dist = new URL('../dist/', import.meta.url);
+const { variants } = await import(new URL('src/cpu/engine.js', dist));
+const { buildInterpreter } = await import(new URL('src/cpu/interp/build.js', dist));
+const { packInterpreter } = await import(new URL('src/cpu/interp/prebuilt.js', dist));
 
-const packed = JSON.stringify(packInterpreter(buildInterpreter(variants)));
-const file = new URL('interp/prebuilt-module.js', dist);
-writeFileSync(file, `export const prebuilt = JSON.parse(${JSON.stringify(packed)});\n`);
+const made = buildInterpreter(variants);
+mkdirSync(new URL('chunks/', dist), { recursive: true });
+writeFileSync(new URL('chunks/interpreter.wasm', dist), made.bytes);
+const content = contentName(made.bytes);
+const packed = JSON.stringify(packInterpreter(made));
+// Joined modules lie in dist/src and dist/chunks (bundle.mjs): from both the name below leads to the file.
+writeFileSync(
+  new URL('src/cpu/interp/prebuilt-module.js', dist),
+  `import { loadModule } from '../../start/kept-module.js';
+const module = () => loadModule(new URL('../chunks/interpreter.wasm', import.meta.url), '${content}');
+export const prebuilt = { ...JSON.parse(${JSON.stringify(packed)}), module };
+`,
+);

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { QEMU64_V1 } from '../src/cpu/cpuid.js';
-import { cacheDirectory } from '../src/fetch/cache.js';
+import { cacheDirectory } from '../src/fetch/cache-directory.js';
 import type { EarlyProcessor } from '../test/cpu/oracles/early-processors.js';
 import { countMoo, readMoo } from '../test/cpu/oracles/moo.js';
 import { describe, RealModeOracle } from '../test/cpu/oracles/real-mode.js';

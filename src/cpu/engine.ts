@@ -15,14 +15,16 @@ import type { SlowPaths } from './slow-paths.js';
 /** All rows of the instruction set as numbered handlers. */
 export const variants = new VariantTable(allRows);
 
-let built: (InterpreterModule & { readonly module: WebAssembly.Module }) | undefined;
+let known: (Omit<InterpreterModule, 'bytes'> & { readonly module: WebAssembly.Module }) | undefined;
 
 function interpreter() {
-  if (built === undefined) {
-    const made = prebuilt ? unpackInterpreter(prebuilt, variants) : buildInterpreter(variants);
-    built = { ...made, module: new WebAssembly.Module(made.bytes) };
-  }
-  return built;
+  known ??= prebuilt ? { ...unpackInterpreter(prebuilt, variants), module: prebuilt.module() } : build();
+  return known;
+}
+
+function build() {
+  const { bytes, ...made } = buildInterpreter(variants);
+  return { ...made, module: new WebAssembly.Module(bytes) };
 }
 
 /** A processor's instance of tier 0 (interp/build.ts). */

@@ -7,8 +7,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { cacheDirectory } from './cache-directory.js';
 import { FetchError } from './fetch-error.js';
 
 /** A distribution package that images were taken from. */
@@ -41,15 +41,6 @@ export interface Manifest {
 }
 
 const MANIFEST = 'manifest.json';
-
-/** Where images are kept: $VMREPLAY_CACHE, else $XDG_CACHE_HOME/vmreplay, else ~/.cache/vmreplay. */
-export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  if (environment.VMREPLAY_CACHE) return resolve(environment.VMREPLAY_CACHE);
-  // The XDG base directory specification tells programs to ignore a relative path here.
-  const xdg = environment.XDG_CACHE_HOME;
-  if (xdg?.startsWith('/')) return join(xdg, 'vmreplay');
-  return join(environment.HOME || homedir(), '.cache', 'vmreplay');
-}
 
 /**
  * Path of an image that `fetch` brought, or undefined when the cache has no such file.

@@ -6,7 +6,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Apt, type PackageSource } from './apt.js';
 import {
-  cacheDirectory,
   type FileRecord,
   type GuestRecord,
   isIntact,
@@ -17,6 +16,7 @@ import {
   sha256,
   writeAtomically,
 } from './cache.js';
+import { cacheDirectory } from './cache-directory.js';
 import { FetchError } from './fetch-error.js';
 import { DEFAULT_GUESTS, GUESTS, type Guest } from './guests.js';
 import { buildInitramfs } from './initramfs.js';

@@ -5,30 +5,31 @@ import type { HelperSlots, InterpreterModule } from './build.js';
 import { type OperationImport, Operations, type OperationUses } from './operations.js';
 import type { VariantTable } from './variants.js';
 
-/** Plain data. */
-export interface PrebuiltInterpreter {
-  /** Base64. */
-  readonly bytes: string;
+/** What a build keeps besides the module itself. Plain data. */
+export interface PackedInterpreter {
   readonly imports: readonly OperationImport[];
   readonly uses: OperationUses;
   readonly helpers: Omit<HelperSlots, 'load' | 'store'> &
     Record<'load' | 'store', readonly (readonly [number, number])[]>;
 }
 
-export function packInterpreter(made: InterpreterModule): PrebuiltInterpreter {
-  const { bytes, operations, helpers } = made;
+/** With the module, which is a file of its own and loaded when a processor is made. */
+export interface PrebuiltInterpreter extends PackedInterpreter {
+  module(): WebAssembly.Module;
+}
+
+export function packInterpreter(made: InterpreterModule): PackedInterpreter {
+  const { operations, helpers } = made;
   return {
-    bytes: Buffer.from(bytes).toString('base64'),
     imports: operations.imports,
     uses: operations.listUses(),
     helpers: { ...helpers, load: [...helpers.load], store: [...helpers.store] },
   };
 }
 
-export function unpackInterpreter(packed: PrebuiltInterpreter, table: VariantTable): InterpreterModule {
+export function unpackInterpreter(packed: PackedInterpreter, table: VariantTable): Omit<InterpreterModule, 'bytes'> {
   const { helpers } = packed;
   return {
-    bytes: new Uint8Array(Buffer.from(packed.bytes, 'base64')),
     operations: new Operations(packed.imports, table.variants, packed.uses),
     helpers: { ...helpers, load: new Map(helpers.load), store: new Map(helpers.store) },
   };

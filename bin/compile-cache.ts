@@ -1,0 +1,52 @@
+// V8's compiled form of the program, kept from run to run: beside the program by the build, for the Node that built;
+// for any other Node in the cache directory, by its first run. NODE_DISABLE_COMPILE_CACHE turns all of it off.
+//
+// Invariant: whatever becomes of a kept file (absent, damaged, of another Node, not to be written), the program runs.
+// V8 refuses what another version or other flags made. Of the source it looks at the length alone: so names carry a
+// hash of it.
+
+import { join } from 'node:path';
+import { constants, Script, type ScriptOptions } from 'node:vm';
+import { cacheDirectory } from '../src/fetch/cache-directory.js';
+import { builtPath, readKept, writeKept } from '../src/start/kept-file.js';
+
+/** What the program imports while it runs (a user's module, a package) is found from where it lies. */
+export const scriptOptions = (filename: string): ScriptOptions => ({
+  filename,
+  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+});
+
+/**
+ * The program's script, by the kept form where there is one.
+ * @param content names the source: a part of its hash
+ */
+export function compile(source: string, filename: string, content: string): Script {
+  if (process.env.NODE_DISABLE_COMPILE_CACHE) return new Script(source, scriptOptions(filename));
+  const built = compileKept(source, filename, builtPath(filename, content));
+  if (built) return built;
+  const path = ownPath(content);
+  const kept = compileKept(source, filename, path);
+  if (kept) return kept;
+  const script = new Script(source, scriptOptions(filename));
+  process.once('exit', () => keep(script, path));
+  return script;
+}
+
+/** Where a run keeps it. Other flags are another file: a run with them must not take the usual one away. */
+function ownPath(content: string): string {
+  const { cachedDataVersionTag } = process.getBuiltinModule('node:v8');
+  const name = `${content}-${process.version}-${process.arch}-${cachedDataVersionTag()}.cache`;
+  return join(cacheDirectory(), 'compiled', name);
+}
+
+function compileKept(source: string, filename: string, path: string): Script | undefined {
+  const cachedData = readKept(path);
+  if (cachedData === undefined) return undefined;
+  const script = new Script(source, { ...scriptOptions(filename), cachedData });
+  return script.cachedDataRejected ? undefined : script;
+}
+
+/** Keep the compiled form, with all functions that have been needed by now. */
+export function keep(script: Script, path: string): void {
+  writeKept(path, script.createCachedData());
+}

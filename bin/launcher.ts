@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+// What runs first: the build makes dist/bin/vmreplay.js of it, and chunks/main.cjs of the program (bin/vmreplay.ts).
+// Compiling the program takes V8 longer than many a guest runs, so its compiled form is kept (compile-cache.ts), and
+// what Node has to load for itself is loaded when it is used.
+
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { VERSION } from '../src/api/version.js';
+import { compile } from './compile-cache.js';
+
+/** Modules of Node's that take long to load and that many runs do not need. */
+const LATE = new Set([
+  'node:child_process',
+  'node:crypto',
+  'node:fs/promises',
+  'node:module',
+  'node:os',
+  'node:util',
+  'node:worker_threads',
+  'node:zlib',
+]);
+
+/** The program's `require`: it asks for nothing but modules of Node's. */
+function requireBuiltin(name: string): unknown {
+  const load = () => process.getBuiltinModule(name) as Record<PropertyKey, unknown>;
+  if (!LATE.has(name)) return load();
+  let loaded: Record<PropertyKey, unknown> | undefined;
+  const get = (_target: object, key: PropertyKey) => {
+    loaded ??= load();
+    return loaded[key];
+  };
+  return new Proxy({}, { get });
+}
+
+/** Names the program: a part of its hash, put here by the build. */
+declare const BUILD: string;
+
+/** The program as the build joins it: a function of what a module has. */
+type Program = (require: typeof requireBuiltin, directory: string, url: string) => void;
+
+const [word, more] = process.argv.slice(2);
+if (more === undefined && (word === '--version' || word === '-V')) {
+  process.stdout.write(`${VERSION}\n`);
+} else {
+  const file = join(dirname(__dirname), 'chunks', 'main.cjs');
+  // The build writes ASCII.
+  const program = compile(readFileSync(file, 'latin1'), file, BUILD).runInThisContext() as Program;
+  program(requireBuiltin, dirname(file), pathToFileURL(file).href);
+}
