@@ -6,29 +6,29 @@
 // hash of it.
 
 import { join } from 'node:path';
-import { constants, Script, type ScriptOptions } from 'node:vm';
+import { Script } from 'node:vm';
 import { cacheDirectory } from '../src/fetch/cache-directory.js';
 import { builtPath, readKept, writeKept } from '../src/start/kept-file.js';
-
-/** What the program imports while it runs (a user's module, a package) is found from where it lies. */
-export const scriptOptions = (filename: string): ScriptOptions => ({
-  filename,
-  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-});
 
 /**
  * The program's script, by the kept form where there is one.
  * @param content names the source: a part of its hash
  */
 export function compile(source: string, filename: string, content: string): Script {
-  if (process.env.NODE_DISABLE_COMPILE_CACHE) return new Script(source, scriptOptions(filename));
+  if (process.env.NODE_DISABLE_COMPILE_CACHE) return new Script(source, { filename });
   const built = compileKept(source, filename, builtPath(filename, content));
   if (built) return built;
   const path = ownPath(content);
   const kept = compileKept(source, filename, path);
   if (kept) return kept;
-  const script = new Script(source, scriptOptions(filename));
-  process.once('exit', () => keep(script, path));
+  // V8 forgets what has not been called for a while, and would have it kept without.
+  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
+  setFlagsFromString('--no-flush-bytecode');
+  const script = new Script(source, { filename });
+  process.once('exit', () => {
+    setFlagsFromString('--flush-bytecode');
+    keep(script, path);
+  });
   return script;
 }
 
@@ -42,7 +42,7 @@ function ownPath(content: string): string {
 function compileKept(source: string, filename: string, path: string): Script | undefined {
   const cachedData = readKept(path);
   if (cachedData === undefined) return undefined;
-  const script = new Script(source, { ...scriptOptions(filename), cachedData });
+  const script = new Script(source, { filename, cachedData });
   return script.cachedDataRejected ? undefined : script;
 }
 

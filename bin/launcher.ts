@@ -37,7 +37,12 @@ function requireBuiltin(name: string): unknown {
 declare const BUILD: string;
 
 /** The program as the build joins it: a function of what a module has. */
-type Program = (require: typeof requireBuiltin, directory: string, url: string) => void;
+type Program = (
+  require: typeof requireBuiltin,
+  directory: string,
+  url: string,
+  load: (specifier: string) => Promise<unknown>,
+) => void;
 
 const [word, more] = process.argv.slice(2);
 if (more === undefined && (word === '--version' || word === '-V')) {
@@ -46,5 +51,5 @@ if (more === undefined && (word === '--version' || word === '-V')) {
   const file = join(dirname(__dirname), 'chunks', 'main.cjs');
   // The build writes ASCII.
   const program = compile(readFileSync(file, 'latin1'), file, BUILD).runInThisContext() as Program;
-  program(requireBuiltin, dirname(file), pathToFileURL(file).href);
+  program(requireBuiltin, dirname(file), pathToFileURL(file).href, (specifier) => import(specifier));
 }

@@ -35,11 +35,13 @@ const program = await build({
   format: 'cjs',
   external: ['iced-x86', 'jiti'],
   define: { 'import.meta.url': '__url', 'import.meta.dirname': '__dirname', 'import.meta.resolve': 'undefined' },
-  banner: { js: '(function(require,__dirname,__url){var module={exports:{}};' },
+  banner: { js: '(function(require,__dirname,__url,__import){var module={exports:{}};' },
   footer: { js: 'return module.exports})' },
   write: false,
 });
-const [{ contents }] = program.outputFiles;
+// Own modules are no longer imported; what is left (a user's module, a package) the launcher imports: a script that
+// imports by itself would need the loader of modules at every start.
+const contents = program.outputFiles[0].text.replaceAll(/(?<![.\w$])import\(/g, '__import(');
 const name = contentName(contents);
 const launcher = await build({
   ...common,

@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
 const corpus = join(import.meta.dirname, '..', 'corpus');
@@ -34,15 +35,18 @@ export function keepInterpreter(module, file) {
  * @param cache the module bin/compile-cache.js
  * @param builtPath of src/start/kept-file.js
  */
-export async function keepProgram(filename, content, { keep, scriptOptions }, builtPath) {
-  const script = new Script(readFileSync(filename, 'latin1'), scriptOptions(filename));
+export async function keepProgram(filename, content, { keep }, builtPath) {
+  // Else V8 forgets what has not been called for a while.
+  setFlagsFromString('--no-flush-bytecode');
+  const script = new Script(readFileSync(filename, 'latin1'), { filename });
   const program = script.runInThisContext();
   const scratch = mkdtempSync(join(tmpdir(), 'vmreplay-build-'));
   const trace = (name) => join(scratch, name);
   const before = { argv: process.argv, exitCode: process.exitCode };
   const run = async (...words) => {
     process.argv = [process.execPath, 'vmreplay', ...words, '--quiet'];
-    await program((name) => process.getBuiltinModule(name), dirname(filename), pathToFileURL(filename).href).done;
+    await program((name) => process.getBuiltinModule(name), dirname(filename), pathToFileURL(filename).href, undefined)
+      .done;
     if (process.exitCode !== 0) throw new Error(`${words.join(' ')}: exit status ${process.exitCode}`);
   };
   try {
@@ -51,6 +55,8 @@ export async function keepProgram(filename, content, { keep, scriptOptions }, bu
     await run('replay', trace('page-fault'));
     await run('inspect', trace('page-fault'));
     await run('diff', trace('page-fault'), trace('page-fault'));
+    // The flags are a part of what is kept.
+    setFlagsFromString('--flush-bytecode');
     keep(script, builtPath(filename, content));
   } finally {
     Object.assign(process, before);
