@@ -14,7 +14,9 @@ declare namespace WebAssembly {
   }
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
-    static imports(module: Module): { module: string; name: string; kind: 'function' | 'memory' | 'table' | 'global' }[];
+    static imports(
+      module: Module,
+    ): { module: string; name: string; kind: 'function' | 'memory' | 'table' | 'global' }[];
   }
   class Instance {
     // biome-ignore lint/suspicious/noExplicitAny: the API's own type
