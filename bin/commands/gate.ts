@@ -17,6 +17,7 @@ interface Reporter {
 
 type Values = OutputOptions & {
   accept?: boolean;
+  review?: boolean;
   config?: string;
   jobs?: number;
   shard?: Shard;
@@ -32,6 +33,7 @@ export function addGate(program: Command): void {
     .description('hold boots to their baselines; exit status 1 when one does not hold')
     .argument('[name...]', "boots of the configuration (default: all); a boot's name stands for all of its routes")
     .option('--accept', 'make what the boots do now their baselines; never in CI')
+    .option('--review', 'ask about each boot that does not hold: accept, reject, show, next; on a terminal')
     .option('--config <file>', 'the configuration (default: vmreplay.config.ts, .mjs, .js or .json here)', parseText)
     .option('--jobs <n>', 'boots at once (default: one for each processor)', parsePositive)
     .option(
@@ -50,6 +52,7 @@ export function addGate(program: Command): void {
 async function gate(names: readonly string[], values: Values): Promise<number> {
   const reporters = reportersOf(values);
   if (values.accept) refuseInCi('--accept');
+  if (values.review) refuseReview(values);
   if (values.merge) {
     if (values.accept || values.shard || names.length > 0)
       throw new UserError('--merge runs nothing; leave --accept, --shard and names of boots out');
@@ -58,7 +61,8 @@ async function gate(names: readonly string[], values: Values): Promise<number> {
   }
   const run = await runBoots(names, values);
   try {
-    return await tell(run.report, reporters, values);
+    const stopped = run.report.exitCode === 130;
+    return await tell(values.review && !stopped ? await reviewed(run) : run.report, reporters, values);
   } finally {
     run.dispose();
   }
@@ -99,6 +103,37 @@ async function runBoots(names: readonly string[], values: Values): Promise<GateR
   } finally {
     progress.clear();
   }
+}
+
+/** Ask on the terminal what is to become of each failure. */
+async function reviewed(run: GateRun): Promise<GateReport> {
+  const { review } = await import('../../src/gate/index.js');
+  const { createInterface } = await import('node:readline');
+  const lines = createInterface({ input: process.stdin, output: process.stdout });
+  // What is typed ahead of a question waits for it.
+  const answers = lines[Symbol.asyncIterator]();
+  try {
+    return await review(run, {
+      write: (text) => process.stdout.write(text),
+      ask: async (question) => {
+        lines.setPrompt(question);
+        lines.prompt();
+        const { value, done } = await answers.next();
+        return done ? undefined : value;
+      },
+    });
+  } finally {
+    lines.close();
+  }
+}
+
+/** @throws UserError where nobody can answer */
+function refuseReview({ accept, merge, quiet }: Values): void {
+  refuseInCi('--review');
+  if (!process.stdin.isTTY || !process.stdout.isTTY)
+    throw new UserError('--review asks on a terminal, and this is none; use --accept, or run it at a terminal');
+  if (accept || merge || quiet)
+    throw new UserError('--review decides boot by boot; leave --accept, --merge and --quiet out');
 }
 
 /** Write the reports. @returns the exit status */

@@ -8,3 +8,4 @@ export type { Shard } from './plan.js';
 export type { GateReport } from './report.js';
 export { REPORTERS } from './reporters/index.js';
 export { markdownReport } from './reporters/markdown.js';
+export { review } from './review.js';

@@ -5,9 +5,11 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import { execa } from 'execa';
 import { packageFile } from '../../bin/package.js';
-import { type Ran, scratch, vmreplayWith } from './vmreplay.js';
+import { program, type Ran, scratch, vmreplayWith } from './vmreplay.js';
 
 const withNasm = (await execa('nasm', ['-v'], { reject: false })).exitCode === 0 ? test : test.skip;
+
+const withScript = (await execa('script', ['--version'], { reject: false })).exitCode === 0 ? test : test.skip;
 
 const guest = (name: string): string => packageFile(`corpus/${name}/${name}.elf`);
 
@@ -338,4 +340,62 @@ test('reports go to files, one to standard output, and the job summary where Git
   t.regex(two.stderr, /tap and json cannot both go to standard output; give one a file: --reporter json=FILE/);
   t.regex((await gate('--reporter', 'xml')).stderr, /there is terminal, junit, tap, sarif, github, markdown, json/);
   t.regex((await gate('--reporter', 'tap=no/where')).stderr, /no\/where: the report cannot be written: /);
+});
+
+withScript('a review is held at a terminal, and nowhere else (needs: script)', async (t) => {
+  const { file, gate } = await project(t, one());
+  const piped = await gate('--review');
+  t.is(piped.code, 2);
+  t.regex(piped.stderr, /--review asks on a terminal, and this is none; use --accept/);
+  const command = `${process.execPath} ${program} gate --review`;
+  const atTerminal = (env: Record<string, string>, input: string) =>
+    execa('script', ['-qec', command, '/dev/null'], { cwd: file('.'), env, input, reject: false });
+  const inCi = await atTerminal({ CI: '1' }, '');
+  t.is(inCi.exitCode, 2);
+  t.regex(inCi.stdout, /--review is for people, not for CI \(CI=1\)/);
+  const { exitCode, stdout } = await atTerminal({ CI: '' }, 'show\naccept\n');
+  t.is(exitCode, 0, stdout);
+  t.regex(stdout, /1\/1 {2}start: missing/);
+  t.regex(stdout, /\+ \| .*one/, 'shows what it would accept');
+  t.is((await gate()).code, 0);
+});
+
+test('a gate that is killed while it accepts leaves the old baseline or the new one, and no process', async (t) => {
+  t.timeout(300_000);
+  const { file, gate, configure } = await project(t, one());
+  t.is((await gate('--accept')).code, 0);
+  const read = () => readFile(file('boot-baselines/start.txt'), 'utf8');
+  let before = await read();
+  for (const [round, delay] of [700, 1000, 1300, 1700, 2200].entries()) {
+    await configure(one({ append: `${round}` }));
+    const child = execa(process.execPath, [program, 'gate', '--accept'], {
+      cwd: file('.'),
+      env: { CI: '' },
+      reject: false,
+    });
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    child.kill('SIGKILL');
+    // Its output ends when nobody holds it any more: the processes of the boots are gone as well.
+    await child;
+    const after = await read();
+    const { code } = await gate();
+    t.is(code, after === before ? 1 : 0, 'the gate says which of the two it has');
+    t.notRegex((await gate()).stdout, /unreadable|missing/);
+    before = after;
+  }
+});
+
+test('an interrupted gate says so, and leaves the baselines as they are', async (t) => {
+  const { file } = await project(t, { boots: [{ name: 'loop', kernel: guest('endless-loop') }] });
+  const child = execa(process.execPath, [program, 'gate', '--accept'], {
+    cwd: file('.'),
+    env: { CI: '', NO_COLOR: '1' },
+    reject: false,
+  });
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  child.kill('SIGINT');
+  const { exitCode, stdout } = await child;
+  t.is(exitCode, 130);
+  t.regex(stdout, /stopped loop {2}stopped/);
+  await t.throwsAsync(readFile(file('boot-baselines/loop.txt')));
 });

@@ -64,7 +64,7 @@ export function terminalReport(report: GateReport, options: TerminalOptions = {}
 }
 
 /** What a guest printed must not steer the terminal. */
-const printable = (text: string): string =>
+export const printable = (text: string): string =>
   text.replaceAll(/\p{Control}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 
 /** What happened to a boot, in at most `room` lines: the first finding in full, of the others the sentence. */
