@@ -12,6 +12,7 @@ import { addInspect } from './commands/inspect.js';
 import { addRecord } from './commands/record.js';
 import { addReplay } from './commands/replay.js';
 import { addRun } from './commands/run.js';
+import { addView } from './commands/view.js';
 import { sentence, usageSentence } from './print/errors.js';
 import { complain } from './print/output.js';
 
@@ -36,6 +37,7 @@ const VERBS: Readonly<Record<string, (program: Command) => void>> = {
   replay: addReplay,
   diff: addDiff,
   inspect: addInspect,
+  view: addView,
   gate: addGate,
   fetch: addFetch,
   demo: addDemo,

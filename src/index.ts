@@ -58,6 +58,7 @@ export {
   type Size,
 } from './gate/config.js';
 export type { Divergence } from './replay/divergence.js';
+export { type ViewOptions, type ViewResult, view } from './report/report.js';
 export { TraceError } from './trace/error.js';
 export type { EventView } from './trace/event-view.js';
 export type { HandoffDifference, HandoffView } from './trace/handoff.js';

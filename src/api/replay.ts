@@ -19,7 +19,7 @@ import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.
 import { attachRecorder, inputOf, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, runGuest } from './run.js';
 import { screenWatch } from './screen-watch.js';
-import { Screenshots, WatchedBus } from './screenshots.js';
+import { type Pause, Screenshots, WatchedBus } from './screenshots.js';
 import { entryOf, sealedMachine } from './sealed-machine.js';
 import { UserError } from './user-error.js';
 
@@ -29,19 +29,21 @@ const COM1_LCR = 0x3fb;
 /** Cycles after the recorded end at which a replay is given up. */
 const OVERTIME = 1 << 20;
 
+/** @throws TraceError, UserError when this program has not the machine or the timing model of the trace */
+function checkReplayable({ header, path }: TraceReader): void {
+  if (!MACHINES.includes(header.machine))
+    throw new TraceError(path, `recorded on the machine ${header.machine}; there are ${MACHINES.join(' and ')}`);
+  if (header.timing.name !== TIMING.name || header.timing.nsPerCycle !== TIMING.nsPerCycle)
+    throw new UserError(
+      `${path}: recorded with timing model ${header.timing.name}, this program has ${TIMING.name}; record the boot again`,
+    );
+}
+
 /** Replay a trace. @throws TraceError, UserError */
 export async function replay(file: string, options: ReplayOptions = {}): Promise<ReplayResult> {
   const reader = TraceReader.open(file);
   try {
-    if (!MACHINES.includes(reader.header.machine))
-      throw new TraceError(
-        file,
-        `recorded on the machine ${reader.header.machine}; there are ${MACHINES.join(' and ')}`,
-      );
-    if (reader.header.timing.name !== TIMING.name || reader.header.timing.nsPerCycle !== TIMING.nsPerCycle)
-      throw new UserError(
-        `${file}: recorded with timing model ${reader.header.timing.name}, this program has ${TIMING.name}; record the boot again`,
-      );
+    checkReplayable(reader);
     const root = reader.root() ?? '';
     const outcome = options.live ? await replayLive(reader, options) : await replaySealed(reader, options);
     return { ...outcome, bytes: reader.size, root };
@@ -52,7 +54,16 @@ export async function replay(file: string, options: ReplayOptions = {}): Promise
 
 type Outcome = Omit<ReplayResult, 'bytes' | 'root'>;
 
-async function replaySealed(reader: TraceReader, options: ReplayOptions): Promise<Outcome> {
+/** Where a tool looks at the machine of a sealed replay, by ascending cycle; it changes nothing. */
+export type Probe = (cpu: Cpu) => readonly Pause[];
+
+/** A sealed replay that a tool looks at on the way. @throws TraceError, UserError */
+export function replayProbed(reader: TraceReader, probe: Probe, options: ReplayOptions = {}): Promise<Outcome> {
+  checkReplayable(reader);
+  return replaySealed(reader, options, probe);
+}
+
+async function replaySealed(reader: TraceReader, options: ReplayOptions, probe: Probe = () => []): Promise<Outcome> {
   const hash = (cpu: Cpu) => MachineHash.of(cpu).hash();
   const { cpu, player, handoff } = sealedMachine(reader, hash);
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
@@ -76,7 +87,7 @@ async function replaySealed(reader: TraceReader, options: ReplayOptions): Promis
     reset,
     over: () => player.stopped,
     breakpoint: () => handoff.reached(),
-    pauses: screenshots.pauses(),
+    pauses: [...screenshots.pauses(), ...probe(cpu)].sort((a, b) => a.cycle - b.cycle),
   });
   console.flush();
   screenshots.finish(cpu.now);

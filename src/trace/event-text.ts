@@ -4,7 +4,8 @@
 
 import { KINDS, type TraceEvent } from './events.js';
 
-type EventFields = Omit<TraceEvent, 'index'>;
+/** `dataLength` is given where `data` holds only the first bytes. */
+type EventFields = Omit<TraceEvent, 'index'> & { readonly dataLength?: number };
 
 /** An event in a few words: `port-read 0x3fd.1 = 0x60`. */
 export function eventText(event: EventFields): string {
@@ -15,7 +16,7 @@ export function eventText(event: EventFields): string {
   else if (row.address !== 'none' && !(event.kind === 'line' && event.address === 0)) words += ` ${hex(event.address)}`;
   if (row.size) words += `.${event.size}`;
   words += valueText(event);
-  if (row.data !== 'none') words += ` ${dataText(event.data)}`;
+  if (row.data !== 'none') words += ` ${dataText(event.data, event.dataLength)}`;
   return words;
 }
 
@@ -39,9 +40,10 @@ function valueText(event: EventFields): string {
 }
 
 /** Bytes as hex, shortened past 16. */
-export function dataText(data: Uint8Array): string {
-  const shown = Buffer.from(data.subarray(0, 16)).toString('hex');
-  return data.length > 16 ? `${shown}… (${data.length} bytes)` : shown;
+export function dataText(data: Uint8Array, length = data.length): string {
+  let shown = '';
+  for (const byte of data.subarray(0, 16)) shown += byte.toString(16).padStart(2, '0');
+  return length > 16 ? `${shown}… (${length} bytes)` : shown;
 }
 
 export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;

@@ -53,6 +53,11 @@ export class FwCfg {
     return undefined;
   }
 
+  /** Items that the guest has read, by name, with their bytes as far as it did; the first 64 KiB of each are kept. */
+  *items(): Generator<readonly [name: string, bytes: Uint8Array]> {
+    for (const [selector, bytes] of this.#kept) yield [this.name(selector), bytes];
+  }
+
   /** The guest chose an item. */
   select(selector: number): string {
     this.#selected = selector;

@@ -81,6 +81,11 @@ export class Semantics {
     return this.#fwCfg.item(name);
   }
 
+  /** Bytes of fw_cfg items that have been read so far, by the item's name. */
+  get fwCfgItems(): Iterable<readonly [name: string, bytes: Uint8Array]> {
+    return this.#fwCfg.items();
+  }
+
   /** Take the next event and say what it means. */
   next(event: MeaningInput): Meaning {
     switch (event.kind) {
