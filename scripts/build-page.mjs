@@ -1,9 +1,8 @@
-// Bundles the program of a report's page (src/report/page) and writes it, with its style, as texts over dist's
-// `built-page.js`: the command needs no bundler then.
+// Bundles the program of a report's page (src/report/page) and writes it, with its style, to dist/src/report/page.json:
+// `vmreplay view` needs no bundler then. Runs before bundle.mjs; a file by itself, since other verbs have no use for it.
 
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
@@ -21,8 +20,6 @@ const { outputFiles } = await build({
   charset: 'utf8',
 });
 const text = (end) => outputFiles.find(({ path }) => path.endsWith(end)).text;
-const page = JSON.stringify({ script: text('.js'), style: text('.css') });
-writeFileSync(
-  pathToFileURL(join(root, 'dist', 'src', 'report', 'built-page.js')),
-  `export const builtPage = ${page};\n`,
-);
+const out = join(root, 'dist', 'src', 'report');
+mkdirSync(out, { recursive: true });
+writeFileSync(join(out, 'page.json'), JSON.stringify({ script: text('.js'), style: text('.css') }));

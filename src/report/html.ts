@@ -3,7 +3,7 @@
 // Invariant: text from a trace reaches the page's markup through `escapeHtml` or as base64, never otherwise.
 
 import { createHash } from 'node:crypto';
-import type { PageSource } from './built-page.js';
+import type { PageSource } from './page-source.js';
 
 export interface PagePart {
   readonly id: string;

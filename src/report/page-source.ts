@@ -1,14 +1,30 @@
-// Where the page's program comes from: what the build made of src/report/page, or esbuild at once in a source tree.
-// esbuild is a development dependency; an installed package always has the built page.
+// Where the page's program and style come from: in an installed package a file that the build made of src/report/page
+// (scripts/build-page.mjs), read only when a page is written; in a source tree esbuild, a development dependency, at once.
 
-import { join } from 'node:path';
-import { builtPage, type PageSource } from './built-page.js';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
-let source: PageSource | undefined = builtPage;
+export interface PageSource {
+  readonly script: string;
+  readonly style: string;
+}
 
-export async function pageSource(): Promise<PageSource> {
-  source ??= await bundlePage(join(import.meta.dirname, 'page'));
+const BUILT = join('dist', 'src', 'report', 'page.json');
+const here = import.meta.dirname;
+
+let source: Promise<PageSource> | undefined;
+
+export function pageSource(): Promise<PageSource> {
+  const folder = join(here, 'page');
+  source ??= existsSync(join(folder, 'main.ts')) ? bundlePage(folder) : Promise.resolve(builtPage());
   return source;
+}
+
+/** Of the package that this file or its bundle lies in. */
+function builtPage(): PageSource {
+  let directory = here;
+  while (!existsSync(join(directory, BUILT)) && directory !== dirname(directory)) directory = dirname(directory);
+  return JSON.parse(readFileSync(join(directory, BUILT), 'utf8')) as PageSource;
 }
 
 async function bundlePage(folder: string): Promise<PageSource> {
