@@ -52,7 +52,13 @@ const launcher = await build({
 });
 const library = await build({
   ...common,
-  entryPoints: ['src/index.js', 'src/fuzz/index.js', ...names().filter((name) => name.endsWith('-worker.js'))],
+  entryPoints: [
+    'src/index.js',
+    'src/gate/ava.js',
+    'src/gate/vitest.js',
+    'src/fuzz/index.js',
+    ...names().filter((name) => name.endsWith('-worker.js')),
+  ],
   outdir: '.',
   outbase: '.',
   splitting: true,

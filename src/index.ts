@@ -57,6 +57,7 @@ export {
   type SerialHold,
   type Size,
 } from './gate/config.js';
+export { type Observation, observe } from './gate/observe.js';
 export type { Divergence } from './replay/divergence.js';
 export { type ViewOptions, type ViewResult, view } from './report/report.js';
 export { TraceError } from './trace/error.js';

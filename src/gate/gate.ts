@@ -20,6 +20,8 @@ export interface GateOptions {
   readonly names?: readonly string[];
   /** Write baselines instead of holding boots to them. */
   readonly accept?: boolean;
+  /** With `accept`: remove traces that no baseline names any more. Not while others write. Default true. */
+  readonly clean?: boolean;
   readonly shard?: Shard | undefined;
   /** Boots at once; the configuration's, or one for each processor, when absent. */
   readonly jobs?: number | undefined;
@@ -96,7 +98,7 @@ export async function runGate(loaded: LoadedConfig, options: GateOptions = {}): 
     let obsolete = all ? baselines.obsolete(plan.boots.map(({ name }) => name)) : [];
     if (options.accept && !signal?.aborted) {
       baselines.remove(obsolete.map(({ name }) => name));
-      baselines.clean();
+      if (options.clean !== false) baselines.clean();
       obsolete = [];
     }
     const reports = candidates.map(({ report }) => report);

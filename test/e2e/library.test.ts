@@ -19,7 +19,12 @@ async function example(): Promise<string> {
 const CONSOLE = 'declare const console: { log(...values: unknown[]): void };';
 
 const PROGRAM = `
-import { diff, inspect, record, replay, UserError, type ReplayResult } from 'vmreplay';
+import { defineConfig, diff, type GateConfig, inspect, record, replay, UserError, type ReplayResult } from 'vmreplay';
+import { boots } from 'vmreplay/ava';
+import { type BootMatchers, bootMatchers } from 'vmreplay/vitest';
+const config: GateConfig = defineConfig({ boots: [{ name: 'smc', kernel: 'corpus/smc/smc.elf', hold: { serial: true } }] });
+const matchers: Record<keyof BootMatchers, unknown> = bootMatchers;
+if (!boots || !matchers || config.boots.length !== 1) throw new Error('not the gate');
 import { hostile, startInfo, type Structure } from 'vmreplay/fuzz';
 const { root, exitCode }: { root: string; exitCode: number } = await record({ kernel: 'corpus/smc/smc.elf', output: 'a' });
 const replayed: ReplayResult = await replay('a');
