@@ -6,9 +6,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
 import { corpusGuests } from '../../bin/corpus.js';
 import { corpusRecordOptions } from '../../bin/corpus-check.js';
+import { packageFile } from '../../bin/package.js';
 import type { Guest } from '../../src/api/guest.js';
 import type { BootOptions } from '../../src/api/options.js';
 import { cachedImage } from '../../src/fetch/cache.js';
@@ -26,6 +28,12 @@ import {
 } from './changed-boot.js';
 
 const SCREEN = 30;
+// Fields may be added to what is published; here each of them must be in the schema.
+const isExplanation = new Ajv2020({ allowUnionTypes: true }).compile(
+  JSON.parse(readFileSync(packageFile('schemas/diff-1.json'), 'utf8'), (_, value) =>
+    value?.type === 'object' && value.properties ? { ...value, additionalProperties: false } : value,
+  ),
+);
 const nasm = await haveNasm();
 const guests = new Map((await corpusGuests()).map((guest) => [guest.name, guest]));
 const directory = mkdtempSync(join(tmpdir(), 'vmreplay-regressions-'));
@@ -561,6 +569,7 @@ REGRESSIONS.forEach(({ name, needs, boots, expected }, i) => {
     await recordChanged(b.options, right, b.change);
     const found: Explanation = await explainDivergence(left, right, a.symbols ? { symbols: [a.symbols] } : {});
     t.is(found.verdict, 'diverged');
+    t.true(isExplanation(JSON.parse(JSON.stringify(found))), JSON.stringify(isExplanation.errors));
     const screen = formatExplanation(found, { lines: SCREEN });
     const missing = expected.filter((words) => !words.test(screen));
     reports.push({ name, named: missing.length === 0 });
