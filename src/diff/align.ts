@@ -227,7 +227,7 @@ export class Aligner {
   /** The next events differ: by their values, or one side has more. */
   #differ(): void {
     const { a, b } = this;
-    if (a.access[a.at] === b.access[b.at] && this.#goesOn()) {
+    if (a.access[a.at] === b.access[b.at] && this.#goesOn() && !this.#skipsNearby()) {
       const timed = a.isTimed(0);
       if (!timed) this.#found();
       const [x, y] = [a.take(), b.take()];
@@ -247,6 +247,16 @@ export class Aligner {
     const { a, b } = this;
     if (a.ahead(2) < 2 || b.ahead(2) < 2) return true;
     return a.access[a.at + 1] === b.access[b.at + 1];
+  }
+
+  /** Whether one side alone has a few events more, behind which both go on alike: then no value has changed. */
+  #skipsNearby(): boolean {
+    const { a, b } = this;
+    const [near] = WINDOWS;
+    const [p, q] = [Math.min(a.ahead(near), near), Math.min(b.ahead(near), near)];
+    if (p > 1 && q > 1 && a.whole[a.at + 1] === b.whole[b.at + 1]) return false;
+    const found = p > RUN && q > RUN ? shortestSkip(a.whole, a.at, p, b.whole, b.at, q) : undefined;
+    return found !== undefined && found[0] !== found[1];
   }
 
   /** Events that only one side has. */

@@ -29,7 +29,7 @@ export function causeOf(findings: Findings): Cause | null {
   const phase: Phase | null = place?.x?.phase ?? place?.y?.phase ?? null;
   const symbol = first?.siteA?.symbol ?? first?.siteB?.symbol ?? null;
   const make = (kind: CauseKind, subject: string, text: string): Cause => ({ kind, subject, text, phase, symbol });
-  if (verdict === 'retimed') {
+  if (verdict === 'retimed' && header.length === 0) {
     const { firstShift, lastShift, shifted } = findings.alignment;
     const words = `the same events at other times: B ${shiftText(firstShift)} at first, ${shiftText(lastShift)} at the end`;
     return make('timing', 'timing', shifted === 0 ? 'the same events, from code at other addresses' : words);

@@ -66,7 +66,7 @@ export function compareTraces(a: TraceReader, b: TraceReader, options: DiffOptio
   const booted = ignoresTiming ? header.filter((one) => !isContent(one)) : header;
   const states = ignoresTiming || !comparesState(options) || statesAgree(a, b, memory);
   const same = booted.length === 0 && !first && !(state && !ignoresTiming) && !cut && states;
-  const verdict = verdictOf(alignment, same, cut !== null, booted, states && !state);
+  const verdict = verdictOf(alignment, same, cut !== null, booted, states);
   const explanation: Explanation = {
     version: EXPLANATION_VERSION,
     verdict,
@@ -97,13 +97,15 @@ function verdictOf(
   booted: readonly HeaderDifference[],
   states: boolean,
 ): Verdict {
-  const moved = shifted > 0 || lastShift !== 0 || groups.list().length > 0;
+  const elsewhere = first !== null && first.fields.length > 0 && first.fields.every((field) => field !== 'cycle');
+  const moved = shifted > 0 || lastShift !== 0 || groups.list().length > 0 || elsewhere;
   if (same) return moved ? 'retimed' : 'equal';
   if (cut) return 'cut';
   if (!first) return 'diverged';
   const timeOnly = first.fields.every((field) => field === 'cycle' || field === 'rip' || field === 'cs');
   const timed = (timeOnly && first.x && first.y) || groups.essential === 0;
-  return timed && groups.essential === 0 && booted.every(isContent) && states ? 'retimed' : 'diverged';
+  // At other times a machine is in another state; at the same times it must not be.
+  return timed && groups.essential === 0 && booted.every(isContent) && (moved || states) ? 'retimed' : 'diverged';
 }
 
 /** Other bytes of an image; that there is one, and of what role, is a choice. */

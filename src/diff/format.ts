@@ -52,7 +52,8 @@ function explanationLines(report: Explanation): string[] {
   if (report.verdict === 'retimed') {
     lines.push(retimedLine(report));
     if (report.same) return lines;
-  } else if (report.cause) lines.push(...causeLines(report));
+  }
+  if (report.cause && report.cause.kind !== 'timing') lines.push(...causeLines(report));
   lines.push('');
   if (report.header.length > 0) lines.push('What was booted differs:', ...report.header.flatMap(headerLines));
   if (report.memory) {
