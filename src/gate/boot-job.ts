@@ -18,6 +18,8 @@ export interface BootJob {
   readonly hold: Hold;
   /** How it must end; with success when undefined. */
   readonly end: string | undefined;
+  /** Files with symbols of the guest's programs. */
+  readonly symbols: readonly string[];
   /** The trace to write. */
   readonly output: string;
   /** The baseline's trace, if there is one. */
@@ -66,7 +68,7 @@ export async function runBoot(
   if (exitCode === 130) return { ...NOTHING, interrupted: true };
   const now = TraceReader.open(job.output);
   try {
-    return holdBoot(job, now, exitCode, warnings);
+    return await holdBoot(job, now, exitCode, warnings);
   } finally {
     now.close();
   }
@@ -76,7 +78,12 @@ export async function runBoot(
 const isTold = (error: unknown): boolean =>
   error instanceof UserError || error instanceof ImageError || error instanceof TraceError;
 
-function holdBoot(job: BootJob, reader: TraceReader, exitCode: number, warnings: readonly string[]): BootResult {
+async function holdBoot(
+  job: BootJob,
+  reader: TraceReader,
+  exitCode: number,
+  warnings: readonly string[],
+): Promise<BootResult> {
   const facts = factsOf(reader);
   const expected = job.end;
   const endsWell =
@@ -95,7 +102,7 @@ function holdBoot(job: BootJob, reader: TraceReader, exitCode: number, warnings:
   const before = TraceReader.open(job.baseline);
   try {
     const baseline = { reader: before, facts: factsOf(before) };
-    const verdict = holdTo(job.hold, baseline, { reader, facts });
+    const verdict = await holdTo(job.hold, baseline, { reader, facts }, job.symbols);
     return {
       ...NOTHING,
       facts,

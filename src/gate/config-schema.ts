@@ -76,6 +76,7 @@ const boot = fields({
   build: build.optional(),
   hold: hold.optional(),
   end: text.optional(),
+  symbols: texts.optional(),
   machine: choice(['pc', 'microvm']).optional(),
   acpi: flag.optional(),
   legacyVirtio: flag.optional(),

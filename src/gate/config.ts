@@ -76,6 +76,8 @@ export interface GateBoot {
   readonly hold?: Hold | undefined;
   /** How the boot must end, such as `poweroff`, `max-cycles`, `triple-fault`. Default: with success. */
   readonly end?: string | undefined;
+  /** Files with symbols of the guest's programs, ELF or System.map, that name the place of a failure. */
+  readonly symbols?: readonly string[] | undefined;
 
   readonly machine?: 'pc' | 'microvm' | undefined;
   readonly acpi?: boolean | undefined;

@@ -157,8 +157,8 @@ class BootRun {
     const before = this.#before;
     if (signal?.aborted) return this.#candidate('interrupted', 'not run', [], undefined);
     const baseline = 'problem' in before ? undefined : before.trace;
-    const { hold, end } = boot;
-    const job = { options: boot.options, hold, end, output: trace, baseline };
+    const { hold, end, symbols } = boot;
+    const job = { options: boot.options, hold, end, symbols, output: trace, baseline };
     let result: BootResult;
     try {
       const onProgress = (cycle: number) => options.onProgress?.(boot.name, cycle);

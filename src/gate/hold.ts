@@ -1,6 +1,7 @@
 // Holds a boot to its baseline: what the configuration names is compared, and everything that differs is a finding.
 // How the boot ended and how it was asked for count in any case; images may change as long as nothing follows from it.
 
+import { explainDivergence } from '../api/traces.js';
 import { diffTraces } from '../diff/diff.js';
 import { diffHandoff, pairHandoffs } from '../trace/handoff.js';
 import { number } from '../trace/inspect.js';
@@ -28,8 +29,11 @@ export interface Verdict {
   readonly retimed?: string | undefined;
 }
 
-/** @throws TraceError */
-export function holdTo(hold: Hold, baseline: Side, now: Side): Verdict {
+/**
+ * @param symbols files with symbols of the guest's programs, for the words of a failure
+ * @throws TraceError, UserError
+ */
+export async function holdTo(hold: Hold, baseline: Side, now: Side, symbols: readonly string[] = []): Promise<Verdict> {
   const booted = bootedDifferently(baseline.reader, now.reader);
   if (booted.length > 0) {
     const lines = booted.map(({ field, a, b }) => `${field}: ${a} in the baseline, ${b} now`);
@@ -42,7 +46,7 @@ export function holdTo(hold: Hold, baseline: Side, now: Side): Verdict {
   let retimed: string | undefined;
   if (hold.events && baseline.facts.root !== now.facts.root) {
     const selection = hold.events === true ? {} : hold.events;
-    const result = heldEvents(selection, baseline, now);
+    const result = await heldEvents(selection, baseline, now, symbols);
     if (typeof result === 'string') retimed = result;
     else if (result) findings.push(result);
   }
@@ -59,17 +63,27 @@ export function holdTo(hold: Hold, baseline: Side, now: Side): Verdict {
 export const endText = ({ end: { reason, code } }: BootFacts): string => (code === null ? reason : `${reason} ${code}`);
 
 /** A finding; a phrase where only timing changed, and that does not count; undefined where nothing did. */
-function heldEvents(selection: EventSelection, baseline: Side, now: Side): Finding | string | undefined {
-  const explanation = diffTraces(baseline.reader, now.reader, selection);
+async function heldEvents(
+  selection: EventSelection,
+  baseline: Side,
+  now: Side,
+  symbols: readonly string[],
+): Promise<Finding | string | undefined> {
+  const { only, ignore } = selection;
+  const filter = { ...(only && { only }), ...(ignore && { ignore }) };
+  const explanation = diffTraces(baseline.reader, now.reader, filter);
   const { first, memory, state, timing, verdict } = explanation;
+  // Looking for the cause takes replaying both, so it is done for what failed alone.
+  const explained = async () =>
+    eventsFinding(await explainDivergence(baseline.reader.path, now.reader.path, { ...filter, symbols }));
   if (selection.ignore?.includes(TIMING)) {
-    if (first && verdict !== 'retimed') return eventsFinding(explanation);
+    if (first && verdict !== 'retimed') return explained();
     const shifted = verdict === 'retimed' || timing !== null;
     return shifted ? retimedNote(explanation, baseline.facts, now.facts) : undefined;
   }
   const whole = !selection.only && !selection.ignore;
   const states = memory !== null || state !== null || baseline.facts.state !== now.facts.state;
-  return first || (whole && states) ? eventsFinding(explanation) : undefined;
+  return first || (whole && states) ? explained() : undefined;
 }
 
 function heldHandoff({ ignore = [] }: HandoffHold, a: BootFacts, b: BootFacts): Finding[] {

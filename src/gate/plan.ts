@@ -26,6 +26,8 @@ export interface PlannedBoot {
   readonly options: BootOptions;
   readonly build: PlannedBuild | undefined;
   readonly hold: Hold;
+  /** Files with symbols of the guest's programs. */
+  readonly symbols: readonly string[];
   /** How it must end; with success when undefined. */
   readonly end: string | undefined;
 }
@@ -50,8 +52,8 @@ export interface Shard {
 export function planBoots({ directory, config }: LoadedConfig): Plan {
   const { baselines = 'boot-baselines', artifacts = '.vmreplay-gate', store } = config;
   const boots = config.boots.flatMap((boot) => {
-    const { build = config.build, hold = config.hold ?? WHOLE_STREAM, end } = boot;
-    const common = { build: build === undefined ? undefined : command(build, directory), hold, end };
+    const { build = config.build, hold = config.hold ?? WHOLE_STREAM, end, symbols = [] } = boot;
+    const common = { build: build === undefined ? undefined : command(build, directory), hold, end, symbols };
     const one = (name: string, route: Route | undefined): PlannedBoot => {
       return { ...common, name, options: bootOptions(boot, route) };
     };
@@ -94,7 +96,7 @@ function command(build: Build, directory: string): PlannedBuild {
 }
 
 function bootOptions(boot: GateBoot, route: Route | undefined): BootOptions {
-  const { name: _, routes: __, build: ___, hold: ____, end: _____, memory, ...given } = boot;
+  const { name: _, routes: __, build: ___, hold: ____, end: _____, symbols: ______, memory, ...given } = boot;
   const options: Record<string, unknown> = {
     maxCycles: MAX_CYCLES,
     ...given,

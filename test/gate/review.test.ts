@@ -57,7 +57,7 @@ async function runs(t: ExecutionContext): Promise<(printed: string) => GateRun> 
       const common = { findings, counts: [], changedImages: [] };
       const report: BootReport = { ...common, name, outcome, note: '', seconds: 0, baseline: null, trace: null };
       const result = { ...common, facts, interrupted: false, guestFailed: false, retimed: undefined };
-      const boot = { name, options: {}, build: undefined, hold: { events: true }, end: undefined };
+      const boot = { name, options: {}, build: undefined, hold: { events: true }, symbols: [], end: undefined };
       return { boot, report, result, before, trace };
     });
     const boots = candidates.map(({ report }) => report);
