@@ -1,11 +1,14 @@
 // PCI configuration mechanism #1 (PCI Local Bus 3.0, section 3.2.2.3.2): CONFIG_ADDRESS at 0xcf8, data at 0xcfc.
 // Follows the address register, and the base of the PIIX4's power management block (82371AB, section 7.1.21).
 
+import { PciBars } from './pci-bars.js';
 import type { RegisterName } from './registers.js';
 
 /** What QEMU's machines use until the guest writes another base. */
 const DEFAULT_PM_BASE = 0x600;
 const PM_FUNCTION = '00:01.3';
+/** Offset of the first base address register. */
+export const HEADER_BAR0 = 0x10;
 
 // biome-ignore format: a table
 const HEADER: readonly (readonly [offset: number, size: number, name: string])[] = [
@@ -25,6 +28,7 @@ const OWN: Readonly<Record<string, readonly (readonly [offset: number, size: num
 };
 
 export class PciConfig {
+  readonly bars = new PciBars();
   #address = 0;
   #pmBase = DEFAULT_PM_BASE;
 
@@ -33,8 +37,8 @@ export class PciConfig {
     return this.#pmBase;
   }
 
-  /** Name a port access, and follow it when it is a write. Undefined for other ports. */
-  access(port: number, size: number, written: number | undefined): RegisterName | undefined {
+  /** Name a port access, and follow it: what was written, or the value that was read. Undefined for other ports. */
+  access(port: number, size: number, written: number | undefined, read: number): RegisterName | undefined {
     if (port === 0xcf8 && size === 4) {
       if (written !== undefined) this.#address = written;
       return { device: 'pci', register: `address ${this.#place()}` };
@@ -45,6 +49,7 @@ export class PciConfig {
     if (written !== undefined && size === 4 && place === PM_FUNCTION && offset === 0x40) {
       this.#pmBase = written & 0xffc0;
     }
+    if (size === 4) this.bars.config(place, offset, written ?? read, written !== undefined);
     return { device: `pci ${place}`, register: registerName(place, offset) };
   }
 

@@ -7,6 +7,7 @@ import { IoApics, Pic, Pit, Rtc, Uarts } from './devices.js';
 import { FwCfg, type FwCfgTransfer } from './fw-cfg.js';
 import { PciConfig } from './pci.js';
 import { mmioName, msrName, PM_REGISTERS, portName, type RegisterName } from './registers.js';
+import { isVgaFollowed, VgaPorts } from './vga.js';
 
 /** What an event means. */
 export interface Meaning {
@@ -49,11 +50,12 @@ export function isFollowed(kind: TraceEvent['kind'], address: number): boolean {
     case 'dma-write':
       return true;
     case 'port-read':
+      return (address >= 0x510 && address <= 0x51b) || address === 0xcfc || isVgaFollowed(address, false);
     case 'port-read-string':
     case 'port-write-string':
       return address >= 0x510 && address <= 0x51b;
     case 'port-write':
-      if (address >= 0x510 && address <= 0x51b) return true;
+      if ((address >= 0x510 && address <= 0x51b) || isVgaFollowed(address, true)) return true;
       return STATEFUL_PORTS.some(
         ([from, to]) => address >= from && address <= to && !(to - from === 7 && isThr(address)),
       );
@@ -75,6 +77,7 @@ export class Semantics {
   readonly #rtc = new Rtc();
   readonly #uarts = new Uarts();
   readonly #ioapics = new IoApics();
+  readonly #vga = new VgaPorts();
 
   /** Bytes of an fw_cfg item that the guest has read so far, zeros where it has not; undefined when it has read none. */
   fwCfgItem(name: string): Uint8Array | undefined {
@@ -98,7 +101,8 @@ export class Semantics {
       case 'mmio-write': {
         const written = event.kind === 'mmio-write' ? event.value : undefined;
         const name = this.#ioapics.access(event.address, written) ??
-          mmioName(event.address) ?? { device: 'mmio', register: hex(event.address) };
+          mmioName(event.address) ??
+          this.#pci.bars.name(event.address, false) ?? { device: 'mmio', register: hex(event.address) };
         return registerMeaning(name, event);
       }
       case 'msr-read':
@@ -137,13 +141,15 @@ export class Semantics {
     if (fwCfg) return fwCfg;
     const pm = port - this.#pci.pmBase;
     const name =
-      this.#pci.access(port, size, written) ??
+      this.#pci.access(port, size, written, value) ??
       this.#pic.access(port, written) ??
       this.#pit.access(port, written) ??
       this.#rtc.access(port, written) ??
       this.#uarts.access(port, written) ??
+      this.#vga.access(port, size, written) ??
       portName(port) ??
-      (pm >= 0 && pm < 0x40 ? { device: 'acpi pm', register: PM_REGISTERS[pm] ?? hex(pm) } : undefined);
+      (pm >= 0 && pm < 0x40 ? { device: 'acpi pm', register: PM_REGISTERS[pm] ?? hex(pm) } : undefined) ??
+      this.#pci.bars.name(port, true);
     return registerMeaning(name ?? { device: `port ${hex(port)}`, register: 'unassigned' }, event);
   }
 

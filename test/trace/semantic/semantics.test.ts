@@ -168,3 +168,57 @@ for (const [address, name] of [
 test('ports of no device are called unassigned', (t) => {
   t.is(registerOf(inp(0x1234, 0xff)), 'port 0x1234 unassigned');
 });
+
+test('indexed registers of a VGA are named by the index that was written', (t) => {
+  t.is(registerOf(out(0x3d4, 0x0c)), 'vga index CRTC start address high');
+  t.is(registerOf(out(0x3d4, 0x0e), out(0x3d5, 1)), 'vga CRTC cursor location high');
+  t.is(registerOf(out(0x3c4, 0x0f02, 2)), 'vga sequencer map mask');
+  t.is(registerOf(out(0x3ce, 8), inp(0x3cf, 0)), 'vga graphics bit mask');
+  t.is(registerOf(out(0x3ce, 0x55), inp(0x3cf, 0)), 'vga graphics 0x55');
+  t.is(registerOf(out(0x1ce, 4, 2), out(0x1cf, 0x41, 2)), 'vga DISPI enable');
+});
+
+test("a VGA's attribute port is index and data in turn, index after a look at the status", (t) => {
+  const status = inp(0x3da, 0);
+  t.is(registerOf(status, out(0x3c0, 0x10)), 'vga index attribute mode control');
+  t.is(registerOf(status, out(0x3c0, 0x30), out(0x3c0, 1)), 'vga attribute mode control');
+  t.is(registerOf(status, out(0x3c0, 3), status, out(0x3c0, 4)), 'vga index attribute palette 4');
+  t.is(registerOf(status, out(0x3c0, 3), inp(0x3c1, 0)), 'vga attribute palette 3');
+});
+
+/** Configuration accesses of the guest. */
+const address = (place: number, register: number) => out(0xcf8, 0x8000_0000 + place + register, 4);
+const config = (place: number, register: number, value: number) => [
+  address(place, register),
+  out(0xcfc, value >>> 0, 4),
+];
+const configRead = (place: number, register: number, value: number) => [
+  address(place, register),
+  inp(0xcfc, value >>> 0, 4),
+];
+
+test('registers behind BARs are named by the function that they belong to', (t) => {
+  const ide = [...configRead(0x900, 8, 0x0101_8000), ...config(0x900, 0x20, 0xc001)];
+  t.is(registerOf(...ide, out(0xc002, 0)), 'ide bus master 00:01.1 primary status');
+  t.is(registerOf(...ide, out(0xc00c, 0, 4)), 'ide bus master 00:01.1 secondary table address');
+  t.is(registerOf(...ide, out(0xc010, 0)), 'port 0xc010 unassigned');
+  const virtio = [
+    ...configRead(0x1000, 0, 0x1001_1af4),
+    ...config(0x1000, 0x10, 0xffff_ffff),
+    ...configRead(0x1000, 0x10, 0xffff_ff81),
+    ...config(0x1000, 0x10, 0xc041),
+    ...config(0x1000, 0x20, 0xfebf_000c),
+  ];
+  t.is(registerOf(...virtio, out(0xc050, 0, 2)), 'virtio 00:02.0 queue notify');
+  t.is(registerOf(...virtio, inp(0xc054, 0)), 'virtio 00:02.0 config 0x0');
+  const mmio = (at: number) => event({ kind: 'mmio-write', address: 0xfebf_0000 + at, size: 4 });
+  t.is(registerOf(...virtio, mmio(0x14)), 'virtio 00:02.0 device status');
+  t.is(registerOf(...virtio, mmio(0x3008)), 'virtio 00:02.0 notify queue 2');
+});
+
+test('a BAR that firmware placed before the trace is known once the guest reads it, and its size is no place', (t) => {
+  const known = [...configRead(0x900, 8, 0x0101_8000), ...configRead(0x900, 0x20, 0xc001)];
+  t.is(registerOf(...known, out(0xc000, 1)), 'ide bus master 00:01.1 primary command');
+  const sized = [...known, ...config(0x900, 0x20, 0xffff_ffff), ...configRead(0x900, 0x20, 0xffff_fff1)];
+  t.is(registerOf(...sized, out(0xc000, 1)), 'ide bus master 00:01.1 primary command');
+});
