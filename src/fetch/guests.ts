@@ -79,6 +79,19 @@ export const GUESTS: readonly Guest[] = [
     ),
   },
   {
+    name: 'drivers',
+    about: 'modules of the cloud kernel for what the machines have: IDE disk and CD, virtio disk, entropy, console',
+    package: 'linux-image-cloud-amd64',
+    architecture: 'amd64',
+    through: /^linux-image-.*-cloud-amd64$/,
+    files: modules(
+      [
+        'scsi_common scsi_mod libata ata_piix sd_mod cdrom sr_mod virtio_ring virtio virtio_blk virtio_pci_modern_dev',
+        'virtio_pci_legacy_dev virtio_pci virtio_mmio virtio-rng virtio_console',
+      ].join(' '),
+    ),
+  },
+  {
     name: 'busybox',
     about: 'a static busybox and an initial file system made from it, 64-bit',
     package: 'busybox-static',

@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { cachedImage } from '../../src/fetch/cache.js';
-import { writeCpio } from '../../src/fetch/cpio.js';
 import { GUESTS } from '../../src/fetch/guests.js';
+import { moduleInitramfs } from './module-initramfs.js';
 import { scratch, vmreplay } from './vmreplay.js';
 
 const run = promisify(execFile);
@@ -54,48 +54,16 @@ echo '${END}'
 poweroff -f
 `;
 
-/** Names that a module needs loaded before it: its .modinfo section says. */
-function dependencies(module: Uint8Array): string[] {
-  const text = Buffer.from(module).toString('latin1');
-  const depends = /\0depends=([^\0]*)\0/.exec(text)?.[1] ?? '';
-  return depends.split(',').filter((name) => name !== '');
-}
-
-/** Every module behind those that it depends on. */
-function loadingOrder(modules: ReadonlyMap<string, Uint8Array>): string[] {
-  const order: string[] = [];
-  const plain = (name: string) => name.replaceAll('-', '_');
-  const byName = new Map([...modules.keys()].map((file) => [plain(file.replace(/\.ko$/, '')), file]));
-  const visit = (file: string) => {
-    if (order.includes(file)) return;
-    for (const name of dependencies(modules.get(file)!)) {
-      const other = byName.get(plain(name));
-      if (other !== undefined) visit(other);
-    }
-    order.push(file);
-  };
-  for (const file of modules.keys()) if (file !== 'tcrypt.ko') visit(file);
-  return order;
-}
-
-/** An initial file system that runs INIT. */
-function initramfs(busybox: Uint8Array, modules: ReadonlyMap<string, Uint8Array>): Uint8Array {
-  const text = (data: string) => new TextEncoder().encode(data);
-  return writeCpio([
-    { type: 'directory', path: 'bin' },
-    { type: 'directory', path: 'dev' },
-    { type: 'character', path: 'dev/console', major: 5, minor: 1 },
-    { type: 'character', path: 'dev/null', major: 1, minor: 3, mode: 0o666 },
-    { type: 'directory', path: 'lib' },
-    { type: 'directory', path: 'proc' },
-    { type: 'file', path: 'bin/busybox', data: busybox, mode: 0o755 },
-    ...APPLETS.map((name) => ({ type: 'link' as const, path: `bin/${name}`, target: 'busybox' })),
-    ...[...modules].map(([name, data]) => ({ type: 'file' as const, path: `lib/${name}`, data })),
-    { type: 'file', path: 'modules', data: text(loadingOrder(modules).join('\n')) },
-    { type: 'file', path: 'work.sh', data: text(WORK) },
-    { type: 'file', path: 'init', data: text(INIT), mode: 0o755 },
-  ]);
-}
+/** An initial file system that runs INIT. tcrypt never stays loaded: INIT sees to it. */
+const initramfs = (busybox: Uint8Array, modules: ReadonlyMap<string, Uint8Array>): Uint8Array =>
+  moduleInitramfs({
+    busybox,
+    applets: APPLETS,
+    modules,
+    unlisted: ['tcrypt.ko'],
+    init: INIT,
+    files: { 'work.sh': WORK },
+  });
 
 /** What WORK prints here, or undefined where this machine cannot run the program. */
 async function onThisMachine(busybox: string): Promise<string | undefined> {
