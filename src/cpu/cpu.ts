@@ -581,7 +581,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
       s.rip = this.ipOf(uop);
       this.stepUop = uop;
       this.stepIp = s.rip;
-      this.step();
+      if (this.step()) this.stepOn(uop);
       return;
     }
     if (reason === ABORT_CROSS) {
@@ -593,6 +593,24 @@ export class Cpu implements SmmProcessor, ProcessorLines {
       return;
     }
     throw new Error(`abort ${reason}`);
+  }
+
+  /**
+   * An iteration of a REP instruction has reached a device: those that follow will as a rule, so they are executed alone
+   * too, without a look for their block each time. Left to runOnce as soon as it would do anything else in between.
+   */
+  private stepOn(uop: number): void {
+    const s = this.state;
+    const { generation } = this.code;
+    while (s.get32(L.EXIT_REQUEST) !== 0 && s.betweenIterations && this.ended === undefined) {
+      const due = this.now >= Math.min(this.platform.nextEvent(), this.cycleLimit);
+      const pending = s.get32(L.INTR) | s.get32(L.NMI_PENDING) | s.get32(L.SMI_PENDING) | s.get32(L.HALTED);
+      if (due || pending !== 0 || generation !== this.code.generation || this.code.stops.size > 0) return;
+      s.set32(L.EXIT_REQUEST, 0);
+      this.stepUop = uop;
+      this.stepIp = s.rip;
+      if (!this.step()) return;
+    }
   }
 
   /** As BlockFinder.holdsAcross; a fault is delivered. */

@@ -53,19 +53,45 @@ export function* encodeMemory(region: MemoryRegion, observed: ObservedMemory): G
   if (chunk.used > 0) yield chunk.finish(end);
 }
 
-/** Which bytes to store, 1 for each of them. @returns false when there are none */
+/**
+ * Which bytes to store, 1 for each of them. Stretches are looked for with what the engine has built in: a short boot
+ * stores little, so that no loop here ever runs optimised.
+ * @returns false when there are none
+ */
 function take(bytes: Uint8Array, offset: number, mask: Uint8Array | undefined, taken: Uint8Array): boolean {
+  const end = bytes.length;
+  if (mask === undefined) taken.fill(1, 0, end);
+  else spread(mask, offset, taken.subarray(0, end));
   let any = false;
-  let zeros = 0;
-  for (let i = 0; i < bytes.length; i++) {
-    const at = offset + i;
-    const observed = mask === undefined || (mask[at >> 3]! & (1 << (at & 7))) !== 0;
-    taken[i] = observed ? 1 : 0;
-    zeros = observed && bytes[i] === 0 ? zeros + 1 : 0;
-    any ||= observed && bytes[i] !== 0;
-    if (zeros >= ZERO_RUN) taken.fill(0, i + 1 - (zeros === ZERO_RUN ? ZERO_RUN : 1), i + 1);
+  for (let at = nextOf(taken, 1, 0, end); at < end; at = nextOf(taken, 1, at, end)) {
+    const stop = nextOf(taken, 0, at, end);
+    while (at < stop) {
+      const zero = nextOf(bytes, 0, at, stop);
+      any ||= zero > at;
+      at = zero;
+      while (at < stop && bytes[at] === 0) at++;
+      if (at - zero >= ZERO_RUN) taken.fill(0, zero, at);
+    }
   }
   return any;
+}
+
+/** Where a value is next, `end` when it is nowhere before that. */
+function nextOf(bytes: Uint8Array, value: number, from: number, end: number): number {
+  const at = bytes.indexOf(value, from);
+  return at < 0 || at > end ? end : at;
+}
+
+/** The bits of a mask from one on, a byte each. */
+function spread(mask: Uint8Array, from: number, into: Uint8Array): void {
+  for (let i = 0; i < into.length; ) {
+    const at = from + i;
+    const eight = mask[at >> 3]!;
+    if ((at & 7) === 0 && (eight === 0 || eight === 0xff)) {
+      into.fill(eight & 1, i, i + 8);
+      i += 8;
+    } else into[i++] = (eight >> (at & 7)) & 1;
+  }
 }
 
 class ChunkEncoder {
@@ -92,17 +118,19 @@ class ChunkEncoder {
     const filter = chooseFilter(address, bytes, taken);
     this.#filters.push(filter);
     const filtered = filterPage(filter, address, bytes, taken);
-    for (let i = 0; i < bytes.length; i++) {
-      if (taken[i] === 0) continue;
-      const at = address + i;
-      if (at !== this.#end || this.used === 0) {
+    const { length } = bytes;
+    for (let i = nextOf(taken, 1, 0, length); i < length; ) {
+      const stop = nextOf(taken, 0, i, length);
+      if (address + i !== this.#end || this.used === 0) {
         if (this.used > 0) this.#lengths.write(this.#run);
-        this.#gaps.write(at - this.#end);
+        this.#gaps.write(address + i - this.#end);
         this.#run = 0;
       }
-      this.#run++;
-      this.#end = at + 1;
-      this.#data[this.used++] = filtered[i]!;
+      this.#run += stop - i;
+      this.#end = address + stop;
+      this.#data.set(filtered.subarray(i, stop), this.used);
+      this.used += stop - i;
+      i = nextOf(taken, 1, stop, length);
     }
   }
 
