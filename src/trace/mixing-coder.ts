@@ -6,7 +6,7 @@
 // Invariant: integers only (tables included, squash() apart, which is made of exact operations), so that every host
 // codes alike. The decoder makes exactly the bytes that it was asked for, or throws; it never reads past its input.
 
-import { nextState, STATES, stateProbability } from './bit-history.js';
+import { bitHistories } from './bit-history.js';
 
 /** Hashed contexts: each has slots in the table and a map from bit history to probability. */
 const HASHED = 5;
@@ -29,7 +29,10 @@ const LOOK = 0x2_0000;
 const SQUASH = new Uint16Array(4096);
 /** Logit by a probability of 4096. */
 const STRETCH = new Int16Array(4096);
-{
+
+/** Small traces are not mixed: the tables are made when something is. */
+function fillTables(): void {
+  if (SQUASH[0] !== 0) return;
   const exp = (x: number): number => {
     let term = 1;
     let sum = 1;
@@ -69,10 +72,12 @@ export function unmix(coded: Uint8Array, length: number): Uint8Array {
  * @returns bytes of `coded` that were written or read
  */
 function run(raw: Uint8Array, coded: Uint8Array, decoding: boolean): number {
+  fillTables();
+  const { states, nextState, stateProbability } = bitHistories();
   const table = new Uint8Array(16 << GROUP_BITS);
   const order1 = new Uint8Array(0x10000);
   const maps = new Uint16Array((HASHED + 1) * 256);
-  for (let i = 0; i < maps.length; i++) maps[i] = stateProbability(Math.min(i & 255, STATES - 1));
+  for (let i = 0; i < maps.length; i++) maps[i] = stateProbability(Math.min(i & 255, states - 1));
   const weights = new Int32Array(WEIGHT_SETS * INPUTS).fill(0x4000);
   const matchMap = new Uint16Array(128).fill(0x8000);
   const sureMap = new Uint16Array(64 * 256).fill(60000);

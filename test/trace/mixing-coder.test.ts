@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import test from 'ava';
 import fc from 'fast-check';
-import { nextState, STATES, stateProbability } from '../../src/trace/bit-history.js';
+import { bitHistories } from '../../src/trace/bit-history.js';
 import { mix, unmix } from '../../src/trace/mixing-coder.js';
 import { mixAll } from '../../src/trace/mixing-pool.js';
 
@@ -21,6 +21,8 @@ const content = fc
 const sample = Uint8Array.from({ length: 20_000 }, (_, i) =>
   i % 4 === 0 ? (Math.imul(i, 0x9e3779b1) >>> 28) + 64 : (i >> 9) & 0xff,
 );
+
+const { states, nextState, stateProbability } = bitHistories();
 
 test('what is mixed comes back', (t) => {
   fc.assert(
@@ -90,7 +92,7 @@ test('payloads done together are those done alone, and a damaged one is told', (
 });
 
 test('a bit history leans to what was seen, and more so the more was seen', (t) => {
-  t.true(STATES <= 256);
+  t.true(states <= 256);
   for (const bit of [0, 1]) {
     let state = 0;
     let before = stateProbability(0);
@@ -101,8 +103,8 @@ test('a bit history leans to what was seen, and more so the more was seen', (t) 
       before = p;
     }
   }
-  for (let state = 0; state < STATES; state++) {
-    t.true(nextState[state * 2]! < STATES && nextState[state * 2 + 1]! < STATES);
+  for (let state = 0; state < states; state++) {
+    t.true(nextState[state * 2]! < states && nextState[state * 2 + 1]! < states);
     t.true(stateProbability(nextState[state * 2 + 1]!) >= stateProbability(nextState[state * 2]!), `${state}`);
   }
 });

@@ -8,6 +8,7 @@ import { FunctionBuilder } from '../wasm/function.js';
 import { type FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 import { InterpreterContext, type SharedFunctions } from './context.js';
 import { defineAccessFunctions } from './memory.js';
+import { SPECIAL_HANDLERS, type VariantTable } from './variants.js';
 
 /** An imported function that stands for an operation. Plain data. */
 export interface OperationImport {
@@ -30,7 +31,7 @@ export class Operations {
   /** @param known the functions by import number, where the bodies have been run already */
   constructor(
     readonly imports: readonly OperationImport[],
-    private readonly variants: readonly Variant[],
+    private readonly variants: VariantTable,
     private readonly listed: OperationUses,
     known: readonly SystemOperation[] = [],
   ) {
@@ -65,7 +66,7 @@ export class Operations {
   private learn(variant: number): void {
     this.uses ??= new Map(this.listed);
     const used = this.uses.get(variant) ?? [];
-    const operations = operationsOf(this.variants[variant]!);
+    const operations = operationsOf(this.variants.variantOf(variant + SPECIAL_HANDLERS)!);
     if (operations.length !== used.length) throw new Error(STALE);
     operations.forEach((operation, i) => {
       const number = used[i]!;
@@ -76,7 +77,7 @@ export class Operations {
 
   /** The uses of all variants; for an interpreter whose operations are all known. */
   listUses(): OperationUses {
-    return this.variants.flatMap((variant, n) => {
+    return this.variants.variants.flatMap((variant, n) => {
       const operations = operationsOf(variant);
       return operations.length === 0 ? [] : [[n, operations.map((o) => this.numbers.get(o)!)] as const];
     });
@@ -109,9 +110,14 @@ function operationsOf(variant: Variant): SystemOperation[] {
 
 let scratch: { m: ModuleBuilder; shared: Omit<SharedFunctions, 'system'> } | undefined;
 
-/** Functions to emit calls of, in a module that is never encoded. */
+/** A module that is never encoded: its functions need no bodies. */
+class Declarations extends ModuleBuilder {
+  override define(): void {}
+}
+
+/** Functions to emit calls of. */
 function scratchFunctions() {
-  const m = new ModuleBuilder();
+  const m = new Declarations();
   return { m, shared: defineAccessFunctions(m) };
 }
 

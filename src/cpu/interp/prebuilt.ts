@@ -30,7 +30,7 @@ export function packInterpreter(made: InterpreterModule): PackedInterpreter {
 export function unpackInterpreter(packed: PackedInterpreter, table: VariantTable): Omit<InterpreterModule, 'bytes'> {
   const { helpers } = packed;
   return {
-    operations: new Operations(packed.imports, table.variants, packed.uses),
+    operations: new Operations(packed.imports, table, packed.uses),
     helpers: { ...helpers, load: new Map(helpers.load), store: new Map(helpers.store) },
   };
 }

@@ -11,7 +11,8 @@ export const HANDLER_UD = 2; // no such instruction: #UD
 export const HANDLER_CROSS = 3; // the instruction spans two pages: check the second one, else decode again
 export const SPECIAL_HANDLERS = 4;
 
-const OSIZES = [16, 32, 64] as const;
+const OSIZES: readonly (16 | 32 | 64)[] = [16, 32, 64];
+const ONE_SIZE: readonly 32[] = [32];
 
 /** True when the variant differs by operand size. */
 export function usesOperandSize(row: Row): boolean {
@@ -19,48 +20,110 @@ export function usesOperandSize(row: Row): boolean {
   return row.operands.some((o) => 'vzy'.includes(o.size) && o.size !== '') || row.operands.some((o) => o.kind === 'sI');
 }
 
+/** What is known of a row without its variants: most rows of a process are never met. */
+interface Span {
+  readonly row: Row;
+  /** Handler number of its first variant, and how many it has. */
+  readonly first: number;
+  readonly count: number;
+  /** Handler numbers by slot(), once they were asked for. */
+  slots?: Int32Array;
+}
+
 export class VariantTable {
-  readonly variants: Variant[] = [];
   readonly hotCount: number;
-  private readonly base = new Map<Row, Int32Array>();
   /** Cost in cycles by handler number. */
   readonly cost: Uint16Array;
   /** 1 where the handler ends its block. */
   readonly ends: Uint8Array;
+  private readonly spans: readonly Span[];
+  private readonly byRow = new Map<Row, Span>();
+  private readonly made: (Variant | undefined)[] = [];
 
   constructor(readonly rows: readonly Row[]) {
-    const hot: Variant[] = [];
-    const cold: Variant[] = [];
-    for (const row of rows) for (const v of expand(row)) (row.options.hot ? hot : cold).push(v);
-    this.variants = [...hot, ...cold];
-    this.hotCount = hot.length;
-    this.cost = new Uint16Array(this.variants.length + SPECIAL_HANDLERS);
-    this.ends = new Uint8Array(this.variants.length + SPECIAL_HANDLERS).fill(1, 0, SPECIAL_HANDLERS);
+    const spans: Span[] = [];
+    let next = SPECIAL_HANDLERS;
+    const number = (hot: boolean): void => {
+      for (const row of rows) {
+        if ((row.options.hot === true) !== hot) continue;
+        const { osizes, asizes, mems, reps, nears } = formsOf(row);
+        const count = osizes.length * asizes.length * mems.length * reps.length * nears.length;
+        const span: Span = { row, first: next, count };
+        spans.push(span);
+        this.byRow.set(row, span);
+        next += count;
+      }
+    };
+    number(true);
+    this.hotCount = next - SPECIAL_HANDLERS;
+    number(false);
+    this.spans = spans;
+    this.made.length = next - SPECIAL_HANDLERS;
+    this.cost = new Uint16Array(next);
+    this.ends = new Uint8Array(next).fill(1, 0, SPECIAL_HANDLERS);
     this.cost[HANDLER_UD] = 1;
     this.ends[HANDLER_CROSS] = 0;
-    this.variants.forEach((v, i) => {
-      const n = i + SPECIAL_HANDLERS;
-      this.cost[n] = v.row.options.cost ?? 1;
-      this.ends[n] = endsBlock(v) ? 1 : 0;
-      let slots = this.base.get(v.row);
-      if (slots === undefined) {
-        slots = new Int32Array(128).fill(-1);
-        this.base.set(v.row, slots);
-      }
-      slots[slot(v.osize, v.mem, v.rep, v.asize, v.near)] = n;
-    });
+    for (const { row, first, count } of spans) {
+      this.cost.fill(row.options.cost ?? 1, first, first + count);
+      if (row.options.ends === true) this.ends.fill(1, first, first + count);
+      if (row.options.ends !== 'rep') continue;
+      expand(row).forEach((v, i) => {
+        this.ends[first + i] = endsBlock(v) ? 1 : 0;
+      });
+    }
+  }
+
+  /** All variants, by handler number from SPECIAL_HANDLERS on. */
+  get variants(): readonly Variant[] {
+    return Array.from(this.made, (variant, i) => variant ?? this.make(i + SPECIAL_HANDLERS));
   }
 
   /** Handler number, −1 when the row has no such variant. Sizes that a row does not use are ignored. */
   handlerOf(row: Row, osize: number, mem: boolean, rep: number, asize: number, near: boolean): number {
+    const span = this.byRow.get(row);
+    if (span === undefined) return -1;
     const o = usesOperandSize(row) ? osize : 32;
     const a = row.options.asize ? asize : 32;
     const r = row.options.rep === undefined ? 0 : row.options.rep === 'rep' ? (rep === 0 ? 0 : 1) : rep;
-    return this.base.get(row)?.[slot(o, mem, r, a, near)] ?? -1;
+    return (span.slots ?? this.slotsOf(span))[slot(o, mem, r, a, near)]!;
   }
 
   variantOf(handler: number): Variant | undefined {
-    return this.variants[handler - SPECIAL_HANDLERS];
+    const n = handler - SPECIAL_HANDLERS;
+    if (n < 0 || n >= this.made.length) return undefined;
+    return this.made[n] ?? this.make(handler);
+  }
+
+  /** Number of a variant that this table made. */
+  indexOf(variant: Variant): number {
+    const span = this.byRow.get(variant.row);
+    if (span === undefined) return -1;
+    const { osize, mem, rep, asize, near } = variant;
+    return (span.slots ?? this.slotsOf(span))[slot(osize, mem, rep, asize, near)]! - SPECIAL_HANDLERS;
+  }
+
+  private slotsOf(span: Span): Int32Array {
+    const slots = new Int32Array(128).fill(-1);
+    for (let n = span.first; n < span.first + span.count; n++) {
+      const v = this.variantOf(n)!;
+      slots[slot(v.osize, v.mem, v.rep, v.asize, v.near)] = n;
+    }
+    span.slots = slots;
+    return slots;
+  }
+
+  private make(handler: number): Variant {
+    let low = 0;
+    for (let high = this.spans.length; high - low > 1; ) {
+      const middle = (low + high) >> 1;
+      if (this.spans[middle]!.first <= handler) low = middle;
+      else high = middle;
+    }
+    const { row, first } = this.spans[low]!;
+    expand(row).forEach((variant, i) => {
+      this.made[first - SPECIAL_HANDLERS + i] = variant;
+    });
+    return this.made[handler - SPECIAL_HANDLERS]!;
   }
 }
 
@@ -72,20 +135,26 @@ const slot = (o: number, mem: boolean, rep: number, a: number, near: boolean) =>
 export const endsBlock = (v: Variant): boolean =>
   v.row.options.ends === true || (v.row.options.ends === 'rep' && v.rep !== 0);
 
+/** What the variants of a row differ by. */
+function formsOf(row: Row) {
+  const osizes = usesOperandSize(row) ? OSIZES : ONE_SIZE;
+  return {
+    osizes: row.options.mode === 'no64' ? osizes.filter((osize) => osize !== 64) : osizes,
+    asizes: row.options.asize ? OSIZES : ONE_SIZE,
+    mems: row.form === 'both' ? [false, true] : [row.form === 'mem'],
+    reps: row.options.rep === undefined ? [0] : row.options.rep === 'rep' ? [0, 1] : [0, 1, 2],
+    nears: row.operands.some((o) => o.kind === 'J') ? [false, true] : [false],
+  };
+}
+
 /** All variants of a row. */
 export function expand(row: Row): Variant[] {
-  const osizes = usesOperandSize(row) ? OSIZES : ([32] as const);
-  const asizes = row.options.asize ? OSIZES : ([32] as const);
-  const mems = row.form === 'both' ? [false, true] : [row.form === 'mem'];
-  const reps = row.options.rep === undefined ? [0] : row.options.rep === 'rep' ? [0, 1] : [0, 1, 2];
-  const nears = row.operands.some((o) => o.kind === 'J') ? [false, true] : [false];
+  const { osizes, asizes, mems, reps, nears } = formsOf(row);
   const result: Variant[] = [];
-  for (const osize of osizes) {
-    if (osize === 64 && row.options.mode === 'no64') continue;
+  for (const osize of osizes)
     for (const asize of asizes)
       for (const mem of mems)
         for (const rep of reps)
           for (const near of nears) result.push({ row, osize, mem, rep: rep as 0 | 1 | 2, asize, near });
-  }
   return result;
 }

@@ -5,6 +5,8 @@ import type { FeatureName, Row } from './row.js';
 
 /** Mandatory-prefix classes: none, 66, F3, F2. */
 export type PrefixClass = 0 | 1 | 2 | 3;
+const CLASSES: readonly PrefixClass[] = [0, 1, 2, 3];
+const CLASS_OF = { NP: 0, 66: 1, F3: 2, F2: 3 } as const;
 
 /** A slot: a row, or a choice by ModRM: 16 entries (register form 8–15, memory form 0–7, by ModRM.reg), each a row or 8 by ModRM.rm. */
 export type Slot = Row | ModrmChoice | undefined;
@@ -15,30 +17,27 @@ export class ModrmChoice {
 export class OpcodeTable {
   /** [long][map][opcode * 4 + prefix class] */
   private readonly slots: Slot[][][];
+  /** Rows by map and opcode, which are arranged when the opcode is first met: a guest knows few of them. */
+  private readonly unplaced = new Map<number, Row[]>();
 
   constructor(rows: readonly Row[], has: (feature: FeatureName) => boolean) {
     this.slots = [0, 1].map(() => [0, 1, 2, 3].map(() => new Array<Slot>(1024).fill(undefined)));
-    const usable = rows.filter((r) => r.options.cpuid === undefined || has(r.options.cpuid));
-    // Rows with a mandatory prefix first: a row without one then fills what they leave free.
-    for (const specific of [true, false])
-      for (const r of usable) if ((r.prefix !== 'any') === specific) this.place(r, specific);
+    for (const r of rows) {
+      if (r.options.cpuid !== undefined && !has(r.options.cpuid)) continue;
+      for (let op = r.opcode; op < r.opcode + (r.plusR ? 8 : 1); op++) {
+        const at = (r.map << 8) | op;
+        const others = this.unplaced.get(at);
+        if (others === undefined) this.unplaced.set(at, [r]);
+        else others.push(r);
+      }
+    }
   }
 
-  private place(r: Row, specific: boolean): void {
-    const classes: PrefixClass[] =
-      r.prefix === 'NP'
-        ? [0]
-        : r.prefix === '66'
-          ? [1]
-          : r.prefix === 'F3'
-            ? [2]
-            : r.prefix === 'F2'
-              ? [3]
-              : [0, 1, 2, 3];
+  private place(r: Row, op: number, specific: boolean): void {
+    const classes = r.prefix === 'any' ? CLASSES : [CLASS_OF[r.prefix]];
     for (const long of [0, 1]) {
       if (long === 1 ? r.options.mode === 'no64' : r.options.mode === 'only64') continue;
-      for (let op = r.opcode; op < r.opcode + (r.plusR ? 8 : 1); op++)
-        for (const pc of classes) this.put(this.slots[long]![r.map]!, op * 4 + pc, r, specific);
+      for (const pc of classes) this.put(this.slots[long]![r.map]!, op * 4 + pc, r, specific);
     }
   }
 
@@ -89,7 +88,15 @@ export class OpcodeTable {
     }
   }
 
+  /** @throws Error when rows of the opcode clash */
   slot(long: boolean, map: number, opcode: number, prefix: PrefixClass): Slot {
+    const rows = this.unplaced.get((map << 8) | opcode);
+    if (rows !== undefined) {
+      this.unplaced.delete((map << 8) | opcode);
+      // Rows with a mandatory prefix first: a row without one then fills what they leave free.
+      for (const specific of [true, false])
+        for (const r of rows) if ((r.prefix !== 'any') === specific) this.place(r, opcode, specific);
+    }
     return this.slots[long ? 1 : 0]![map]![opcode * 4 + prefix];
   }
 }
