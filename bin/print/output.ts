@@ -53,11 +53,9 @@ export class Progress {
   }
 }
 
-const GROUPED = new Intl.NumberFormat('en-US');
-
-/** 12,345,678: the same everywhere, whatever the locale. */
+/** 12,345,678: the same everywhere, whatever the locale. By hand: making an Intl.NumberFormat takes Node 10 ms. */
 export function grouped(value: number): string {
-  return GROUPED.format(value);
+  return String(value).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
 /** Bytes for people: 512 B, 3.4 KiB, 128 MiB. */

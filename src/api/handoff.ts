@@ -14,6 +14,8 @@ import { encodeHandoff } from '../trace/handoff.js';
 /** Says a recorded protocol and the record's bytes. */
 export type HandoffListener = (protocol: string, data: Uint8Array) => void;
 
+const [RAX, RBX, RSI] = [0, 3, 6];
+
 export class HandoffWatch {
   #points: HandoffPoint[];
   /** The run was stopped behind a far jump to a kernel. */
@@ -65,7 +67,9 @@ export class HandoffWatch {
     const { state } = cpu;
     // Firmware jumps far thousands of times. Setup code is entered at offset 0; no kernel is entered with paging on.
     if (state.isProtected ? (state.cr0 & CR0_PG) !== 0 : state.rip !== 0n) return;
-    if (protocolOf(entryState(cpu), this.#read) === 'unknown') return;
+    const registers = { rax: state.reg(RAX), rbx: state.reg(RBX), rsi: state.reg(RSI) };
+    const marks = { cr0: state.cr0, efer: state.efer, registers, segments: { cs: { base: Number(state.base(L.CS)) } } };
+    if (protocolOf(marks, this.#read) === 'unknown') return;
     cpu.onFarJump = undefined;
     this.#jumped = true;
     cpu.stop({ reason: 'breakpoint' });

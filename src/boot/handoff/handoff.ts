@@ -92,8 +92,14 @@ function contents(protocol: Handoff['protocol'], state: EntryState, read: ReadMe
   }
 }
 
+/** What of the state tells a protocol. */
+export interface EntryMarks extends Pick<EntryState, 'cr0' | 'efer'> {
+  readonly registers: Pick<EntryState['registers'], 'rax' | 'rbx' | 'rsi'>;
+  readonly segments: { readonly cs: { readonly base: number } };
+}
+
 /** Which protocol the registers speak, if any does. */
-export function protocolOf(state: EntryState, read: ReadMemory): Handoff['protocol'] {
+export function protocolOf(state: EntryMarks, read: ReadMemory): Handoff['protocol'] {
   const { cr0, efer, registers, segments } = state;
   const is = (address: number, magic: number) => {
     const bytes = read(address, 4);
