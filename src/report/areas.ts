@@ -1,13 +1,14 @@
 // Names for code without symbols: which image or part of the address space an instruction lies in, and the page of it.
 // PC memory map: option ROMs from 0xc0000, the BIOS up to 1 MiB and below 4 GiB; a kernel in the upper half.
 
+import { PHASE_NAMES } from '../diff/phases.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { RawSample } from './sampling.js';
 
 const PAGE = 0x1000n;
 
-/** The part of the machine's software that a sample belongs to. */
-export function areaOf(sample: RawSample, header: TraceHeader): string {
+/** The part of the machine's software that a sample belongs to. @param phase the boot's phase, for code that moves */
+export function areaOf(sample: RawSample, header: TraceHeader, phase: string): string {
   const { at, bits, user } = sample;
   if (user) return 'user';
   if (at >= 0xffff_8000_0000_0000n || (bits === 32 && at >= 0xc000_0000n && at < 0xf000_0000n)) return 'kernel';
@@ -20,6 +21,7 @@ export function areaOf(sample: RawSample, header: TraceHeader): string {
     ({ address, size }) => address !== undefined && at >= BigInt(address) && at < BigInt(address + size),
   );
   if (image) return image.role;
+  if (phase === PHASE_NAMES.decompression) return bits === 16 ? 'kernel setup' : 'decompressor';
   if (bits === 16) return 'real mode';
   return at < 0x10_0000n ? 'low memory' : 'memory';
 }

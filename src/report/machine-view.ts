@@ -22,7 +22,7 @@ interface Line {
   bytes: string;
 }
 
-export function machineView(cpu: Cpu, symbol: (address: bigint) => string | undefined): MachineView {
+export function machineView(cpu: Cpu): MachineView {
   const { state } = cpu;
   const bits = state.is64 ? 64 : (state.mode & MODE_CS32) !== 0 ? 32 : 16;
   const digits = bits === 64 ? 16 : 8;
@@ -41,10 +41,10 @@ export function machineView(cpu: Cpu, symbol: (address: bigint) => string | unde
     ['cr4', hex(cr4, 8)],
     ['efer', hex(efer, 8)],
   ];
-  return { cycle: cpu.now, registers: rows, listing: listingOf(cpu, bits, symbol) };
+  return { cycle: cpu.now, registers: rows, listing: listingOf(cpu, bits) };
 }
 
-function listingOf(cpu: Cpu, bits: 16 | 32 | 64, symbol: (address: bigint) => string | undefined): ListedInstruction[] {
+function listingOf(cpu: Cpu, bits: 16 | 32 | 64): ListedInstruction[] {
   const { state, physical } = cpu;
   const here = bits === 64 ? state.rip : BigInt.asUintN(32, state.rip + state.base(CS));
   const start = here >= BigInt(BEFORE) ? here - BigInt(BEFORE) : 0n;
@@ -66,15 +66,17 @@ function listingOf(cpu: Cpu, bits: 16 | 32 | 64, symbol: (address: bigint) => st
   }
   return lines.map(({ at, text, bytes }) => {
     const address = base + BigInt(at);
-    const name = symbol(address);
-    return {
-      address: hex(address, 0),
-      bytes,
-      text,
-      here: address === here,
-      ...(name !== undefined && { symbol: name }),
-    };
+    return { address: hex(address, 0), bytes, text, here: address === here };
   });
+}
+
+/** The same with names, which may be known only when the replay is over. */
+export function named(view: MachineView, symbol: (address: bigint) => string | undefined): MachineView {
+  const listing = view.listing.map((line) => {
+    const name = symbol(BigInt(line.address));
+    return name === undefined ? line : { ...line, symbol: name };
+  });
+  return { ...view, listing };
 }
 
 /** Instructions up to `end`: of the starts from which decoding arrives there, the earliest that meets nothing bad. */

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
+import { readSymbols } from '../api/symbol-files.js';
 import { explainDivergence } from '../api/traces.js';
 import { UserError } from '../api/user-error.js';
 import type { FirstDifference } from '../diff/explanation.js';
@@ -14,7 +15,6 @@ import { TraceReader } from '../trace/reader.js';
 import { pageHtml } from './html.js';
 import { pageSource } from './page-source.js';
 import type { DifferenceView } from './payload.js';
-import { readSymbolFile } from './symbolize.js';
 import { type TracePart, tracePart } from './trace-part.js';
 
 /** Events that are shown on both sides of a difference. */
@@ -47,17 +47,21 @@ export async function view(
   files: readonly [string] | readonly [string, string],
   options: ViewOptions,
 ): Promise<ViewResult> {
-  const tables = (options.symbols ?? []).map(readSymbolFile);
+  const { symbols = [], noReplay = false } = options;
+  const tables = symbols.map(readSymbols);
   const readers: TraceReader[] = [];
   try {
     for (const file of files) readers.push(TraceReader.open(file, { partial: true }));
     const [a, b] = files;
     if (b !== undefined) options.onProgress?.('comparing');
-    const explanation = b === undefined ? undefined : await explainDivergence(a, b, { context: CONTEXT });
+    const explanation =
+      b === undefined
+        ? undefined
+        : await explainDivergence(a, b, { context: CONTEXT, symbols, ...(noReplay && { replayLimit: 0 }) });
     const parts: TracePart[] = [];
     for (const [n, reader] of readers.entries()) {
       const stopAt = explanation?.first ? cycleOf(explanation.first, n) : undefined;
-      const { interval, noReplay } = options;
+      const { interval } = options;
       const onProgress = (text: string) => options.onProgress?.(`${basename(reader.path)}: ${text}`);
       parts.push(await tracePart(reader, { symbols: tables, interval, noReplay, stopAt, onProgress }));
     }

@@ -8,7 +8,7 @@
 import type { TraceHeader } from '../trace/header.js';
 import { VarintWriter } from '../trace/varint.js';
 import { areaOf, pageName } from './areas.js';
-import type { Columns, SampleTree } from './payload.js';
+import type { Columns, Phase, SampleTree } from './payload.js';
 import type { RawSample } from './sampling.js';
 import { guessStack } from './stack-guess.js';
 import type { Symbols } from './symbolize.js';
@@ -21,6 +21,7 @@ export function packSamples(
   interval: number,
   header: TraceHeader,
   symbols: Symbols,
+  phases: readonly Phase[],
 ): { tree: SampleTree; columns: Columns } {
   const names: string[] = [];
   const ids = new Map<string, number>();
@@ -46,7 +47,7 @@ export function packSamples(
     return node;
   };
   for (const sample of samples) {
-    const area = areaOf(sample, header);
+    const area = areaOf(sample, header, phaseAt(phases, sample.cycle));
     const chain =
       sample.bits === 16 ? [] : guessStack(sample.at, sample.stack, (at) => symbols.functionAt(at, sample.user));
     let node = child(0, area);
@@ -60,3 +61,6 @@ export function packSamples(
     columns: { nodeParent: parents.bytes(), nodeName: nodeNames.bytes(), sample: column.bytes() },
   };
 }
+
+const phaseAt = (phases: readonly Phase[], cycle: number): string =>
+  phases.findLast(({ from }) => from <= cycle)?.name ?? '';

@@ -7,6 +7,7 @@
 
 import type { Pause } from '../api/screenshots.js';
 import type { Cpu } from '../cpu/cpu.js';
+import * as L from '../cpu/layout.js';
 import { peekMemory } from '../cpu/peek.js';
 import { MODE_CS32 } from '../cpu/state.js';
 
@@ -35,11 +36,11 @@ export interface RawSample {
   readonly stack: readonly ReturnAddress[];
 }
 
-/** A round distance that gives about the wanted number of samples: 1, 2 or 5 times a power of ten. */
+/** A round distance that gives at least the wanted number of samples: 1, 2 or 5 times a power of ten. */
 export function chooseInterval(cycles: number): number {
   const least = Math.max(1, cycles / WANTED);
   const power = 10 ** Math.floor(Math.log10(least));
-  return [1, 2, 5, 10].map((n) => n * power).find((n) => n >= least)!;
+  return [5, 2, 1].map((n) => n * power).find((n) => n <= least) ?? 1;
 }
 
 export class Sampler {
@@ -53,6 +54,12 @@ export class Sampler {
     private readonly interval: number,
     private readonly cycles: number,
   ) {}
+
+  /** The guest's RAM as it is now. */
+  get memory(): Uint8Array {
+    const { state, physical } = this.cpu;
+    return state.u8.subarray(L.GUEST, L.GUEST + physical.ramSize);
+  }
 
   pauses(): Pause[] {
     const count = Math.ceil(this.cycles / this.interval);

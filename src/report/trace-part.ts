@@ -10,18 +10,19 @@ import { disassemble } from '../diff/disassemble.js';
 import { TraceError } from '../trace/error.js';
 import { handoffsOf } from '../trace/handoff.js';
 import { inspect } from '../trace/inspect.js';
+import { kallsymsIn } from '../trace/kallsyms.js';
 import type { TraceReader } from '../trace/reader.js';
 import { Semantics } from '../trace/semantic/semantics.js';
 import type { SymbolTable } from '../trace/symbols.js';
 import { EventPacker } from './event-pack.js';
 import { itemView } from './items.js';
-import { machineView } from './machine-view.js';
-import { type Columns, joinPayload, type MachineView, type SampleTree, type TraceHead } from './payload.js';
+import { machineView, named } from './machine-view.js';
+import { joinPayload, type MachineView, type TraceHead } from './payload.js';
 import { PhaseStretches } from './phases.js';
 import { packSamples } from './sample-tree.js';
-import { chooseInterval, Sampler } from './sampling.js';
+import { chooseInterval, type RawSample, Sampler } from './sampling.js';
 import { ScreenFilm } from './screens.js';
-import { type Symbols, symbolsOf } from './symbolize.js';
+import { type SymbolSource, type Symbols, symbolsOf } from './symbolize.js';
 
 export interface PartOptions {
   /** Tables that were named. */
@@ -70,7 +71,9 @@ export async function tracePart(reader: TraceReader, options: PartOptions): Prom
     },
     (cs, rip) => reader.code(cs, rip),
   );
-  const handoffs = handoffsOf(reader);
+  const stretches = phases.finish(cycles);
+  const packed =
+    seen.samples.length > 0 ? packSamples(seen.samples, seen.interval, reader.header, symbols, stretches) : undefined;
   const head = {
     file: basename(reader.path),
     inspection,
@@ -81,19 +84,19 @@ export async function tracePart(reader: TraceReader, options: PartOptions): Prom
     events: packer.count,
     cycles,
     ...tables,
-    phases: phases.finish(cycles),
-    samples: seen.tree,
-    handoffs,
+    phases: stretches,
+    samples: packed?.tree ?? null,
+    handoffs: handoffsOf(reader),
     items: [...semantics.fwCfgItems].map(([name, bytes]) => itemView(name, bytes)),
     screens: film.screens,
   };
-  const payload = joinPayload(head, { ...columns, ...seen.columns, ...(png.length > 0 && { png }) });
+  const payload = joinPayload(head, { ...columns, ...packed?.columns, ...(png.length > 0 && { png }) });
   return { head, payload, machine: seen.machine, symbols };
 }
 
 interface Seen {
-  readonly tree: SampleTree | null;
-  readonly columns: Columns;
+  readonly samples: readonly RawSample[];
+  readonly interval: number;
   readonly machine: MachineView | undefined;
   readonly symbols: Symbols;
 }
@@ -102,10 +105,9 @@ interface Seen {
 async function look(reader: TraceReader, options: PartOptions, cycles: number, notes: string[]): Promise<Seen> {
   const { stopAt, onProgress } = options;
   const own = reader.symbols;
-  const tables = [...options.symbols, ...(own ? [own] : [])];
-  const source = options.symbols.length > 0 ? 'the files of --symbols' : "the kernel's ELF symbols in the trace";
-  const symbols = symbolsOf(tables, source);
-  const none = { tree: null, columns: {}, machine: undefined, symbols };
+  const sources: SymbolSource[] = options.symbols.map((table) => [table, 'the files of --symbols'] as const);
+  if (own) sources.push([own, "the kernel's ELF symbols"]);
+  const none = { samples: [], interval: 0, machine: undefined, symbols: symbolsOf(sources) };
   if (options.noReplay) return none;
   if (!reader.complete) {
     notes.push('no processor samples: a recording that was cut off cannot be replayed');
@@ -116,7 +118,7 @@ async function look(reader: TraceReader, options: PartOptions, cycles: number, n
   let machine: MachineView | undefined;
   const probe = (cpu: Cpu): Pause[] => {
     sampler = new Sampler(cpu, interval, cycles);
-    const stop = { cycle: stopAt ?? 0, reached: () => (machine = machineView(cpu, (at) => symbols.nameAt(at))) };
+    const stop = { cycle: stopAt ?? 0, reached: () => (machine = machineView(cpu)) };
     return [...sampler.pauses(), ...(stopAt === undefined ? [] : [stop])];
   };
   try {
@@ -128,8 +130,14 @@ async function look(reader: TraceReader, options: PartOptions, cycles: number, n
     if (!(error instanceof TraceError || error instanceof UserError)) throw error;
     notes.push(`no processor samples: ${error.message}`);
   }
-  const { samples = [] } = sampler ?? {};
-  if (samples.length === 0) return { ...none, machine };
-  const { tree, columns } = packSamples(samples, interval, reader.header, symbols);
-  return { tree, columns, machine, symbols };
+  if (!sampler) return none;
+  const kallsyms = kallsymsIn(sampler.memory);
+  if (kallsyms) sources.push([kallsyms, "kallsyms in the guest's memory"]);
+  const symbols = symbolsOf(sources);
+  return {
+    samples: sampler.samples,
+    interval,
+    machine: machine && named(machine, (at) => symbols.nameAt(at)),
+    symbols,
+  };
 }

@@ -33,7 +33,21 @@ export class Surface {
 export type Palette = Readonly<Record<string, string>>;
 
 const NAMES = [
-  ...['bg', 'panel', 'sunken', 'line', 'ink', 'muted', 'faint', 'accent', 'select', 'bad', 'phase-a', 'phase-b'],
+  ...[
+    'bg',
+    'panel',
+    'sunken',
+    'line',
+    'ink',
+    'muted',
+    'faint',
+    'accent',
+    'select',
+    'bad',
+    'phase-a',
+    'phase-b',
+    'busy',
+  ],
   ...['cpu', 'time', 'config', 'line-io', 'disk', 'screen', 'other', 'flame-a', 'flame-b', 'flame-c', 'flame-ink'],
 ];
 

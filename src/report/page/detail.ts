@@ -22,18 +22,8 @@ export class Detail {
   draw(): void {
     const { model } = this;
     const i = model.event;
-    if (i < 0) {
-      fill(
-        this.element,
-        el('h2', {}, 'No event selected'),
-        el(
-          'p',
-          { class: 'muted' },
-          'Choose one in the table or on the timeline. Console and screen show the cycle of the selected event.',
-        ),
-      );
-      return;
-    }
+    this.element.hidden = i < 0;
+    if (i < 0) return;
     const { data } = model;
     const event = data.fields(i);
     const { device, register } = data.classOf(i);

@@ -15,6 +15,14 @@ const [RULER, PHASES, CPU, LANE, OVERVIEW] = [22, 20, 18, 18, 26];
 const HEAD = RULER + PHASES + CPU;
 const MONO = '11px ui-monospace, "SF Mono", Menlo, Consolas, monospace';
 const SANS = '11px system-ui, sans-serif';
+/** How the processor's lane fills an area of software: pattern (canvas.ts) and colour. */
+const FILLS: Readonly<Record<string, readonly [kind: number, color: string]>> = {
+  halted: [2, 'faint'],
+  kernel: [0, 'busy'],
+  user: [3, 'screen'],
+  firmware: [1, 'config'],
+  decompressor: [4, 'cpu'],
+};
 /** Pixels from which an event's words are drawn. */
 const ROOM = 70;
 
@@ -65,7 +73,10 @@ export class Timeline {
     );
     this.#listen(canvas, overview);
     model.listen((change) => {
-      if (change === 'trace') this.#label();
+      if (change === 'trace') {
+        this.#label();
+        this.#patterns = [];
+      }
       if (change === 'theme') this.#theme();
       this.invalidate();
     });
@@ -138,10 +149,13 @@ export class Timeline {
   }
 
   #makePatterns(): void {
+    const { samples } = this.model.trace;
+    const { context } = this.#lanes;
     const c = this.#colors;
-    const colors = [c.faint!, c.cpu!, c.disk!, c.config!, c.time!, c['line-io']!, c.screen!];
-    // Halted is dots; the areas of software are solid, striped, barred.
-    this.#patterns = [2, 0, 1, 3, 4, 1, 3].map((kind, n) => pattern(this.#lanes.context, kind, colors[n]!));
+    this.#patterns = (samples?.areas ?? []).map((area, n) => {
+      const [kind, color] = FILLS[area] ?? [1 + (n % 4), 'other'];
+      return pattern(context, kind, c[color]!);
+    });
   }
 
   #x(at: number): number {
@@ -215,7 +229,7 @@ export class Timeline {
     let start = 0;
     const flush = (end: number) => {
       if (shown >= 0) {
-        c.fillStyle = this.#patterns[shown % this.#patterns.length]!;
+        c.fillStyle = this.#patterns[shown]!;
         c.fillRect(start, top + 2, end - start, CPU - 5);
         const area = samples.areas[shown]!;
         c.font = SANS;
