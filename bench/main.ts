@@ -14,7 +14,7 @@ import { inTurn } from './measure.js';
 import { summarize } from './report.js';
 import { WORKLOADS, type Workload } from './workloads.js';
 
-const USAGE = `usage: npm run bench -- [${WORKLOADS.map(({ name }) => name).join('|')}…] [--runs N] [--only NAME] [--output DIRECTORY]`;
+const USAGE = `usage: npm run bench -- [${WORKLOADS.map(({ name }) => name).join('|')}|view…] [--runs N] [--only NAME] [--output DIRECTORY]`;
 
 async function bench(workload: Workload, runs: number, only: string | undefined, output: string | undefined) {
   const missing = workload.needs.filter((name) => cachedImage(name) === undefined);
@@ -50,8 +50,13 @@ try {
     },
   });
   const runs = Number(values.runs);
-  const unknown = positionals.find((name) => !WORKLOADS.some((workload) => workload.name === name));
+  const unknown = positionals.find((name) => name !== 'view' && !WORKLOADS.some((workload) => workload.name === name));
   if (unknown !== undefined || !Number.isInteger(runs) || runs < 1 || runs > 100) throw new Error(USAGE);
+  // Not a machine but a page: only when it is asked for.
+  if (positionals.includes('view')) {
+    const { benchView } = await import('./view.js');
+    await benchView(runs, values.output);
+  }
   for (const workload of WORKLOADS) {
     if (positionals.length > 0 && !positionals.includes(workload.name)) continue;
     await bench(workload, runs, values.only, values.output);

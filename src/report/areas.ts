@@ -22,6 +22,8 @@ export function areaOf(sample: RawSample, header: TraceHeader, phase: string): s
   );
   if (image) return image.role;
   if (phase === PHASE_NAMES.decompression) return bits === 16 ? 'kernel setup' : 'decompressor';
+  if (header.rom.length > 0 && (phase === PHASE_NAMES.reset || phase === PHASE_NAMES.post)) return 'firmware';
+  if (phase === PHASE_NAMES.loader) return 'loader';
   if (bits === 16) return 'real mode';
   return at < 0x10_0000n ? 'low memory' : 'memory';
 }

@@ -26,8 +26,16 @@ function entriesOf(name: string, bytes: Uint8Array): string[] {
   const size = ENTRY_SIZES[name];
   if (name === 'etc/e820') return chunks(bytes, 0, 20).map((entry) => e820Text(entry));
   if (size !== undefined) return table(name, bytes, 0, size);
+  if ([1, 2, 4, 8].includes(bytes.length)) return [numberText(bytes)];
   const text = Buffer.from(bytes.subarray(0, 256)).toString('latin1').replace(/\0$/, '');
   return /^[\x20-\x7e\n\t]+$/.test(text) ? [JSON.stringify(text)] : [];
+}
+
+/** A little-endian number in both bases. */
+function numberText(bytes: Uint8Array): string {
+  let value = 0n;
+  for (const [n, byte] of bytes.entries()) value |= BigInt(byte) << BigInt(8 * n);
+  return `0x${value.toString(16)} (${value})`;
 }
 
 function table(name: string, bytes: Uint8Array, start: number, size: number): string[] {

@@ -34,7 +34,7 @@ export function machineView(cpu: Cpu): MachineView {
     ['rflags', hex(rflags, 8)],
     ...Object.entries(segments)
       .slice(0, 6)
-      .map(([name, { selector, base }]): [string, string] => [name, `${hex(selector, 4)} base ${hex(base, 8)}`]),
+      .map(([name, { selector, base }]): [string, string] => [name, `${hex(selector, 4)} base ${hex(base, 0)}`]),
     ['cr0', hex(cr0, 8)],
     ['cr2', hex(state.get64(L.CR2), digits)],
     ['cr3', hex(cr3, digits)],

@@ -77,8 +77,8 @@ export class ConsolePanel {
     );
     const cycle = event < 0 ? 'at the end' : `at cycle ${grouped(model.cycle)}`;
     this.#note.textContent = `${grouped(here)} of ${grouped(lines.length)} lines ${cycle}`;
-    const current = this.#text.querySelector('.current');
-    if (current) current.scrollIntoView({ block: 'center' });
+    // A view that is about to be shown has no height yet.
+    requestAnimationFrame(() => this.#text.querySelector('.current')?.scrollIntoView({ block: 'center' }));
   }
 }
 

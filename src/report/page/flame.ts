@@ -192,7 +192,7 @@ export class Flame {
     const { samples } = this.model.trace;
     const { nsPerCycle } = this.model.data.head.inspection.timing;
     const rows = ranking(root).slice(0, RANKED);
-    const time = (count: number) => timeText(count * samples!.interval * nsPerCycle, samples!.interval * nsPerCycle);
+    const time = (count: number) => timeText(count * samples!.interval * nsPerCycle);
     fill(
       this.#table,
       table(

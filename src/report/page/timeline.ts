@@ -359,8 +359,10 @@ export class Timeline {
       c.fillText(text, left + 4, RULER / 2 - 1);
     };
     const index = model.difference?.index ?? null;
-    if (index !== null && index < model.data.count)
-      line(model.place(index), this.#colors.bad!, [4, 3], '≠ first difference');
+    if (index !== null && index < model.data.count) {
+      const near = model.event >= 0 && Math.abs(this.#x(model.place(index)) - this.#x(model.place(model.event))) < 150;
+      line(model.place(index), this.#colors.bad!, [4, 3], near ? '≠' : '≠ first difference');
+    }
     if (model.event >= 0) line(model.place(model.event), this.#colors.accent!, [], `#${grouped(model.event)}`);
     if (this.#pointer) {
       c.fillStyle = this.#colors.muted!;
