@@ -38,10 +38,13 @@ const find = (name: string): string => (existsSync(name) ? resolve(name) : (cach
 const isThroughFirmware = ({ boot, bios, kernel }: RecordOptions): boolean =>
   boot === 'firmware' || (boot === undefined && (bios !== undefined || kernel === undefined));
 
-/** QEMU's command line for a boot. */
-export function qemuArguments(options: RecordOptions, directory: string): string[] {
+/**
+ * QEMU's command line for a boot.
+ * @param type of a pc, in the place of the newest
+ */
+export function qemuArguments(options: RecordOptions, directory: string, type = 'pc'): string[] {
   const { machine = 'pc', memory = 128 * MIB, kernel, initrd, append, modules = [] } = options;
-  const name = machine === 'pc' ? 'pc' : `microvm${options.acpi === false ? ',acpi=off' : ''}`;
+  const name = machine === 'pc' ? type : `microvm${options.acpi === false ? ',acpi=off' : ''}`;
   const bios =
     options.bios ?? (machine === 'pc' ? 'bios-256k.bin' : options.acpi === false ? 'qboot.rom' : 'bios-microvm.bin');
   const rtc = (options.rtc ?? '2020-01-01T00:00:00Z').slice(0, 19);
@@ -91,19 +94,21 @@ export function qemuArguments(options: RecordOptions, directory: string): string
  * Run it until the text that ends our run as well, or its own end.
  * @param ours sites where DMA transfers may be started, and names of files
  * @param undisturbed do not stop at transfers: they are known by item and descriptor only
+ * @param type of a pc, in the place of the newest
  */
 export async function qemuSide(
   options: RecordOptions,
   ours: Pick<OurSide, 'sites' | 'names' | 'handoffs'>,
   directory: string,
   undisturbed = false,
+  type?: string,
 ): Promise<QemuSide> {
   const socket = join(directory, 'gdb');
   const trace = join(directory, 'trace');
   const server = ['-S', '-chardev', `socket,path=${socket},server=on,wait=off,id=gdb`, '-gdb', 'chardev:gdb'];
   const events = ['memory_region_ops_write', 'fw_cfg_read', 'fw_cfg_select'].flatMap((event) => ['-trace', event]);
   events.push('-D', trace);
-  const child = spawn('qemu-system-x86_64', [...qemuArguments(options, directory), ...server, ...events], {
+  const child = spawn('qemu-system-x86_64', [...qemuArguments(options, directory, type), ...server, ...events], {
     cwd: directory,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
