@@ -8,7 +8,7 @@
 import * as L from '../layout.js';
 import { ABORT_FAULT, type SystemOperation, type Variant } from '../semantics/context.js';
 import { codeTlbOffset } from '../semantics/tlb.js';
-import { type Expr, I32, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
+import { type Expr, I32, i32, i64, type LocalGet, select, type Type } from '../wasm/expr.js';
 import type { FunctionBuilder, Label } from '../wasm/function.js';
 import { type FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 import { InterpreterContext, type SharedFunctions } from './context.js';
@@ -18,6 +18,7 @@ import { type OperationImport, Operations } from './operations.js';
 import {
   endsBlock,
   HANDLER_CROSS,
+  HANDLER_LOOKUP,
   HANDLER_NEXT,
   HANDLER_STEP_END,
   HANDLER_UD,
@@ -161,34 +162,23 @@ function emitRun(f: FunctionBuilder, table: VariantTable, shared: SharedFunction
     f.store32(L.EXIT_REASON, i32.const(reason));
     f.return();
   };
-  f.set(uop, f.param(0));
+  // One loop for all: what a compiler takes out of a loop, it would otherwise do at each block again.
+  f.store16(L.START_UOP, i32.const(HANDLER_LOOKUP));
+  f.set(uop, select(f.param(0), f.param(0), i32.const(L.START_UOP)));
   f.block((abort) => {
-    f.loop((lookup) => {
-      f.block((dispatching) => {
-        f.brIf(dispatching, uop);
+    f.loop((dispatch) => {
+      f.block((enter) => {
+        f.block((lookup) => {
+          const { handlerType: outlinedType } = links;
+          emitDispatch(f, table, shared, { uop, code, outlinedType, abort, lookup, enter, dispatch, exit });
+        });
         f.if(i32.load(L.EXIT_REQUEST), () => exit(EXIT_REQUESTED));
         f.if(i32.load(L.LINK_PATCH), () => exit(EXIT_MISS));
         f.scope(() => emitLookup(f, uop, exit));
       });
-      f.loop((enter) => {
-        // A block header is recognised by its address: records handed in by TypeScript start below UOPS.
-        f.if(i32.geU(uop, L.UOPS), () => {
-          f.scope(() => emitHeat(f, uop, links, { lookup, enter }, exit));
-          f.scope(() => emitEnter(f, uop, exit));
-        });
-        f.loop((dispatch) => {
-          emitDispatch(f, table, shared, {
-            uop,
-            code,
-            outlinedType: links.handlerType,
-            abort,
-            lookup,
-            enter,
-            dispatch,
-            exit,
-          });
-        });
-      });
+      f.scope(() => emitHeat(f, uop, links, dispatch, exit));
+      f.scope(() => emitEnter(f, uop, exit));
+      f.br(dispatch);
     });
   });
   f.store32(L.ABORT_UOP, uop);
@@ -214,24 +204,25 @@ function emitHeat(
   f: FunctionBuilder,
   uop: LocalGet,
   links: Links,
-  to: { lookup: Label; enter: Label },
+  dispatch: Label,
   exit: (reason: number) => void,
 ): void {
-  const heat = f.let(i32.load(uop, L.HEADER_HEAT));
-  f.if(heat, () => {
+  const heat = f.local(I32);
+  f.loop((again) => {
+    f.set(heat, i32.load(uop, L.HEADER_HEAT));
     f.if(i32.ltS(heat, 0), () => {
-      f.callIndirect(
-        uop,
-        links.handlerType,
-        [i32.and(heat, 0xff)],
-        i32.and(i32.shrU(heat, 8), 0x7f_ffff),
-        links.regions,
-      );
-      f.brIf(to.enter, i32.geU(uop, L.UOPS));
-      f.brIf(to.lookup, i32.eqz(uop));
+      const slot = i32.and(i32.shrU(heat, 8), 0x7f_ffff);
+      f.callIndirect(uop, links.handlerType, [i32.and(heat, 0xff)], slot, links.regions);
+      f.brIf(again, i32.geU(uop, L.UOPS));
+      f.if(i32.eqz(uop), () => {
+        f.set(uop, i32.const(L.START_UOP));
+        f.br(dispatch);
+      });
       f.if(i32.eq(uop, REGION_BUDGET), () => exit(EXIT_BUDGET));
       exit(EXIT_ABORT);
     });
+  });
+  f.if(heat, () => {
     f.store32(uop, i32.sub(heat, 1), L.HEADER_HEAT);
     f.if(i32.eq(heat, 1), () => f.call(links.noteHot, uop));
   });
@@ -267,26 +258,19 @@ function emitDispatch(f: FunctionBuilder, table: VariantTable, shared: SharedFun
     f.set(uop, i32.add(uop, L.UOP_SIZE));
     f.br(p.dispatch);
   };
-  // RIP is set: the start argument must not be taken again.
-  const leave = () => {
-    f.set(uop, i32.const(0));
-    f.br(p.lookup);
-  };
+  const leave = () => f.br(p.lookup);
   const variants = table.variants.slice(0, table.hotCount);
   const cases = SPECIAL_HANDLERS + variants.length;
   const emitCase = (n: number) => {
     if (n >= SPECIAL_HANDLERS) {
       const variant = variants[n - SPECIAL_HANDLERS]!;
-      // Bodies branch to `toLookup`, which clears the start argument on its way.
-      f.block((toLookup) => {
-        const c = new InterpreterContext(f, variant, uop, shared, { abort: p.abort, lookup: toLookup, enter: p.enter });
-        f.scope(() => {
-          if (endsBlock(variant)) f.store64(L.RIP, c.nextIp());
-          variant.row.body(c);
-        });
-        if (!endsBlock(variant)) again();
+      const c = new InterpreterContext(f, variant, uop, shared, p);
+      f.scope(() => {
+        if (endsBlock(variant)) f.store64(L.RIP, c.nextIp());
+        variant.row.body(c);
       });
-      leave();
+      if (endsBlock(variant)) leave();
+      else again();
     } else emitSpecial(f, n, p, again, leave);
   };
   const open = (n: number, labels: Label[], fallback: Label): void => {
@@ -332,6 +316,9 @@ function emitSpecial(f: FunctionBuilder, n: number, p: DispatchParts, again: () 
       case HANDLER_STEP_END:
         f.store64(L.RIP, nextIp());
         p.exit(EXIT_STEPPED);
+        break;
+      case HANDLER_LOOKUP:
+        leave();
         break;
       case HANDLER_UD:
         f.store32(L.FAULT_VECTOR, i32.const(6));

@@ -9,7 +9,8 @@ export const HANDLER_NEXT = 0; // fall through to the linked block at the next i
 export const HANDLER_STEP_END = 1; // one instruction was executed alone
 export const HANDLER_UD = 2; // no such instruction: #UD
 export const HANDLER_CROSS = 3; // the instruction spans two pages: check the second one, else decode again
-export const SPECIAL_HANDLERS = 4;
+export const HANDLER_LOOKUP = 4; // find the block at RIP; in no block
+export const SPECIAL_HANDLERS = 5;
 
 const OSIZES: readonly (16 | 32 | 64)[] = [16, 32, 64];
 const ONE_SIZE: readonly 32[] = [32];
