@@ -172,7 +172,7 @@ export class CodeCache {
     let count = 0;
     const d = this.decoder.out;
     for (;;) {
-      if (count > 0 && this.stops.has(offset)) {
+      if (count > 0 && this.stops.size > 0 && this.stops.has(offset)) {
         at = this.next(at, offset, 0, false);
         break;
       }

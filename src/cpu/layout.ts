@@ -239,7 +239,9 @@ export const TRACK_UNKNOWN = 0;
 export const TRACK_OBSERVED = 512;
 export const TRACK_READS = 1024;
 export const TRACK_WRITES = 1028;
-export const TRACK_SIZE = 1032;
+/** u32: 1 for a page that is partial by a copy: who reads an unknown byte of it observes another page's. */
+export const TRACK_COPIED = 1032;
+export const TRACK_SIZE = 1036;
 
 /** Fields of a block's header: u32 cost in cycles, u16 instructions, u16 offset in the page of the first one. */
 export const HEADER_COST = 0;

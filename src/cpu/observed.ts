@@ -29,7 +29,10 @@ interface PartialPage {
   readonly unknown: Uint8Array;
   /** The initial byte that an unknown byte stands for lies this far behind it; 0 where a loader put it. */
   origin: number;
-  /** No loader filled it; unobserved bytes were copied to it. It has no record. */
+  /**
+   * No loader filled it; unobserved bytes were copied to it. Some byte of it is unknown: it is whole as soon as none is,
+   * and so emitted code leaves every change of the mask to `read` and `write`.
+   */
   readonly copied: boolean;
   /** Reads and writes so far. */
   readonly counts: Uint32Array;
@@ -65,21 +68,33 @@ export class ObservedMemory {
     return this.partial.get(page)?.record ?? 0;
   }
 
+  /** A page that is partial from now on, none of its bytes unknown yet; with a record where there is room. */
+  private begin(page: number, origin: number, copied: boolean): PartialPage {
+    const { room } = this;
+    let p: PartialPage;
+    if (room === undefined || this.used + L.TRACK_SIZE > room.size) {
+      p = { unknown: new Uint8Array(MASK_SIZE), origin, copied, counts: new Uint32Array(2), record: 0 };
+    } else {
+      const record = room.base + this.used;
+      this.used += L.TRACK_SIZE;
+      const unknown = new Uint8Array(room.buffer, record + L.TRACK_UNKNOWN, MASK_SIZE);
+      const counts = new Uint32Array(room.buffer, record + L.TRACK_READS, 2);
+      new Uint32Array(room.buffer, record + L.TRACK_COPIED, 1)[0] = copied ? 1 : 0;
+      p = { unknown, origin, copied, counts, record };
+    }
+    this.partial.set(page, p);
+    return p;
+  }
+
   /** A page that a loader filled. */
   private loaded(page: number): void {
-    const { room, used } = this;
-    if (room === undefined || used + L.TRACK_SIZE > room.size) {
-      this.masks.set(page, new Uint8Array(MASK_SIZE));
-      const unknown = new Uint8Array(MASK_SIZE).fill(0xff);
-      this.partial.set(page, { unknown, origin: 0, copied: false, counts: new Uint32Array(2), record: 0 });
-      return;
-    }
-    const record = room.base + used;
-    this.used += L.TRACK_SIZE;
-    this.masks.set(page, new Uint8Array(room.buffer, record + L.TRACK_OBSERVED, MASK_SIZE));
-    const unknown = new Uint8Array(room.buffer, record + L.TRACK_UNKNOWN, MASK_SIZE).fill(0xff);
-    const counts = new Uint32Array(room.buffer, record + L.TRACK_READS, 2);
-    this.partial.set(page, { unknown, origin: 0, copied: false, counts, record });
+    const { record, unknown } = this.begin(page, 0, false);
+    unknown.fill(0xff);
+    const mask =
+      record === 0
+        ? new Uint8Array(MASK_SIZE)
+        : new Uint8Array(this.room!.buffer, record + L.TRACK_OBSERVED, MASK_SIZE);
+    this.masks.set(page, mask);
   }
 
   /** A loader filled `length` bytes at a physical address. Returns the pages concerned. */
@@ -147,10 +162,8 @@ export class ObservedMemory {
     const source = this.partial.get(Math.floor(from / 4096))!;
     const origin = from + source.origin - to;
     let p = this.partial.get(page);
-    if (p === undefined) {
-      p = { unknown: new Uint8Array(MASK_SIZE), origin, copied: true, counts: new Uint32Array(2), record: 0 };
-      this.partial.set(page, p);
-    } else p.origin = origin;
+    if (p === undefined) p = this.begin(page, origin, true);
+    else p.origin = origin;
     if (((from | to | length) & 7) === 0) {
       const first = (from % 4096) >>> 3;
       p.unknown.set(source.unknown.subarray(first, first + (length >>> 3)), (to % 4096) >>> 3);
@@ -168,13 +181,26 @@ export class ObservedMemory {
   /** Unknown bytes become known: the initial bytes that they stand for are observed. */
   private resolve(page: number, p: PartialPage, offset: number, length: number): void {
     const { unknown } = p;
-    for (let i = offset; i < offset + length; i++) {
-      if ((unknown[i >> 3]! & (1 << (i & 7))) === 0) continue;
-      unknown[i >> 3]! &= ~(1 << (i & 7));
-      const from = page * 4096 + i + p.origin;
-      const mask = this.masks.get(Math.floor(from / 4096))!;
-      const n = from % 4096;
-      mask[n >> 3]! |= 1 << (n & 7);
+    let known = -1;
+    let mask = unknown;
+    for (let i = offset; i < offset + length; ) {
+      const bits = unknown[i >> 3]!;
+      if (bits === 0) {
+        i = (i | 7) + 1;
+        continue;
+      }
+      if ((bits & (1 << (i & 7))) !== 0) {
+        unknown[i >> 3] = bits & ~(1 << (i & 7));
+        const from = page * 4096 + i + p.origin;
+        const source = Math.floor(from / 4096);
+        if (source !== known) {
+          mask = this.masks.get(source)!;
+          known = source;
+        }
+        const n = from - source * 4096;
+        mask[n >> 3]! |= 1 << (n & 7);
+      }
+      i++;
     }
   }
 
@@ -206,6 +232,7 @@ export class ObservedMemory {
 function isEmpty(mask: Uint8Array, offset = 0, length = 0): boolean {
   for (let i = 0; i < MASK_SIZE; i++) {
     let bits = mask[i]!;
+    if (bits !== 0 && length === 0) return false;
     for (let n = 0; bits !== 0 && n < 8; n++) if (i * 8 + n >= offset && i * 8 + n < offset + length) bits &= ~(1 << n);
     if (bits !== 0) return false;
   }

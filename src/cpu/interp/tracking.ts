@@ -44,6 +44,7 @@ export function defineTracking(m: ModuleBuilder): TrackingFunctions {
     const unknown = f.let(i32.load16U(byte, L.TRACK_UNKNOWN));
     const seen = f.let(i32.and(unknown, bitsOf(f, offset)));
     f.if(seen, () => {
+      f.if(i32.load(record, L.TRACK_COPIED), () => f.return(i32.const(0)));
       f.store16(byte, i32.xor(unknown, seen), L.TRACK_UNKNOWN);
       f.store16(byte, i32.or(i32.load16U(byte, L.TRACK_OBSERVED), seen), L.TRACK_OBSERVED);
     });
@@ -57,8 +58,12 @@ export function defineTracking(m: ModuleBuilder): TrackingFunctions {
     const special = i32.or(i32.eqz(i32.remU(writes, WRITE_CHECK)), i32.eq(i32.add(offset, f.param(1)), 4096));
     f.if(i32.or(i32.gtU(writes, WRITE_LIMIT), special), () => f.return(i32.const(0)));
     const byte = f.let(i32.add(record, i32.shrU(offset, 3)));
-    const known = i32.xor(bitsOf(f, offset), -1);
-    f.store16(byte, i32.and(i32.load16U(byte, L.TRACK_UNKNOWN), known), L.TRACK_UNKNOWN);
+    const unknown = f.let(i32.load16U(byte, L.TRACK_UNKNOWN));
+    const newly = f.let(i32.and(unknown, bitsOf(f, offset)));
+    f.if(newly, () => {
+      f.if(i32.load(record, L.TRACK_COPIED), () => f.return(i32.const(0)));
+      f.store16(byte, i32.xor(unknown, newly), L.TRACK_UNKNOWN);
+    });
     f.store32(record, writes, L.TRACK_WRITES);
     hostOf(f, entry).write(f.body);
   });

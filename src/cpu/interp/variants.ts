@@ -29,6 +29,7 @@ interface Span {
   readonly count: number;
   /** Handler numbers by slot(), once they were asked for. */
   slots?: Int32Array;
+  sized?: boolean;
 }
 
 export class VariantTable {
@@ -38,7 +39,8 @@ export class VariantTable {
   /** 1 where the handler ends its block. */
   readonly ends: Uint8Array;
   private readonly spans: readonly Span[];
-  private readonly byRow = new Map<Row, Span>();
+  /** By the row's id. */
+  private readonly byRow: (Span | undefined)[] = [];
   private readonly made: (Variant | undefined)[] = [];
 
   constructor(readonly rows: readonly Row[]) {
@@ -51,7 +53,7 @@ export class VariantTable {
         const count = osizes.length * asizes.length * mems.length * reps.length * nears.length;
         const span: Span = { row, first: next, count };
         spans.push(span);
-        this.byRow.set(row, span);
+        this.byRow[row.id] = span;
         next += count;
       }
     };
@@ -81,9 +83,10 @@ export class VariantTable {
 
   /** Handler number, −1 when the row has no such variant. Sizes that a row does not use are ignored. */
   handlerOf(row: Row, osize: number, mem: boolean, rep: number, asize: number, near: boolean): number {
-    const span = this.byRow.get(row);
+    const span = this.byRow[row.id];
     if (span === undefined) return -1;
-    const o = usesOperandSize(row) ? osize : 32;
+    span.sized ??= usesOperandSize(row);
+    const o = span.sized ? osize : 32;
     const a = row.options.asize ? asize : 32;
     const r = row.options.rep === undefined ? 0 : row.options.rep === 'rep' ? (rep === 0 ? 0 : 1) : rep;
     return (span.slots ?? this.slotsOf(span))[slot(o, mem, r, a, near)]!;
@@ -97,7 +100,7 @@ export class VariantTable {
 
   /** Number of a variant that this table made. */
   indexOf(variant: Variant): number {
-    const span = this.byRow.get(variant.row);
+    const span = this.byRow[variant.row.id];
     if (span === undefined) return -1;
     const { osize, mem, rep, asize, near } = variant;
     return (span.slots ?? this.slotsOf(span))[slot(osize, mem, rep, asize, near)]! - SPECIAL_HANDLERS;

@@ -50,6 +50,8 @@ export interface Row {
   readonly operands: readonly Operand[];
   readonly body: Body;
   readonly options: RowOptions;
+  /** No other row has it; small. */
+  readonly id: number;
   // Parsed from `encoding`:
   readonly prefix: 'any' | 'NP' | '66' | 'F3' | 'F2';
   readonly map: 0 | 1 | 2 | 3;
@@ -96,6 +98,27 @@ function parseOperand(text: string): Operand {
 
 const MODRM_KINDS = 'EGMRSCDVWUPQNT';
 
+/** The same with all its properties, so that one hidden class serves all rows: the decoder reads them for each instruction. */
+function uniform({
+  cost,
+  ends,
+  lock,
+  mode,
+  size,
+  cpuid,
+  rep,
+  asize,
+  aligned,
+  hot,
+  note,
+  ...rest
+}: RowOptions): RowOptions {
+  const all = { cost, ends, lock, mode, size, cpuid, undefined: rest.undefined, rep, asize, aligned, hot, note };
+  return all as RowOptions;
+}
+
+let made = 0;
+
 /** Make a row; a malformed one throws when the tables are loaded. */
 export function row(encoding: string, mnemonic: string, operands: string, body: Body, options: RowOptions = {}): Row {
   const m = /^(?:(NP|66|F3|F2) )?(0F38 |0F3A |0F )?([0-9A-F]{2})(\+r)?(?: \/(\d)| =([0-9A-F]{2}))?(?: ([mr]))?$/.exec(
@@ -117,7 +140,8 @@ export function row(encoding: string, mnemonic: string, operands: string, body: 
     mnemonic,
     operands: ops,
     body,
-    options,
+    options: uniform(options),
+    id: made++,
     prefix: (m[1] as Row['prefix'] | undefined) ?? 'any',
     map: m[2] === undefined ? 0 : m[2] === '0F ' ? 1 : m[2] === '0F38 ' ? 2 : 3,
     opcode: Number.parseInt(m[3]!, 16),
