@@ -4,11 +4,12 @@ import type { Cpu } from '../cpu/cpu.js';
 
 export type EngineChoice = 'auto' | 'interp' | 'jit';
 
-/** Executions after which a block is translated, and hot blocks that are translated together. */
-export const TIER = { threshold: 3000, batch: 64 };
+/** Executions after which a block is translated, hot blocks that are translated together, cycles that fewer wait. */
+export const TIER = { threshold: 3000, batch: 64, patience: 1_000_000 };
 
 /** Let hot code be translated from now on. */
 export async function translateHotCode(cpu: Cpu): Promise<void> {
   const { Translator } = await import('../cpu/jit/translator.js');
-  cpu.translateBy((parts) => new Translator(parts, { threshold: () => TIER.threshold, batch: TIER.batch }));
+  const { threshold, batch, patience } = TIER;
+  cpu.translateBy((parts) => new Translator(parts, { threshold: () => threshold, batch, patience }));
 }

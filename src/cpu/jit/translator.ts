@@ -1,7 +1,7 @@
 // Tier 1: decides which blocks are translated and when, and keeps the regions.
 //
 // Tier 0 counts the executions of each block down (HEADER_HEAT) and lists those that reach 0. Between two runs of wasm
-// `poll` looks at the list; when enough blocks have come together they become regions, in the order in which they
+// `poll` looks at the list; when enough blocks have come together, or some have waited long, they become regions, in the order in which they
 // became hot, which is to say that neighbours in time are neighbours in a region. A batch is one module, compiled on
 // the spot. A translated block's header leads to its region from then on. Nothing here changes what the guest sees, so
 // the choices may depend on anything; they depend on the guest's execution alone.
@@ -20,6 +20,8 @@ export interface TranslatorOptions {
   readonly threshold: () => number;
   /** Hot blocks that are worth a module of their own. */
   readonly batch: number;
+  /** Cycles after which fewer are translated, too: what is hot is slow until then. */
+  readonly patience: number;
 }
 
 /** Bounds of a region: more is slower, in compiling and in running. */
@@ -47,6 +49,8 @@ interface HotBlock {
 export class Translator {
   private readonly maker: RegionMaker;
   private nextSlot = 0;
+  /** Cycle at which `poll` first saw the blocks that are listed. */
+  private waitingSince: number | undefined;
   /** For reports. */
   readonly counts = { modules: 0, regions: 0, blocks: 0, bytes: 0 };
 
@@ -64,6 +68,7 @@ export class Translator {
   /** All decoded code was dropped, and the regions with it. */
   private reset(): void {
     this.nextSlot = 0;
+    this.waitingSince = undefined;
     this.parts.state.set32(L.HOT_COUNT, 0);
   }
 
@@ -71,7 +76,13 @@ export class Translator {
   poll(): void {
     const { state } = this.parts;
     const count = state.get32(L.HOT_COUNT);
-    if (count < this.options.batch || this.counts.modules >= MAX_MODULES) return;
+    if (count === 0 || this.counts.modules >= MAX_MODULES) return;
+    const now = state.f64[L.DEADLINE >>> 3]! - state.i32[L.BUDGET >>> 2]!;
+    this.waitingSince ??= now;
+    // Longer from module to module: their number is bounded.
+    const patience = this.options.patience * (1 + this.counts.modules / 128);
+    if (count < this.options.batch && now - this.waitingSince < patience) return;
+    this.waitingSince = undefined;
     state.set32(L.HOT_COUNT, 0);
     const byKey = new Map<number, HotBlock[]>();
     for (let i = 0; i < count; i++) {

@@ -57,7 +57,7 @@ class Runner {
   constructor(translated: boolean) {
     if (translated)
       this.step.cpu.translateBy((parts) => {
-        const made = new Translator(parts, { threshold: () => 1, batch: 1 });
+        const made = new Translator(parts, { threshold: () => 1, batch: 1, patience: 0 });
         Object.assign(this, { translator: made });
         return made;
       });

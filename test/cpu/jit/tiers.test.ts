@@ -47,7 +47,7 @@ function run(corpusGuest: CorpusGuest, tier: TranslatorOptions | undefined, slic
   }
 }
 
-const always: TranslatorOptions = { threshold: () => 1, batch: 1 };
+const always: TranslatorOptions = { threshold: () => 1, batch: 1, patience: 0 };
 let translated = 0;
 
 for (const guest of await corpusGuests()) {
@@ -64,12 +64,13 @@ for (const guest of await corpusGuests()) {
       fc.property(
         fc.array(fc.constantFrom(1, 1, 2, 3, 10, 1000), { minLength: 1, maxLength: 30 }),
         fc.constantFrom(1, 2, 7, 32),
+        fc.constantFrom(0, 1000, 100_000, 100_000_000),
         fc.array(fc.integer({ min: 1, max: 60_000 }), { minLength: 1, maxLength: 20 }),
-        (thresholds, batch, slices) => {
+        (thresholds, batch, patience, slices) => {
           let i = 0;
           const threshold = () => thresholds[i++ % thresholds.length]!;
           // Ones alone would take minutes; a large slice among them keeps the run short.
-          t.is(run(guest, { threshold, batch }, [...slices, 60_000]).outcome, interpreted);
+          t.is(run(guest, { threshold, batch, patience }, [...slices, 60_000]).outcome, interpreted);
         },
       ),
       { numRuns: 2 },
