@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { BlockSource } from '../platform/block/block-image.js';
-import type { IdeMedium } from '../platform/devices/piix3-ide.js';
+import type { IdeMedium } from '../platform/devices/ide/piix3-ide.js';
 import { systemReason } from '../trace/error.js';
 import type { ImageRecord } from '../trace/header.js';
 import { findImage } from './images.js';

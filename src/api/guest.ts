@@ -19,7 +19,7 @@ import { buildAcpiTables } from '../platform/acpi/tables.js';
 import type { Board, BoardOptions } from '../platform/board.js';
 import type { Plain } from '../platform/device.js';
 import type { FwCfg } from '../platform/devices/fw-cfg.js';
-import type { Vga } from '../platform/devices/vga.js';
+import type { Vga } from '../platform/devices/vga/vga.js';
 import { firmwareE820, fwCfgE820, MIB, microvmE820, splitRam } from '../platform/e820.js';
 import { setUpAsFirmware } from '../platform/firmware-setup.js';
 import { placeFirmwareTables } from '../platform/firmware-tables.js';

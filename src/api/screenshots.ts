@@ -4,7 +4,7 @@
 
 import { writeFileSync } from 'node:fs';
 import type { AccessSize, Bus } from '../cpu/bus.js';
-import type { Vga } from '../platform/devices/vga.js';
+import type { Vga } from '../platform/devices/vga/vga.js';
 import { pictureOf } from '../platform/screen/picture.js';
 import type { VgaWatch } from '../platform/screen/vga-watch.js';
 import { systemReason } from '../trace/error.js';

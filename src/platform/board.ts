@@ -9,9 +9,9 @@ import type { AccessSize, GuestMemory, ProcessorLines, TimingModel } from '../cp
 import { VirtualClock } from './clock.js';
 import type { Device, Plain } from './device.js';
 import type { FwCfg } from './devices/fw-cfg.js';
-import { IOAPIC_BASE, IOAPIC_PINS, IOAPIC_SIZE, Ioapic } from './devices/ioapic.js';
-import { LAPIC_BASE, LAPIC_SIZE, Lapic, type TscSource } from './devices/lapic.js';
-import { Pic } from './devices/pic.js';
+import { IOAPIC_BASE, IOAPIC_PINS, IOAPIC_SIZE, Ioapic } from './devices/interrupts/ioapic.js';
+import { LAPIC_BASE, LAPIC_SIZE, Lapic, type TscSource } from './devices/interrupts/lapic.js';
+import { Pic } from './devices/interrupts/pic.js';
 import type { Uart16550 } from './devices/uart16550.js';
 import { type Input, type InputOptions, Inputs } from './inputs.js';
 import { loadMachine, type Machine, saveMachine } from './machine.js';

@@ -2,7 +2,7 @@
 // no memory reservations, nodes and properties latest first, strings in the order in which they were first used. And the
 // tree of the microvm machine, which firmware finds in etc/fdt.
 
-import { IOAPIC_BASE, IOAPIC_SIZE } from './devices/ioapic.js';
+import { IOAPIC_BASE, IOAPIC_SIZE } from './devices/interrupts/ioapic.js';
 import { VIRTIO_MMIO_BASE, VIRTIO_MMIO_SIZE } from './devices/virtio/virtio-mmio.js';
 
 /** QEMU keeps this much room for a tree, and hands it all out. */

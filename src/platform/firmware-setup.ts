@@ -4,10 +4,10 @@
 // recorder may listen. Left out: what is not in devices (BIOS data area, interrupt vectors, MTRRs), disks and consoles.
 
 import type { Bus } from '../cpu/bus.js';
-import { PM_BASE, SCI_IRQ } from './devices/acpi-pm.js';
-import { LAPIC_BASE } from './devices/lapic.js';
-import { PCI_BAR0, PCI_COMMAND, PCI_INTERRUPT_LINE, PCI_ROM_BAR } from './devices/pci-function.js';
-import { PCI_ADDRESS_PORT, PCI_DATA_PORT } from './devices/pci-host.js';
+import { PM_BASE, SCI_IRQ } from './devices/acpi/acpi-pm.js';
+import { LAPIC_BASE } from './devices/interrupts/lapic.js';
+import { PCI_BAR0, PCI_COMMAND, PCI_INTERRUPT_LINE, PCI_ROM_BAR } from './devices/pci/pci-function.js';
+import { PCI_ADDRESS_PORT, PCI_DATA_PORT } from './devices/pci/pci-host.js';
 
 /** Of the bus, only what firmware uses. */
 export type FirmwareBus = Pick<Bus, 'portRead' | 'portWrite' | 'mmioWrite'>;

@@ -8,14 +8,14 @@
 import { parseIsoTime } from './calendar.js';
 import type { VirtualClock } from './clock.js';
 import type { Device, Plain, Timer } from './device.js';
-import type { MouseMotion } from './devices/ps2-mouse.js';
+import type { MouseMotion } from './devices/ps2/ps2-mouse.js';
 import { Random } from './random.js';
 
 /** Something that happens to the machine from outside. */
 export type Input =
   /** Bytes that arrive at the first serial port. */
   | { kind: 'serial'; data: Uint8Array }
-  /** A key, named by its set 2 make code (see devices/ps2-scancodes.ts), goes down or up. */
+  /** A key, named by its set 2 make code (see devices/ps2/ps2-scancodes.ts), goes down or up. */
   | { kind: 'key'; code: number; down: boolean }
   /** The PS/2 mouse. */
   | ({ kind: 'mouse' } & MouseMotion)

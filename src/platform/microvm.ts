@@ -8,13 +8,13 @@
 
 import { Board, type BoardOptions, DEBUG_EXIT_PORT, DEBUGCON_PORT, SERIAL_IRQ, SERIAL_PORT } from './board.js';
 import type { PortHandler } from './device.js';
-import { AcpiGed, GED_BASE, GED_IRQ, GED_REGS_BASE, GED_REGS_SIZE, GED_SIZE } from './devices/acpi-ged.js';
+import { AcpiGed, GED_BASE, GED_IRQ, GED_REGS_BASE, GED_REGS_SIZE, GED_SIZE } from './devices/acpi/acpi-ged.js';
 import { Debugcon, DebugExit } from './devices/debug-ports.js';
 import { FW_CFG_DMA_PORT, FW_CFG_DMA_PORTS, FW_CFG_PORT, FW_CFG_PORTS, FwCfg } from './devices/fw-cfg.js';
-import { IOAPIC_BASE, IOAPIC_PINS } from './devices/ioapic.js';
-import { Pit } from './devices/pit.js';
-import { Rtc } from './devices/rtc.js';
-import { storeMemorySize } from './devices/rtc-board.js';
+import { IOAPIC_BASE, IOAPIC_PINS } from './devices/interrupts/ioapic.js';
+import { Pit } from './devices/time/pit.js';
+import { Rtc } from './devices/time/rtc.js';
+import { storeMemorySize } from './devices/time/rtc-board.js';
 import { Uart16550 } from './devices/uart16550.js';
 import { type BlockStore, VirtioBlk } from './devices/virtio/virtio-blk.js';
 import { VirtioConsole } from './devices/virtio/virtio-console.js';

@@ -4,7 +4,7 @@
 import { acpiFwCfgFiles } from './acpi/table-loader.js';
 import type { AcpiBlobs } from './acpi/tables.js';
 import { FW_CFG, type FwCfg } from './devices/fw-cfg.js';
-import { HPET_BASE, HPET_CAPABILITIES } from './devices/hpet.js';
+import { HPET_BASE, HPET_CAPABILITIES } from './devices/time/hpet.js';
 import { type E820Entry, encodeE820 } from './e820.js';
 import type { SmbiosBlobs } from './smbios.js';
 

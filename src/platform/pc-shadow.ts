@@ -2,7 +2,7 @@
 // ascending order, and nothing is told that did not change. The map itself lies with the memory, behind ShadowLines.
 
 import type { ShadowLines } from '../cpu/bus.js';
-import type { I440fx } from './devices/pci-host.js';
+import type { I440fx } from './devices/pci/pci-host.js';
 
 /** Follows one bridge; starts in the state after reset, in which no RAM is seen above 0xa0000. */
 export class PcShadow {

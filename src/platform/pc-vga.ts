@@ -2,7 +2,7 @@
 // them. By itself, so that a trace can be watched by a VGA that has no machine around it (screen/vga-watch.ts).
 
 import type { Mapping } from './address-space.js';
-import { type BarRange, StdVga } from './devices/std-vga.js';
+import { type BarRange, StdVga } from './devices/vga/std-vga.js';
 import type { MmioSpace } from './mmio-space.js';
 import type { PortSpace } from './port-space.js';
 

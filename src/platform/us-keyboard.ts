@@ -1,4 +1,4 @@
-// From text to key strokes on a US keyboard, named by their set 2 make codes (devices/ps2-scancodes.ts): printable ASCII,
+// From text to key strokes on a US keyboard, named by their set 2 make codes (devices/ps2/ps2-scancodes.ts): printable ASCII,
 // control characters, and the keys without a character by the sequences that terminals send for them, such as ESC [ A
 // for the up arrow. Left out: other layouts, and keys that are held while others are pressed, but for Shift and Ctrl.
 

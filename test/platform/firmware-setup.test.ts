@@ -1,9 +1,9 @@
 import test from 'ava';
 import type { AccessSize } from '../../src/cpu/bus.js';
-import { AcpiPm } from '../../src/platform/devices/acpi-pm.js';
-import { type PciBar, PciFunction } from '../../src/platform/devices/pci-function.js';
-import { I440fx, PciHost } from '../../src/platform/devices/pci-host.js';
-import { Piix3Isa } from '../../src/platform/devices/piix3-isa.js';
+import { AcpiPm } from '../../src/platform/devices/acpi/acpi-pm.js';
+import { type PciBar, PciFunction } from '../../src/platform/devices/pci/pci-function.js';
+import { I440fx, PciHost } from '../../src/platform/devices/pci/pci-host.js';
+import { Piix3Isa } from '../../src/platform/devices/pci/piix3-isa.js';
 import { setUpAsFirmware } from '../../src/platform/firmware-setup.js';
 import { ManualClock } from './devices/manual-clock.js';
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { I440fx } from '../../src/platform/devices/pci-host.js';
+import { I440fx } from '../../src/platform/devices/pci/pci-host.js';
 import { PcShadow } from '../../src/platform/pc-shadow.js';
 
 function rig() {

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import test from 'ava';
-import type { IdeMedium } from '../../src/platform/devices/piix3-ide.js';
+import type { IdeMedium } from '../../src/platform/devices/ide/piix3-ide.js';
 import { Pc } from '../../src/platform/pc.js';
 import { cdImage, diskImage } from './qemu-registers/ide-scripts.js';
 import { type Step, script, WITH_DISKS, WITH_VIRTIO } from './qemu-registers/scripts.js';

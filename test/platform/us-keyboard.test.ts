@@ -1,5 +1,5 @@
 import test from 'ava';
-import { translateToSet1 } from '../../src/platform/devices/ps2-scancodes.js';
+import { translateToSet1 } from '../../src/platform/devices/ps2/ps2-scancodes.js';
 import { keyStrokes } from '../../src/platform/us-keyboard.js';
 
 /** Set 1 codes from left to right, row by row, as on every PC keyboard. */

@@ -1,6 +1,6 @@
 // What the pc machine's DSDT says about hotplug, as in QEMU 7.2's own table: the PCI slots with their numbers, labels and
-// ejection over the registers at 0xae00 (devices/pci-hotplug.ts, GPE 1), the processors over those at 0xaf00
-// (devices/cpu-hotplug.ts, GPE 2). Nothing is plugged in while a guest runs here, and there is one processor, but a
+// ejection over the registers at 0xae00 (devices/acpi/pci-hotplug.ts, GPE 1), the processors over those at 0xaf00
+// (devices/acpi/cpu-hotplug.ts, GPE 2). Nothing is plugged in while a guest runs here, and there is one processor, but a
 // guest may eject what is in a slot.
 
 import * as aml from './aml.js';

@@ -13,7 +13,7 @@ import {
   GED_SLEEP_CONTROL,
   GED_SLEEP_STATUS,
   GED_SLEEP_TYPE_S5,
-} from '../devices/acpi-ged.js';
+} from '../devices/acpi/acpi-ged.js';
 import { VIRTIO_MMIO_BASE, VIRTIO_MMIO_SIZE } from '../devices/virtio/virtio-mmio.js';
 import * as aml from './aml.js';
 import { type AcpiBlobs, OEM_ID, TableBlob, table, Writer } from './tables.js';

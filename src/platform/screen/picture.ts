@@ -3,9 +3,9 @@
 // would be a matter of host time, and blank means black.
 // Invariant: every address is taken modulo the memory's size; a picture is at most 16 million pixels.
 
-import type { Vga } from '../devices/vga.js';
-import { PLANES } from '../devices/vga-memory.js';
-import * as R from '../devices/vga-registers.js';
+import type { Vga } from '../devices/vga/vga.js';
+import { PLANES } from '../devices/vga/vga-memory.js';
+import * as R from '../devices/vga/vga-registers.js';
 import { cellOf, cursorOf, originOf, type ScreenMode, screenMode } from './screen.js';
 
 /** Rows from top to bottom, three bytes a pixel: red, green, blue. */

@@ -3,8 +3,8 @@
 // Interface Technical Reference. Looking changes nothing. Sizes are bounded: registers in the middle of a mode switch
 // can ask for anything.
 
-import type { Vga } from '../devices/vga.js';
-import * as R from '../devices/vga-registers.js';
+import type { Vga } from '../devices/vga/vga.js';
+import * as R from '../devices/vga/vga-registers.js';
 import { characterOf } from './code-page-437.js';
 
 /** Where the picture starts in video memory, and how far it is from line to line. */

@@ -3,8 +3,8 @@
 // part in its replay. Answers are not used; reads are passed on because they have effects (latches, flip-flops).
 
 import type { AccessSize } from '../../cpu/bus.js';
-import { PCI_ADDRESS_PORT, PCI_DATA_PORT, PciHost } from '../devices/pci-host.js';
-import type { Vga } from '../devices/vga.js';
+import { PCI_ADDRESS_PORT, PCI_DATA_PORT, PciHost } from '../devices/pci/pci-host.js';
+import type { Vga } from '../devices/vga/vga.js';
 import type { FirmwareBus } from '../firmware-setup.js';
 import { MmioSpace } from '../mmio-space.js';
 import { VGA_SLOT, wireStdVga } from '../pc-vga.js';

@@ -7,8 +7,8 @@
 import type { AccessSize } from '../../../cpu/bus.js';
 import { allOnes } from '../../address-space.js';
 import type { MmioHandler, Plain, PortHandler } from '../../device.js';
-import { MSIX_BAR_SIZE, MSIX_CAPABILITY, MSIX_CONTROL_WRITABLE, Msix } from '../msix.js';
-import { type BarMapping, PciFunction } from '../pci-function.js';
+import { MSIX_BAR_SIZE, MSIX_CAPABILITY, MSIX_CONTROL_WRITABLE, Msix } from '../pci/msix.js';
+import { type BarMapping, PciFunction } from '../pci/pci-function.js';
 import type { VirtioDevice } from './virtio-device.js';
 import { LegacyRegisters, legacyBarSize, NO_VECTOR, type Vectors, type VirtioTransport } from './virtio-pci-legacy.js';
 import { ModernRegisters } from './virtio-pci-modern.js';
