@@ -10,7 +10,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { packageFile } from '../bin/package.js';
 import { cachedImage } from '../src/fetch/cache.js';
 import { record, view } from '../src/index.js';
-import { chromiumPath } from '../test/report/chromium.js';
+import { chromiumPath } from '../test/report/chromium-path.js';
 import { syntheticEvents, syntheticPage, syntheticPayload } from '../test/report/synthetic.js';
 
 const [KERNEL, INITRD] = ['vmlinuz-cloud-amd64', 'initrd-busybox.cpio'];

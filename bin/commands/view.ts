@@ -13,7 +13,11 @@ export function addView(program: Command): void {
     .argument('<file>', 'a trace')
     .argument('[file2]', 'another, to compare it with')
     .requiredOption('-o, --output <file>', 'the page to write', parseText)
-    .option('--symbols <file>', 'an ELF file or System.map with names of functions; repeatable', collectNames)
+    .option(
+      '--symbols <file>',
+      'names of functions: an ELF file, a System.map or a packed kernel; repeatable',
+      collectNames,
+    )
     .option('--interval <cycles>', 'cycles between two processor samples', parsePositive)
     .option('--no-replay', 'leave out what takes a replay: processor samples and registers')
     .action(async (file: string, other: string | undefined, _options, command: Command) => {

@@ -1,19 +1,10 @@
 // A real browser for the page: Debian's chromium, driven without any download. Where there is none, tests that need it
 // are skipped by name.
 
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import test, { type TestFn } from 'ava';
 import type { Browser, Page } from 'playwright-core';
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
-
-/** The browser on the PATH. */
-export const chromiumPath = (process.env.PATH ?? '')
-  .split(delimiter)
-  .flatMap((folder) => NAMES.map((name) => join(folder, name)))
-  .find((path) => existsSync(path));
+import { chromiumPath } from './chromium-path.js';
 
 export const NEEDS_CHROMIUM = chromiumPath === undefined ? ' (needs: chromium)' : '';
 export const withChromium = (chromiumPath === undefined ? test.skip : test) as TestFn;
