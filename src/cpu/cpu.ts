@@ -690,7 +690,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
     s.u16[(at + L.UOP_SIZE) >>> 1] = HANDLER_STEP_END;
     s.u16[(at + L.UOP_SIZE + L.UOP_WHERE) >>> 1] = s.u16[(uop + L.UOP_WHERE) >>> 1]!;
     this.setNow(this.now + variants.cost[handler]!);
-    s.set64(L.INSTRUCTIONS, s.get64(L.INSTRUCTIONS) + 1n);
+    s.retire();
     s.set32(L.STEPPING, 1);
     const requested = s.get32(L.EXIT_REQUEST);
     const { generation } = this.code;

@@ -100,7 +100,7 @@ export class Memory implements LinearMemory {
   writeLinear(lo: number, hi: number, data: Uint8Array, length: number, user: boolean, explicit: boolean): void {
     const [a, b] = this.prepareWrite(lo, hi, length, user, explicit);
     const first = Math.min(length, 4096 - (lo & 0xfff));
-    this.writePhysical(a, data.subarray(0, first));
+    this.writePhysical(a, data.length === first ? data : data.subarray(0, first));
     if (first < length) this.writePhysical(b, data.subarray(first, length));
   }
 

@@ -18,6 +18,8 @@ const RCX = 1;
 
 export class SlowPaths {
   private readonly buffer: Uint8Array;
+  /** Its first n bytes: a view costs more than what is done with it. */
+  private readonly first: readonly Uint8Array[];
   /** Read-modify-write that was redirected to SCRATCH: the address that commit() stores to. */
   private modifyLo = 0;
   private modifyHi = 0;
@@ -38,6 +40,7 @@ export class SlowPaths {
     private readonly code: CodeCache,
   ) {
     this.buffer = state.u8.subarray(L.SCRATCH, L.SCRATCH + 16);
+    this.first = Array.from({ length: 17 }, (_, n) => this.buffer.subarray(0, n));
   }
 
   /** Between load and store of a string copy: put the TLB back. Returns where the copy came from, or −1. */
@@ -167,7 +170,7 @@ export class SlowPaths {
           return;
         }
         this.onAccess?.(lo, hi, bytes, true);
-        const data = this.buffer.subarray(0, bytes);
+        const data = this.first[bytes]!;
         if (copied >= 0 && this.physical.copyUnseen(copied, at, data, s.get32(L.REGS + 8 * RCX) * bytes)) return;
         this.memory.writePhysical(at, data);
         this.mmu.install(lo, hi, s.get32(L.DATA_TLB));

@@ -202,9 +202,19 @@ export class CpuState {
   get isV86(): boolean {
     return (this.mode & MODE_V86) !== 0;
   }
+  /** One more instruction is retired. */
+  retire(): void {
+    const { u32 } = this;
+    const low = (u32[L.INSTRUCTIONS >>> 2]! + 1) >>> 0;
+    u32[L.INSTRUCTIONS >>> 2] = low;
+    if (low === 0) u32[(L.INSTRUCTIONS >>> 2) + 1]!++;
+  }
   /** True at a boundary between two iterations of a REP string instruction. */
   get betweenIterations(): boolean {
-    return this.get64(L.REPEATED_AT) === this.get64(L.INSTRUCTIONS) + 1n;
+    const { u32 } = this;
+    const low = (u32[L.INSTRUCTIONS >>> 2]! + 1) >>> 0;
+    const high = (u32[(L.INSTRUCTIONS >>> 2) + 1]! + (low === 0 ? 1 : 0)) >>> 0;
+    return u32[L.REPEATED_AT >>> 2] === low && u32[(L.REPEATED_AT >>> 2) + 1] === high;
   }
   set betweenIterations(value: boolean) {
     this.set64(L.REPEATED_AT, value ? this.get64(L.INSTRUCTIONS) + 1n : 0n);
