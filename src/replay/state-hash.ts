@@ -33,6 +33,7 @@ export class StateHasher {
   readonly #known: KnownBytes | undefined;
   readonly #digests: Uint8Array;
   readonly #scratch = new Uint8Array(PAGE_SIZE);
+  readonly #scratchWords = new Uint32Array(this.#scratch.buffer);
   #primed = false;
 
   /** @param known all bytes when absent */
@@ -67,11 +68,14 @@ export class StateHasher {
 
   #mask(page: Uint8Array, unknown: Uint8Array): Uint8Array {
     const masked = this.#scratch;
+    const words = this.#scratchWords;
     masked.set(page);
     for (let n = 0; n < PAGE_SIZE / 8; n++) {
       const bits = unknown[n]!;
-      if (bits === 0xff) masked.fill(0, n * 8, n * 8 + 8);
-      else if (bits !== 0) {
+      if (bits === 0xff) {
+        words[2 * n] = 0;
+        words[2 * n + 1] = 0;
+      } else if (bits !== 0) {
         for (let i = 0; i < 8; i++) if ((bits >> i) & 1) masked[n * 8 + i] = 0;
       }
     }

@@ -151,7 +151,13 @@ function edxEax(s: CpuState): bigint {
 /** RDTSC: EDX:EAX. */
 export function rdtsc(cpu: CpuCore): void {
   if ((cpu.state.cr4 & CR4_TSD) !== 0 && cpu.state.cpl !== 0) throw gp(0);
-  setEdxEax(cpu.state, readTsc(cpu));
+  const s = cpu.state;
+  const time = cpu.cycle * cpu.timing.nsPerCycle;
+  // Delay loops read it hundreds of thousands of times: without bigints where numbers are exact.
+  if (time <= Number.MAX_SAFE_INTEGER && s.get32(L.TSC_OFFSET) === 0 && s.get32(L.TSC_OFFSET + 4) === 0) {
+    s.setReg32(RAX, time % 0x1_0000_0000);
+    s.setReg32(RDX, Math.floor(time / 0x1_0000_0000));
+  } else setEdxEax(s, readTsc(cpu));
 }
 
 /** RDTSCP: RDTSC, and TSC_AUX in ECX. */

@@ -184,6 +184,18 @@ test('RDTSC counts nanoseconds of virtual time and is guarded by CR4.TSD', (t) =
   core.state.setReg(0, -1n);
   fast.rdtsc(core);
   t.deepEqual([core.state.reg(0), core.state.reg(2)], [0n, 8n]);
+  for (const [cycle, offset] of [
+    [0xffff_ffff, 0n],
+    [2 ** 32 + 0x8000_0001, 0n],
+    [2 ** 33 + 7, -9n],
+    [Number.MAX_SAFE_INTEGER, 5n],
+  ] as const) {
+    core.cycle = cycle;
+    core.state.set64(L.TSC_OFFSET, BigInt.asUintN(64, offset));
+    fast.rdtsc(core);
+    const time = BigInt(cycle) * BigInt(core.timing.nsPerCycle) + offset;
+    t.is((core.state.reg(2) << 32n) | core.state.reg(0), BigInt.asUintN(64, time));
+  }
   core.state.set32(L.CR4, CR4_TSD);
   t.is(
     faultOf(() => fast.rdtsc(core)),
