@@ -95,6 +95,11 @@ class SealedProbe implements Probe {
     return peekTranslation(state, physical, linear);
   }
 
+  memory(): Uint8Array {
+    const { state, physical } = this.machine.cpu;
+    return state.u8.subarray(L.GUEST, L.GUEST + physical.ramSize);
+  }
+
   bytes(address: number, length: number): Uint8Array {
     const { state, physical } = this.machine.cpu;
     const out = new Uint8Array(length);

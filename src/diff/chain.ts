@@ -23,6 +23,8 @@ import type { ReportSite } from './site.js';
 const MOST_LINKS = 8;
 /** Bytes of a repeated instruction that are looked at. */
 const MOST_BYTES = 4096;
+/** Direction flag of RFLAGS. */
+const DF = 0x400;
 const GENERAL = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
 
 /** What an investigation knows of one side. */
@@ -32,6 +34,8 @@ export interface Side {
   /** Events that belong to cycles from … to …, with the phase at the first. */
   eventsAt(from: number, to: number): { events: readonly MeantEvent[]; phase: Phase };
   site(cs: number, rip: bigint, base: bigint, code?: Parting['codes']['a']): ReportSite;
+  /** Learn names from a symbol table in the guest's own memory, once. */
+  learn(memory: Uint8Array): void;
 }
 
 /** Where the chain ends, if it ends at something that has a name. */
@@ -80,6 +84,8 @@ class Inquiry {
       found = await atCycles(this.#open, x.event.cycle, y.event.cycle);
     }
     if (found === undefined || found === 'entry') return this.#result(undefined);
+    this.sides.a.learn(found.probes.a.memory());
+    this.sides.b.learn(found.probes.b.memory());
     const { a, b } = this.#sites(found);
     const { phase } = this.sides.a.eventsAt(found.cycle, found.cycle);
     const parting = { phase, siteA: a, siteB: b };
@@ -240,7 +246,9 @@ class Inquiry {
       if (!operand.reads || operand.size === 0) continue;
       const count = operand.repeats ? Number(states.a.registers[1]! & 0xffffn) : 1;
       const length = Math.min(Math.max(count, 1) * operand.size, MOST_BYTES);
-      const address = probes.a.translate(linearAddress(operand, states.a));
+      // With the direction flag set, a string goes down from where it begins.
+      const down = operand.repeats && (states.a.rflags & DF) !== 0 ? BigInt(length - operand.size) : 0n;
+      const address = probes.a.translate(linearAddress(operand, states.a) - down);
       if (address === undefined) continue;
       const [left, right] = [probes.a.bytes(address, length), probes.b.bytes(address, length)];
       const first = left.findIndex((byte, i) => byte !== right[i]);

@@ -104,7 +104,8 @@ export function memoryOperands(code: SiteCode, rip: bigint): MemoryOperand[] {
           scale: memory.scale,
           displacement: memory.displacement,
           addressBits: (bits === 16 ? 16 : bits === 32 ? 32 : 64) as 16 | 32 | 64,
-          size: MemorySizeExt.size(memory.memorySize),
+          // Of a repeated instruction the whole has no size that is known beforehand.
+          size: MemorySizeExt.size(memory.memorySize) || MemorySizeExt.size(instruction.memorySize),
           reads: access !== OpAccess.Write && access !== OpAccess.CondWrite && access !== OpAccess.NoMemAccess,
           writes: access !== OpAccess.Read && access !== OpAccess.CondRead && access !== OpAccess.NoMemAccess,
           repeats: instruction.hasRepPrefix || instruction.hasRepnePrefix,

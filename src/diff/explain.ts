@@ -2,6 +2,7 @@
 // divergence to its cause, and the cause said again with what was found.
 
 import type { TraceReader } from '../trace/reader.js';
+import type { SymbolTable } from '../trace/symbols.js';
 import type { FirstPlace } from './align.js';
 import { type Finding, type Investigation, investigate } from './chain.js';
 import { type Comparison, compareTraces, type DiffOptions } from './diff.js';
@@ -10,6 +11,7 @@ import { type FirmwareTables, firmwareTables } from './firmware-tables.js';
 import type { Sides } from './parting.js';
 import type { OpenProbe } from './probe.js';
 import { romDifference } from './rom-code.js';
+import { type ReportSite, reportSite } from './site.js';
 import { comparedTables } from './tables.js';
 import { sideOf } from './trace-side.js';
 
@@ -49,13 +51,22 @@ export async function explainTraces(
       notes: [...explanation.notes, `the cause was not looked for by replaying: ${because}`],
     };
   }
-  const symbols = options.symbols ?? [];
-  const sides = { a: sideOf(a, probes.a, symbols), b: sideOf(b, probes.b, symbols) };
+  const [forA, forB] = [[...(options.symbols ?? [])], [...(options.symbols ?? [])]];
+  const sides = { a: sideOf(a, probes.a, forA), b: sideOf(b, probes.b, forB) };
   const found = await investigate(sides, first, to);
   const finding = found.finding && withCode(found.finding, firmware);
   const cause = explanation.cause && refined(explanation.cause, explanation, { ...found, finding });
-  return { ...explanation, chain: found.chain, cause, tables };
+  const named = explanation.first && {
+    ...explanation.first,
+    siteA: siteOf(a, first?.x, forA),
+    siteB: siteOf(b, first?.y, forB),
+  };
+  return { ...explanation, first: named, chain: found.chain, cause, tables };
 }
+
+/** The site of the first difference, with what has been learnt of names since. */
+const siteOf = (reader: TraceReader, meant: FirstPlace['x'], symbols: readonly SymbolTable[]): ReportSite | null =>
+  meant ? reportSite(reader, meant.event, undefined, { symbols }) : null;
 
 /** The cycle behind which there is nothing to look for. */
 function reach({ explanation, first }: Comparison, end: number): number {

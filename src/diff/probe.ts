@@ -29,6 +29,8 @@ export interface Probe {
   code(): SiteCode | undefined;
   /** Guest physical address of a linear one, undefined where nothing is mapped. */
   translate(linear: bigint): number | undefined;
+  /** All of the guest's RAM from address 0, as it is; a view. */
+  memory(): Uint8Array;
   /** Guest memory as it is, zeros where there is none. */
   bytes(physical: number, length: number): Uint8Array;
 }

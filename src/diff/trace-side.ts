@@ -1,6 +1,7 @@
 // What an investigation asks of one trace: the events at a cycle with their meaning and phase, and names for sites.
 // Each question reads the trace from its beginning, since meaning depends on what came before; answers are kept.
 
+import { kallsymsIn } from '../trace/kallsyms.js';
 import type { TraceReader } from '../trace/reader.js';
 import type { SymbolTable } from '../trace/symbols.js';
 import type { Side } from './chain.js';
@@ -14,8 +15,9 @@ import { SymbolIds } from './symbol-ids.js';
 /** Events that one question gives at most. */
 const MOST_EVENTS = 256;
 
-/** @param symbols tables of the user's, asked before the trace's own */
-export function sideOf(reader: TraceReader, open: OpenProbe, symbols: readonly SymbolTable[]): Side {
+/** @param symbols tables that are asked before the trace's own; what is learnt is added */
+export function sideOf(reader: TraceReader, open: OpenProbe, symbols: SymbolTable[]): Side {
+  let learnt = false;
   const known = new Map<string, { events: readonly MeantEvent[]; phase: Phase }>();
   let places: MemoryPlaces | undefined;
   return {
@@ -29,6 +31,13 @@ export function sideOf(reader: TraceReader, open: OpenProbe, symbols: readonly S
       const found = known.get(key) ?? readEvents(reader, from, to);
       known.set(key, found);
       return found;
+    },
+    learn: (memory) => {
+      // Who gave symbols, or whose kernel came with them, wants those.
+      if (learnt || symbols.length > 0 || reader.symbols) return;
+      learnt = true;
+      const table = kallsymsIn(memory);
+      if (table) symbols.push(table);
     },
     site: (cs, rip, base, code) => reportSite(reader, { cs, rip }, code, { symbols, base }),
   };
