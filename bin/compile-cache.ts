@@ -5,7 +5,8 @@
 // V8 refuses what another version or other flags made. Of the source it looks at the length alone: so names carry a
 // hash of it.
 
-import { join } from 'node:path';
+import { readdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 import { cacheDirectory } from '../src/fetch/cache-directory.js';
 import { builtPath, readKept, writeKept } from '../src/start/kept-file.js';
@@ -28,6 +29,7 @@ export function compile(source: string, filename: string, content: string): Scri
   process.once('exit', () => {
     setFlagsFromString('--flush-bytecode');
     keep(script, path);
+    dropOthers(path);
   });
   return script;
 }
@@ -37,6 +39,18 @@ function ownPath(content: string): string {
   const { cachedDataVersionTag } = process.getBuiltinModule('node:v8');
   const name = `${content}-${process.version}-${process.arch}-${cachedDataVersionTag()}.cache`;
   return join(cacheDirectory(), 'compiled', name);
+}
+
+/** Take away what builds before this one kept for the same Node and flags. */
+export function dropOthers(path: string): void {
+  const name = basename(path);
+  const rest = name.slice(name.indexOf('-'));
+  try {
+    for (const other of readdirSync(dirname(path)))
+      if (other !== name && other.endsWith(rest)) rmSync(join(dirname(path), other), { force: true });
+  } catch {
+    // They take room, and nothing else.
+  }
 }
 
 function compileKept(source: string, filename: string, path: string): Script | undefined {

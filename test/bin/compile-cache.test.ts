@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 import test from 'ava';
-import { compile, keep } from '../../bin/compile-cache.js';
+import { compile, dropOthers, keep } from '../../bin/compile-cache.js';
 import { builtPath } from '../../src/start/kept-file.js';
 
 const SOURCE = '(function () { return 6 * 7; })';
@@ -39,4 +39,13 @@ test('without one, or with another, the program is compiled', async (t) => {
   compiled('another');
   await writeFile(builtPath(filename, CONTENT), 'damaged');
   compiled('damaged');
+});
+
+test('a new build takes the place of the one before, for its Node and flags', async (t) => {
+  const folder = dirname(await program(t));
+  const names = ['a-v1-x64-7.cache', 'b-v1-x64-7.cache', 'a-v1-x64-8.cache', 'a-v2-x64-7.cache'];
+  for (const name of names) await writeFile(join(folder, name), '');
+  dropOthers(join(folder, names[1]!));
+  t.deepEqual((await readdir(folder)).sort(), names.slice(1).sort());
+  t.notThrows(() => dropOthers(join(folder, 'nowhere', names[0]!)));
 });
