@@ -72,9 +72,14 @@ export class Stack {
     return (this.base + BigInt(first)) & 0xffff_ffffn;
   }
 
+  /** A stack pointer cut to its width. asUintN is a machine operation where it is compiled, a mask of 64 bits is not. */
+  private wrap(sp: bigint): bigint {
+    return this.long ? BigInt.asUintN(64, sp) : sp & this.mask;
+  }
+
   /** Push 2, 4 or 8 bytes. */
   push(size: number, value: bigint | number): void {
-    const next = (this.sp - BigInt(size)) & this.mask;
+    const next = this.wrap(this.sp - sizeOf(size));
     const address = this.linear(next, size);
     const v = BigInt(value);
     if (size === 2) this.cpu.memory.write16(address, Number(v & 0xffffn), this.privilege);
@@ -85,14 +90,18 @@ export class Stack {
 
   /** Pop 2, 4 or 8 bytes, zero-extended. */
   pop(size: number): bigint {
-    const value = this.peek(0, size);
-    this.sp = (this.sp + BigInt(size)) & this.mask;
+    const value = this.read(this.sp, size);
+    this.sp = this.wrap(this.sp + sizeOf(size));
     return value;
   }
 
   /** Read `size` bytes at `offset` above the stack pointer. */
   peek(offset: number, size: number): bigint {
-    const address = this.linear((this.sp + BigInt(offset)) & this.mask, size);
+    return this.read(this.wrap(this.sp + BigInt(offset)), size);
+  }
+
+  private read(offset: bigint, size: number): bigint {
+    const address = this.linear(offset, size);
     if (size === 2) return BigInt(this.cpu.memory.read16(address, this.privilege));
     if (size === 4) return BigInt(this.cpu.memory.read32(address, this.privilege));
     return this.cpu.memory.read64(address, this.privilege);
@@ -108,6 +117,9 @@ export class Stack {
     writeStackPointer(state, this.sp, this.mask);
   }
 }
+
+/** 2, 4 or 8 as a bigint. */
+const sizeOf = (size: number): bigint => (size === 8 ? 8n : size === 4 ? 4n : 2n);
 
 /** Replace RSP under a stack-pointer mask; a 32-bit stack clears the upper half, a 16-bit one keeps the rest. */
 export function writeStackPointer(state: CpuState, sp: bigint, mask: bigint): void {
