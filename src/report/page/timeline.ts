@@ -8,8 +8,10 @@ import { lowerBound } from './columns.js';
 import { button, el, fill } from './dom.js';
 import { grouped, timeText } from './format.js';
 import { type Lane, shapeOf } from './lanes.js';
-import type { Model, Trace } from './model.js';
+import type { Model } from './model.js';
+import { gallop, nearestOf } from './search.js';
 import { drawShape } from './shapes.js';
+import { drawStrips } from './strips.js';
 
 const [RULER, PHASES, CPU, LANE, OVERVIEW] = [22, 20, 18, 18, 26];
 const HEAD = RULER + PHASES + CPU;
@@ -115,11 +117,10 @@ export class Timeline {
       pick.append(el('span', { class: 'lane-count' }, grouped(lane.events.length)));
       return row(pick, LANE);
     });
-    const unit = el('span', { class: 'muted' }, 'phase');
     fill(
       this.#labels,
       row(el('span', {}), RULER),
-      row(unit, PHASES),
+      row(el('span', { class: 'muted' }, 'phase'), PHASES),
       row(el('span', { class: 'muted' }, 'processor'), CPU),
       ...rows,
     );
@@ -218,12 +219,7 @@ export class Timeline {
     const { context: c, width } = this.#lanes;
     const { samples } = this.model.trace;
     const top = RULER + PHASES;
-    if (!samples) {
-      c.fillStyle = this.#colors.muted!;
-      c.font = SANS;
-      c.fillText('no samples', 6, top + CPU / 2);
-      return;
-    }
+    if (!samples) return;
     const counts = new Uint32Array(samples.areas.length);
     let shown = -1;
     let start = 0;
@@ -376,7 +372,8 @@ export class Timeline {
     const { model } = this;
     surface.clear();
     const key = `${width} ${surface.height} ${model.mode} ${window.devicePixelRatio}`;
-    if (this.#strips?.key !== key) this.#strips = { key, bitmap: this.#drawStrips() };
+    if (this.#strips?.key !== key)
+      this.#strips = { key, bitmap: drawStrips(model, width, surface.height, OVERVIEW, this.#colors.muted!) };
     c.drawImage(this.#strips.bitmap, 0, 0, width, surface.height);
     const [left, right] = [model.from, model.to].map((at) => (at / model.whole) * width) as [number, number];
     c.fillStyle = this.#colors.bg!;
@@ -395,29 +392,6 @@ export class Timeline {
       c.font = `600 ${SANS}`;
       c.fillText('≠', Math.min(x + 3, width - 10), n * OVERVIEW + 9);
     });
-  }
-
-  #drawStrips(): HTMLCanvasElement {
-    const { width, height } = this.#overview;
-    const surface = new Surface(document.createElement('canvas'));
-    surface.resize(width, height);
-    const { context: c } = surface;
-    const { model } = this;
-    model.traces.forEach(({ data }: Trace, n) => {
-      const bottom = (n + 1) * OVERVIEW - 2;
-      const counts = new Uint32Array(Math.ceil(width));
-      for (let i = 0; i < data.count; i++) {
-        const x = Math.min(counts.length - 1, Math.floor((model.place(i, data) / model.whole) * width));
-        counts[x]!++;
-      }
-      const most = Math.log2(1 + counts.reduce((a, b) => Math.max(a, b), 1));
-      c.fillStyle = this.#colors.muted!;
-      counts.forEach((count, x) => {
-        const tall = count === 0 ? 0 : Math.max(2, (Math.log2(1 + count) / most) * (OVERVIEW - 5));
-        c.fillRect(x, bottom - tall, 1, tall);
-      });
-    });
-    return surface.canvas;
   }
 
   #tellStatus(): void {
@@ -520,23 +494,4 @@ export class Timeline {
     const phase = this.model.data.head.phases.find(({ from, to }) => cycle >= from && cycle < to);
     if (phase) this.model.setView(this.#ofCycle(phase.from), this.#ofCycle(phase.to));
   }
-}
-
-/** The first place not below `wanted`, by steps that double from where the last search ended. */
-function gallop(keys: Float64Array, wanted: number, from: number, to: number): number {
-  let step = 1;
-  let low = from;
-  while (low + step < to && keys[low + step]! < wanted) {
-    low += step;
-    step *= 2;
-  }
-  return lowerBound(keys, wanted, low, Math.min(to, low + step + 1));
-}
-
-function nearestOf(keys: Float64Array, at: number): number {
-  if (keys.length === 0) return -1;
-  const after = lowerBound(keys, at);
-  if (after === 0) return 0;
-  if (after === keys.length) return after - 1;
-  return keys[after]! - at < at - keys[after - 1]! ? after : after - 1;
 }
