@@ -1,43 +1,24 @@
-// Replaying a trace. Sealed: a processor, memory from the trace, and a player in the place of the platform. Live: the
-// whole machine again, every answer compared; it needs the images, by name and content.
-// A trace of another timing model is refused: its cycles mean something else. Console output of a sealed replay is
-// taken from the guest's own port writes, since there is no UART.
+// Replaying a trace. Sealed (sealed-replay.ts): from the trace alone. Live: the whole machine again, every answer
+// compared; it needs the images, by name and content.
+// A trace of another timing model is refused: its cycles mean something else.
 
-import type { AccessSize, Bus, RunEnd } from '../cpu/bus.js';
-import type { Cpu } from '../cpu/cpu.js';
+import type { RunEnd } from '../cpu/bus.js';
 import type { Divergence } from '../replay/divergence.js';
 import { ComparingSink } from '../replay/live.js';
 import { Recorder } from '../replay/record.js';
 import { TraceError } from '../trace/error.js';
 import { integer, list, text } from '../trace/fields.js';
 import { TraceReader } from '../trace/reader.js';
-import { BusTap } from './bus-tap.js';
 import { DISK_ROLES } from './disks.js';
-import { makeGuest, TIMING } from './guest.js';
+import { makeGuest } from './guest.js';
 import { CpuSite, MachineHash } from './machine-state.js';
 import type { BootOptions, ReplayOptions, ReplayResult, Route } from './options.js';
 import { attachRecorder, inputOf, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, runGuest } from './run.js';
-import { screenWatch } from './screen-watch.js';
-import { type Pause, Screenshots, WatchedBus } from './screenshots.js';
-import { entryOf, sealedMachine } from './sealed-machine.js';
+import { Screenshots } from './screenshots.js';
+import { entryOf } from './sealed-machine.js';
+import { checkReplayable, type Outcome, replaySealed } from './sealed-replay.js';
 import { UserError } from './user-error.js';
-
-const MACHINES = ['pc', 'microvm'];
-const COM1_DATA = 0x3f8;
-const COM1_LCR = 0x3fb;
-/** Cycles after the recorded end at which a replay is given up. */
-const OVERTIME = 1 << 20;
-
-/** @throws TraceError, UserError when this program has not the machine or the timing model of the trace */
-function checkReplayable({ header, path }: TraceReader): void {
-  if (!MACHINES.includes(header.machine))
-    throw new TraceError(path, `recorded on the machine ${header.machine}; there are ${MACHINES.join(' and ')}`);
-  if (header.timing.name !== TIMING.name || header.timing.nsPerCycle !== TIMING.nsPerCycle)
-    throw new UserError(
-      `${path}: recorded with timing model ${header.timing.name}, this program has ${TIMING.name}; record the boot again`,
-    );
-}
 
 /** Replay a trace. @throws TraceError, UserError */
 export async function replay(file: string, options: ReplayOptions = {}): Promise<ReplayResult> {
@@ -49,83 +30,6 @@ export async function replay(file: string, options: ReplayOptions = {}): Promise
     return { ...outcome, bytes: reader.size, root };
   } finally {
     reader.close();
-  }
-}
-
-type Outcome = Omit<ReplayResult, 'bytes' | 'root'>;
-
-/** Where a tool looks at the machine of a sealed replay, by ascending cycle; it changes nothing. */
-export type Probe = (cpu: Cpu) => readonly Pause[];
-
-/** A sealed replay that a tool looks at on the way. @throws TraceError, UserError */
-export function replayProbed(reader: TraceReader, probe: Probe, options: ReplayOptions = {}): Promise<Outcome> {
-  checkReplayable(reader);
-  return replaySealed(reader, options, probe);
-}
-
-async function replaySealed(reader: TraceReader, options: ReplayOptions, probe: Probe = () => []): Promise<Outcome> {
-  const hash = (cpu: Cpu) => MachineHash.of(cpu).hash();
-  const { cpu, player, handoff } = sealedMachine(reader, hash);
-  const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
-  const watch = options.screenshots && screenWatch(reader);
-  const screenshots = new Screenshots(options.screenshots, watch?.vga, options.onWarning);
-  const bus = options.onConsole ? new ConsoleTap(player, console) : player;
-  cpu.bus = watch ? new WatchedBus(bus, watch) : bus;
-  player.milestone('entry');
-  // A reset that is not the end of the trace was one that the machine went on from.
-  const reset = (): boolean => {
-    if (reader.header.rom.length === 0 || player.atEnd || player.divergence) return false;
-    cpu.reset();
-    watch?.reset();
-    return true;
-  };
-  // The end event stops an honest replay. A trace that was made up may have it in a thousand years.
-  const maxCycles = (reader.summary?.cycles ?? 0) + OVERTIME;
-  const end = await runGuest(cpu, {
-    ...options,
-    maxCycles,
-    reset,
-    over: () => player.stopped,
-    breakpoint: () => handoff.reached(),
-    pauses: [...screenshots.pauses(), ...probe(cpu)].sort((a, b) => a.cycle - b.cycle),
-  });
-  console.flush();
-  screenshots.finish(cpu.now);
-  const interrupted = options.signal?.aborted === true;
-  const divergence = interrupted ? undefined : player.finish(end);
-  return {
-    end,
-    cycles: cpu.now,
-    instructions: cpu.instructions,
-    events: player.position,
-    state: Buffer.from(hash(cpu)).toString('hex'),
-    exitCode: divergence ? 1 : interrupted ? 130 : 0,
-    ...(divergence && { divergence }),
-  };
-}
-
-/** The guest's serial output, taken from its own port writes: a sealed replay has no UART. */
-class ConsoleTap extends BusTap {
-  private dlab = false;
-
-  constructor(
-    inner: Bus,
-    private readonly console: ConsoleBuffer,
-  ) {
-    super(inner);
-  }
-
-  private wrote(port: number, value: number): void {
-    if (port === COM1_LCR) this.dlab = (value & 0x80) !== 0;
-    else if (port === COM1_DATA && !this.dlab) this.console.byte(value & 0xff);
-  }
-  override portWrite(port: number, size: AccessSize, value: number): void {
-    this.wrote(port, value);
-    super.portWrite(port, size, value);
-  }
-  override portWriteString(port: number, size: AccessSize, data: Uint8Array): void {
-    if (size === 1) for (const byte of data) this.wrote(port, byte);
-    super.portWriteString(port, size, data);
   }
 }
 

@@ -2,8 +2,8 @@
 // samples come from a sealed replay beside it.
 
 import { basename } from 'node:path';
-import { replayProbed } from '../api/replay.js';
 import type { Pause } from '../api/screenshots.js';
+import { replayProbed } from '../api/sealed-replay.js';
 import { UserError } from '../api/user-error.js';
 import type { Cpu } from '../cpu/cpu.js';
 import { disassemble } from '../diff/disassemble.js';

@@ -1,0 +1,116 @@
+// A sealed replay: a processor, memory from the trace, and a player in the place of the platform. Console output is taken
+// from the guest's own port writes, since there is no UART. Not exported by the library, whose types must not lead to the
+// processor's.
+
+import type { AccessSize, Bus } from '../cpu/bus.js';
+import type { Cpu } from '../cpu/cpu.js';
+import { TraceError } from '../trace/error.js';
+import type { TraceReader } from '../trace/reader.js';
+import { BusTap } from './bus-tap.js';
+import { TIMING } from './guest.js';
+import { MachineHash } from './machine-state.js';
+import type { ReplayOptions, ReplayResult } from './options.js';
+import { ConsoleBuffer, runGuest } from './run.js';
+import { screenWatch } from './screen-watch.js';
+import { type Pause, Screenshots, WatchedBus } from './screenshots.js';
+import { sealedMachine } from './sealed-machine.js';
+import { UserError } from './user-error.js';
+
+const MACHINES = ['pc', 'microvm'];
+const COM1_DATA = 0x3f8;
+const COM1_LCR = 0x3fb;
+/** Cycles after the recorded end at which a replay is given up. */
+const OVERTIME = 1 << 20;
+
+/** @throws TraceError, UserError when this program has not the machine or the timing model of the trace */
+export function checkReplayable({ header, path }: TraceReader): void {
+  if (!MACHINES.includes(header.machine))
+    throw new TraceError(path, `recorded on the machine ${header.machine}; there are ${MACHINES.join(' and ')}`);
+  if (header.timing.name !== TIMING.name || header.timing.nsPerCycle !== TIMING.nsPerCycle)
+    throw new UserError(
+      `${path}: recorded with timing model ${header.timing.name}, this program has ${TIMING.name}; record the boot again`,
+    );
+}
+
+/** What a replay comes to, the trace itself aside. */
+export type Outcome = Omit<ReplayResult, 'bytes' | 'root'>;
+
+/** Where a tool looks at the machine of a sealed replay, by ascending cycle; it changes nothing. */
+export type Probe = (cpu: Cpu) => readonly Pause[];
+
+/** A sealed replay that a tool looks at on the way. @throws TraceError, UserError */
+export function replayProbed(reader: TraceReader, probe: Probe, options: ReplayOptions = {}): Promise<Outcome> {
+  checkReplayable(reader);
+  return replaySealed(reader, options, probe);
+}
+
+/** Nothing but the trace is needed. */
+export async function replaySealed(
+  reader: TraceReader,
+  options: ReplayOptions,
+  probe: Probe = () => [],
+): Promise<Outcome> {
+  const hash = (cpu: Cpu) => MachineHash.of(cpu).hash();
+  const { cpu, player, handoff } = sealedMachine(reader, hash);
+  const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
+  const watch = options.screenshots && screenWatch(reader);
+  const screenshots = new Screenshots(options.screenshots, watch?.vga, options.onWarning);
+  const bus = options.onConsole ? new ConsoleTap(player, console) : player;
+  cpu.bus = watch ? new WatchedBus(bus, watch) : bus;
+  player.milestone('entry');
+  // A reset that is not the end of the trace was one that the machine went on from.
+  const reset = (): boolean => {
+    if (reader.header.rom.length === 0 || player.atEnd || player.divergence) return false;
+    cpu.reset();
+    watch?.reset();
+    return true;
+  };
+  // The end event stops an honest replay. A trace that was made up may have it in a thousand years.
+  const maxCycles = (reader.summary?.cycles ?? 0) + OVERTIME;
+  const end = await runGuest(cpu, {
+    ...options,
+    maxCycles,
+    reset,
+    over: () => player.stopped,
+    breakpoint: () => handoff.reached(),
+    pauses: [...screenshots.pauses(), ...probe(cpu)].sort((a, b) => a.cycle - b.cycle),
+  });
+  console.flush();
+  screenshots.finish(cpu.now);
+  const interrupted = options.signal?.aborted === true;
+  const divergence = interrupted ? undefined : player.finish(end);
+  return {
+    end,
+    cycles: cpu.now,
+    instructions: cpu.instructions,
+    events: player.position,
+    state: Buffer.from(hash(cpu)).toString('hex'),
+    exitCode: divergence ? 1 : interrupted ? 130 : 0,
+    ...(divergence && { divergence }),
+  };
+}
+
+/** The guest's serial output, taken from its own port writes: a sealed replay has no UART. */
+class ConsoleTap extends BusTap {
+  private dlab = false;
+
+  constructor(
+    inner: Bus,
+    private readonly console: ConsoleBuffer,
+  ) {
+    super(inner);
+  }
+
+  private wrote(port: number, value: number): void {
+    if (port === COM1_LCR) this.dlab = (value & 0x80) !== 0;
+    else if (port === COM1_DATA && !this.dlab) this.console.byte(value & 0xff);
+  }
+  override portWrite(port: number, size: AccessSize, value: number): void {
+    this.wrote(port, value);
+    super.portWrite(port, size, value);
+  }
+  override portWriteString(port: number, size: AccessSize, data: Uint8Array): void {
+    if (size === 1) for (const byte of data) this.wrote(port, byte);
+    super.portWriteString(port, size, data);
+  }
+}
