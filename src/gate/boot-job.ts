@@ -1,6 +1,7 @@
 // One boot of a gate: recorded, and held to its baseline while both traces are at hand. Runs in a process of its own
 // (boot-worker.ts), so that nothing a boot does can end the gate; job and result are plain data.
 
+import { relative } from 'node:path';
 import type { BootOptions, StopSignal } from '../api/options.js';
 import { record } from '../api/record.js';
 import { UserError } from '../api/user-error.js';
@@ -99,7 +100,16 @@ async function holdBoot(
     const findings = endsWell ? budgetFindings(job.hold.budgets ?? {}, facts.metrics, undefined) : [wrongEnd()];
     return { ...NOTHING, facts, guestFailed: !endsWell, findings, counts: countsOf(facts.metrics, undefined) };
   }
-  const before = TraceReader.open(job.baseline);
+  let before: TraceReader;
+  try {
+    before = TraceReader.open(job.baseline);
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
+    const message = error.message.replace(job.baseline, relative(process.cwd(), job.baseline));
+    const summary = `the baseline cannot be used: ${message}; vmreplay gate --accept writes it again`;
+    const findings: Finding[] = [...(endsWell ? [] : [wrongEnd()]), { kind: 'baseline', summary, lines: [] }];
+    return { ...NOTHING, facts, guestFailed: !endsWell, findings, counts: countsOf(facts.metrics, undefined) };
+  }
   try {
     const baseline = { reader: before, facts: factsOf(before) };
     const verdict = await holdTo(job.hold, baseline, { reader, facts }, job.symbols);

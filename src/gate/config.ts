@@ -40,7 +40,7 @@ export interface SerialHold {
 
 /** Most that a boot may take. Counts are exact: the same boot has the same ones on every host. */
 export interface Budgets {
-  /** Cycles up to a milestone (`protected-mode`, `long-mode`, `user` …), to the first `handoff`, or to the `end`. */
+  /** Cycles up to a milestone (`protected-mode`, `long-mode`, `user-mode` …), to the first `handoff`, or to the `end`. */
   readonly cycles?: Readonly<Record<string, number>> | undefined;
   readonly instructions?: number | undefined;
   /** Events in the trace. */

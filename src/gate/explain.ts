@@ -36,7 +36,7 @@ function summary({ first, memory, state }: Explanation): string {
       : `${b} at cycle ${number(first.b!.cycle)}, in the baseline at ${number(first.a!.cycle)}`;
   }
   if (memory) return `the guest found other bytes in memory than in the baseline, at ${memory.address} first`;
-  if (!state) return 'all events agree, but the final state of the machine is not the baseline’s';
+  if (!state) return 'all events agree, but the final state of the machine is another one';
   const span = `between cycle ${number(state.agreedAt)} and ${number(state.differAt)}`;
   return `the state of the machine parts from the baseline's ${span}`;
 }

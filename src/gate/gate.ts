@@ -59,10 +59,11 @@ export function acceptBoot(
   baselines: Baselines,
   name: string,
   before: Baseline | NoBaseline,
-  { facts }: Pick<BootResult, 'facts'>,
+  { facts, findings }: Pick<BootResult, 'facts' | 'findings'>,
   trace: string,
 ): string {
-  if (!('problem' in before) && before.root === facts!.root) return 'unchanged';
+  const usable = !('problem' in before) && findings.every(({ kind }) => kind !== 'baseline');
+  if (usable && before.root === facts!.root) return 'unchanged';
   const file = baselines.accept(name, facts!, trace);
   return `${'problem' in before ? 'new' : 'changed'}: ${file}`;
 }

@@ -44,8 +44,9 @@ export async function holdTo(hold: Hold, baseline: Side, now: Side, symbols: rea
   const [x, y] = [endText(baseline.facts), endText(now.facts)];
   if (x !== y) findings.push({ kind: 'end', summary: `the boot ends by ${y}, the baseline by ${x}`, lines: [] });
   let retimed: string | undefined;
-  if (hold.events && baseline.facts.root !== now.facts.root) {
-    const selection = hold.events === true ? {} : hold.events;
+  const selection: EventSelection = hold.events === true || !hold.events ? {} : hold.events;
+  // Who names events wants to hear when there are none; otherwise equal roots are equal boots.
+  if (hold.events && (selection.only || baseline.facts.root !== now.facts.root)) {
     const result = await heldEvents(selection, baseline, now, symbols);
     if (typeof result === 'string') retimed = result;
     else if (result) findings.push(result);
@@ -76,6 +77,10 @@ async function heldEvents(
   // Looking for the cause takes replaying both, so it is done for what failed alone.
   const explained = async () =>
     eventsFinding(await explainDivergence(baseline.reader.path, now.reader.path, { ...filter, symbols }));
+  if (only && !first && explanation.agreed === 0) {
+    const summary = `hold.events.only names nothing that this boot does: ${only.join(', ')}; mend the configuration`;
+    return { kind: 'boot', summary, lines: [] };
+  }
   if (selection.ignore?.includes(TIMING)) {
     if (first && verdict !== 'retimed') return explained();
     const shifted = verdict === 'retimed' || timing !== null;

@@ -1,6 +1,7 @@
 // The gate from the command line: baselines are written by people and held by machines, every kind of failure has its
 // words and its exit status, and CI can split the work and join the reports.
 
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import { execa } from 'execa';
@@ -112,6 +113,29 @@ test('damaged, foreign and obsolete baselines fail by name, and --accept mends t
   t.regex((await gate()).stdout, /start\.txt: its trace boot-baselines\/traces\/[0-9a-f]{64}\.vmr is missing/);
 });
 
+test('a baseline from another version of the trace format is told, and accepted again', async (t) => {
+  const { file, gate } = await project(t, one());
+  await gate('--accept');
+  const text = await readFile(file('boot-baselines/start.txt'), 'utf8');
+  const [, old] = /^trace {6}(\w+)/m.exec(text)!;
+  const bytes = await readFile(file(`boot-baselines/traces/${old}.vmr`));
+  bytes.writeUInt16LE(77, 8);
+  const sha256 = (data: Buffer | string) => createHash('sha256').update(data).digest('hex');
+  const hash = sha256(bytes);
+  await writeFile(file(`boot-baselines/traces/${hash}.vmr`), bytes);
+  const body = text.replace(old!, hash).replace(/sum .*\n$/, '');
+  await writeFile(file('boot-baselines/start.txt'), `${body}sum        ${sha256(body)}\n`);
+  const { code, stdout } = await gate();
+  t.is(code, 1);
+  t.regex(
+    stdout,
+    /the baseline cannot be used: .*is in trace format 77 and this program reads format \d+: use a newer vmreplay; vmreplay gate --accept/,
+  );
+  t.is((await gate('--accept')).code, 0);
+  t.is(await readFile(file('boot-baselines/start.txt'), 'utf8'), text);
+  t.is((await gate()).code, 0);
+});
+
 test('traces can lie in a store of their own', async (t) => {
   const { file, gate } = await project(t, { ...one(), store: 'store', baselines: 'kept/here' });
   t.is((await gate('--accept')).code, 0);
@@ -151,6 +175,17 @@ test('each thing that a boot can be held to fails in its own words, and only whe
   t.regex(stdout, /serial: serial line \d+ is "KO pvh-start-info", in the baseline "OK pvh-start-info"/);
   t.regex(stdout, /writes: uart0 THR: .*"K" where the baseline has uart0 THR: .*"O"/);
   for (const name of ['handoff', 'loose', 'rest', 'end']) t.regex(stdout, new RegExp(`ok {6}${name} `), name);
+});
+
+test('a gate that names events of which there are none fails, also when the boot did not change', async (t) => {
+  const { gate } = await project(t, one({ hold: { events: { only: ['uart0', 'fw_cfg'] } } }));
+  t.is((await gate('--accept')).code, 0);
+  t.is((await gate()).code, 0);
+  const { gate: other } = await project(t, one({ hold: { events: { only: ['uart9'] } } }));
+  t.is((await other('--accept')).code, 0);
+  const { code, stdout } = await other();
+  t.is(code, 1);
+  t.regex(stdout, /start: hold\.events\.only names nothing that this boot does: uart9; mend the configuration/);
 });
 
 test('budgets are exact, and hold for what is accepted too', async (t) => {

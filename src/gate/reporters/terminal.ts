@@ -8,7 +8,7 @@ export interface TerminalOptions {
   readonly color?: boolean;
   /** Lines of a screen. Default 30, so that the cause is in a log’s first lines. */
   readonly rows?: number;
-  /** Columns; longer lines are cut. Default 160. */
+  /** Columns; longer lines are cut. Default: as many as there are, for logs. */
   readonly columns?: number;
 }
 
@@ -21,13 +21,10 @@ const MARKS: Readonly<Record<Outcome, readonly [string, 'green' | 'red' | 'yello
   unreadable: ['FAILED', 'red'],
   interrupted: ['stopped', 'yellow'],
 };
-/** Lines that a failed boot gets at least. */
-const FEWEST = 6;
 const ROWS = 30;
-const COLUMNS = 160;
 
 export function terminalReport(report: GateReport, options: TerminalOptions = {}): string {
-  const { color = false, rows = ROWS, columns = COLUMNS } = options;
+  const { color = false, rows = ROWS, columns = Number.POSITIVE_INFINITY } = options;
   const style = (style: Parameters<typeof styleText>[0], text: string) =>
     color ? styleText(style, text, { validateStream: false }) : text;
   const cut = (text: string) => {
@@ -35,13 +32,14 @@ export function terminalReport(report: GateReport, options: TerminalOptions = {}
     return line.length > columns ? `${line.slice(0, columns - 1)}…` : line;
   };
   const failed = report.boots.filter(hasFailed);
-  const width = Math.max(0, ...report.boots.map(({ name }) => name.length));
+  // Of many boots those that held are counted, not listed.
+  const isQuiet = ({ outcome }: BootReport) => outcome === 'passed' && report.boots.length > rows / 2;
+  const listed = report.boots.filter((boot) => !isQuiet(boot));
+  const width = Math.max(0, ...listed.map(({ name }) => name.length));
   const lines: string[] = [];
-  const room = Math.max(
-    FEWEST,
-    Math.floor((rows - report.boots.length - report.obsolete.length - 4) / (failed.length || 1)),
-  );
-  for (const boot of report.boots) {
+  const left = rows - listed.length - report.obsolete.length - 2;
+  const room = Math.max(1, Math.floor(left / (failed.length || 1)) - 1);
+  for (const boot of listed) {
     const [mark, tint] = MARKS[boot.outcome];
     const note = hasFailed(boot) ? boot.outcome : boot.note;
     const head = `${mark.padEnd(8)}${boot.name.padEnd(width)}  `;
@@ -70,14 +68,13 @@ export const printable = (text: string): string =>
 /** What happened to a boot, in at most `room` lines: the first finding in full, of the others the sentence. */
 function failure(boot: BootReport, room: number): string[] {
   const [first, ...others] = boot.findings;
-  const lines = [`${boot.name}: ${first?.summary ?? boot.note}`];
-  if (first) lines.push(...facts(first));
+  const head = [`${boot.name}: ${first?.summary ?? boot.note}`, ...(first ? facts(first) : [])];
   const last = [...others.map(({ summary }) => `  also: ${summary}`), ...mend(boot)];
-  const left = Math.max(2, room - lines.length - last.length);
-  const more = first?.lines ?? [];
-  lines.push(...more.slice(0, left).map((line) => `  ${line}`));
-  if (more.length > left) lines.push(`  … ${more.length - left} more lines with --reporter markdown`);
-  return [...lines, ...last];
+  const more = (first?.lines ?? []).map((line) => `  ${line}`);
+  const left = Math.max(0, room - head.length - last.length);
+  if (more.length > left && left > 0)
+    more.splice(left - 1, more.length, `  … ${more.length - left + 1} more lines with --reporter markdown`);
+  return [...head, ...more.slice(0, left), ...last].slice(0, room);
 }
 
 /** Cause, phase and symbol, where they are known. */
