@@ -15,16 +15,23 @@ const MAX_LINES = 80;
 export function eventsFinding(explanation: Explanation): Finding {
   const { first, cause } = explanation;
   const site = first?.siteB ?? first?.siteA;
-  const phase = cause?.phase ?? first?.phaseB ?? first?.phaseA;
   return {
     kind: 'events',
     summary: summary(explanation),
     cause: cause?.text.replaceAll(/\bin A\b/g, 'in the baseline').replaceAll(/\bin B\b/g, 'now'),
-    phase: phase ? PHASE_NAMES[phase] : undefined,
+    phase: phaseText(explanation),
     symbol: cause?.symbol ?? site?.symbol,
     cycle: first?.b?.cycle ?? first?.a?.cycle,
     lines: linesOf(explanation),
   };
+}
+
+/** Where it is seen, and where it begins when that is elsewhere. */
+function phaseText({ first, cause }: Explanation): string | undefined {
+  const [seen, begun] = [first?.phaseB ?? first?.phaseA, cause?.phase];
+  if (seen && begun && seen !== begun) return `${PHASE_NAMES[seen]}, begun in ${PHASE_NAMES[begun]}`;
+  const phase = seen ?? begun;
+  return phase ? PHASE_NAMES[phase] : undefined;
 }
 
 function summary({ first, memory, state }: Explanation): string {
