@@ -14,7 +14,15 @@ import { dataDetail } from './data-detail.js';
 import { disassemble, instructionLength, type MemoryOperand, memoryOperands } from './disassemble.js';
 import type { CauseKind, ChainLink } from './explanation.js';
 import type { MemoryPlaces } from './memory-places.js';
-import { atCycles, bytesDiffer, findParting, type Parting, processorsDiffer, type Sides } from './parting.js';
+import {
+  atCycles,
+  bytesDiffer,
+  findLastParting,
+  findParting,
+  type Parting,
+  processorsDiffer,
+  type Sides,
+} from './parting.js';
 import type { Phase } from './phases.js';
 import type { OpenProbe, ProbeState } from './probe.js';
 import type { ReportSite } from './site.js';
@@ -169,6 +177,13 @@ class Inquiry {
       return;
     }
     const special = this.#special(parting);
+    if (!special && role === 'writer' && states.a.registers.some((value, n) => value !== states.b.registers[n])) {
+      // It stores what another instruction has loaded just before.
+      link('stores what differs in a register');
+      const loaded = await findLastParting(this.#open, processorsDiffer, cycle);
+      if (loaded) await this.#classify(loaded, 'writer', phase);
+      return;
+    }
     link(special ?? 'does something else, and nothing that it names differs');
     if (special) this.#finding = { kind: 'processor', subject: special, text: special, phase, symbol };
   }

@@ -81,8 +81,9 @@ const cycleOf = (meant: FirstPlace['x']): number => meant?.event.cycle ?? 0;
 
 /** What was chosen differently stays the cause; what was found says where it comes in. */
 function refined(cause: Cause, { header }: Explanation, { finding, parting }: Investigation): Cause {
-  const phase = finding?.phase ?? parting?.phase ?? cause.phase;
-  const symbol = finding?.symbol ?? parting?.siteA.symbol ?? parting?.siteB.symbol ?? cause.symbol;
+  // Where it begins to matter is where the processors part; who wrote the bytes may have run long before.
+  const phase = parting?.phase ?? finding?.phase ?? cause.phase;
+  const symbol = parting?.siteA.symbol ?? parting?.siteB.symbol ?? finding?.symbol ?? cause.symbol;
   if (!finding || cause.kind === 'timing') return { ...cause, phase, symbol };
   if (cause.kind === 'option' || cause.kind === 'input')
     return { ...cause, text: joined(cause, finding), phase, symbol };

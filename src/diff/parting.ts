@@ -9,6 +9,9 @@ import type { OpenProbe, Probe, ProbeState } from './probe.js';
 /** Long steps of a search, and the shortest, in cycles. */
 const STEPS = 8192;
 const SHORTEST = 64;
+/** How far back the last parting is looked for, in cycles, and how that grows. */
+const FARTHEST = 0x4_0000;
+const WIDER = 16;
 
 export interface Sides<T> {
   readonly a: T;
@@ -71,6 +74,34 @@ export async function findParting(
     b.runTo(b.cycle + 1);
     if (differ(a, b)) return { cycle, probes: { a, b }, states, codes };
     if (a.ended && b.ended) break;
+  }
+  return undefined;
+}
+
+/**
+ * Where `differ` came to hold for the last time before a cycle at which it does: what parted shortly before, and may
+ * come together again behind.
+ */
+export async function findLastParting(
+  open: Sides<OpenProbe>,
+  differ: Differ,
+  to: number,
+): Promise<Parting | undefined> {
+  for (let window = SHORTEST; window <= FARTHEST; window *= WIDER) {
+    const [a, b] = [await open.a(), await open.b()];
+    const from = Math.max(0, to - window);
+    a.runTo(from);
+    b.runTo(from);
+    let last: Pick<Parting, 'cycle' | 'states' | 'codes'> | undefined;
+    for (let parted = differ(a, b); a.cycle < to && !(a.ended && b.ended); ) {
+      const before = { cycle: a.cycle, states: { a: a.state(), b: b.state() }, codes: { a: a.code(), b: b.code() } };
+      a.runTo(before.cycle + 1);
+      b.runTo(before.cycle + 1);
+      const now = differ(a, b);
+      if (now && !parted) last = before;
+      parted = now;
+    }
+    if (last || from === 0) return last && { ...last, probes: { a, b } };
   }
   return undefined;
 }
