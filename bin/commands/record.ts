@@ -2,26 +2,34 @@
 
 import type { Command } from 'commander';
 import { addBootOptions, bootOptions } from '../options/boot.js';
-import { parseText } from '../options/values.js';
+import { parsePositive, parseText } from '../options/values.js';
 import { complain, grouped, type OutputOptions, Progress, print } from '../print/output.js';
 import { traceText } from '../print/run.js';
 import { consoleTo, interruptible } from '../terminal.js';
 
-type Values = Parameters<typeof bootOptions>[0] & OutputOptions & { output: string; console?: boolean };
+type Values = Parameters<typeof bootOptions>[0] &
+  OutputOptions & { output: string; console?: boolean; checkpointEvery?: number };
 
 export function addRecord(program: Command): void {
   addBootOptions(program.command('record'))
     .description('run a boot and write its trace')
     .requiredOption('-o, --output <file>', 'the trace to write', parseText)
+    .option(
+      '--checkpoint-every <cycles>',
+      'put checkpoints into the trace, for replay --jobs: at the state hashes (every 134,217,728 cycles) next to ' +
+        'multiples of it; each makes the trace a few MB larger',
+      parsePositive,
+    )
     .option('--console', 'serial output to stdout as it comes')
     .action(async (_options, command: Command) => {
-      const { output, console, quiet, ...values } = command.optsWithGlobals<Values>();
+      const { output, console, quiet, checkpointEvery, ...values } = command.optsWithGlobals<Values>();
       const { record } = await import('../../src/index.js');
       const progress = new Progress({ quiet: quiet === true || console === true });
       const result = await interruptible((signal) =>
         record({
           ...bootOptions(values),
           output,
+          checkpointEvery,
           signal,
           onWarning: complain,
           onProgress: (cycle) => progress.show(`recording: ${grouped(cycle)} cycles`),

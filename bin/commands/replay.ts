@@ -2,12 +2,17 @@
 
 import type { Command } from 'commander';
 import type { ReplayOptions } from '../../src/index.js';
-import { collectScreenshots } from '../options/values.js';
+import { collectScreenshots, parsePositive } from '../options/values.js';
 import { complain, hasColor, type OutputOptions, Progress, print } from '../print/output.js';
 import { runText } from '../print/run.js';
 import { consoleTo, interruptible } from '../terminal.js';
 
-type Values = OutputOptions & { live?: boolean; console?: boolean; screenshot?: ReplayOptions['screenshots'] };
+type Values = OutputOptions & {
+  live?: boolean;
+  jobs?: number;
+  console?: boolean;
+  screenshot?: ReplayOptions['screenshots'];
+};
 
 export function addReplay(program: Command): void {
   program
@@ -15,10 +20,15 @@ export function addReplay(program: Command): void {
     .description('run a boot again from its trace alone; every event is compared')
     .argument('<file>', 'a trace')
     .option('--live', 'devices run too, and every answer of theirs is compared')
+    .option(
+      '--jobs <n>',
+      'threads that replay the parts between checkpoints (record --checkpoint-every)',
+      parsePositive,
+    )
     .option('--screenshot <file@cycle>', 'write the screen as a PNG file; repeatable', collectScreenshots)
     .option('--console', 'serial output to stdout as it comes')
     .action(async (file: string, _options, command: Command) => {
-      const { live, console, quiet, screenshot } = command.optsWithGlobals<Values>();
+      const { live, jobs, console, quiet, screenshot } = command.optsWithGlobals<Values>();
       const { renderDivergence, replay } = await import('../../src/index.js');
       // The console has stdout for itself.
       const output = { quiet: quiet === true, stream: console ? process.stderr : process.stdout };
@@ -27,6 +37,7 @@ export function addReplay(program: Command): void {
       const result = await interruptible((signal) =>
         replay(file, {
           live: live === true,
+          jobs,
           signal,
           onWarning: complain,
           ...(screenshot && { screenshots: screenshot }),

@@ -32,6 +32,11 @@ export class HandoffWatch {
     if (this.#points.length < points.length) cpu.onFarJump = () => this.#farJump();
   }
 
+  /** Points that are still watched for: a watch made with them goes on where this one is. */
+  get waiting(): readonly HandoffPoint[] {
+    return this.cpu.onFarJump ? [...this.#points, { address: 0, protocol: 'jump' }] : this.#points;
+  }
+
   /**
    * The run stopped before an instruction that is watched.
    * @returns the end of the run, if that came while the instruction was passed

@@ -1,6 +1,6 @@
 // The machine's state as the hash sees it, and the site of an event, both read from the processor.
-// Invariant: neither changes anything that the guest can see. Hashing clears dirty flags and takes write permissions
-// out of the TLBs, so that the next write of each page is noticed; that costs time, not cycles.
+// Invariant: neither changes anything that a guest may rely on. Hashing clears dirty flags and drops the TLBs, so that
+// the next write of each page is noticed and a run from a checkpoint has the same TLBs: that costs time, not cycles.
 
 import type { Cpu } from '../cpu/cpu.js';
 import * as L from '../cpu/layout.js';
@@ -17,6 +17,8 @@ export const HASH_INTERVAL = 1 << 27;
 export class MachineHash {
   private static readonly made = new WeakMap<Cpu, MachineHash>();
   private readonly hasher: StateHasher;
+  /** Pages of RAM written since whoever clears it did so, as far as hashes have seen it: 1 for each. */
+  readonly written: Uint8Array;
 
   /** The one of a processor: it alone knows what the dirty flags that it clears stood for. */
   static of(cpu: Cpu): MachineHash {
@@ -33,6 +35,7 @@ export class MachineHash {
       changed: (n) => (physical.flags[n]! & PAGE_DIRTY) !== 0,
       blank: (n) => (physical.flags[n]! & PAGE_DIRTY) === 0,
     };
+    this.written = new Uint8Array(memory.pages);
     this.hasher = new StateHasher(memory, physical.observed);
   }
 
@@ -40,8 +43,12 @@ export class MachineHash {
   hash(): Uint8Array {
     const { physical, mmu } = this.cpu;
     const result = this.hasher.hash(saveProcessor(this.cpu));
-    for (let n = 0; n < physical.ramSize >>> 12; n++) physical.flags[n]! &= ~PAGE_DIRTY;
-    mmu.revokeAllWrites();
+    const { flags } = physical;
+    for (let n = 0; n < this.written.length; n++) {
+      this.written[n]! |= flags[n]! & PAGE_DIRTY;
+      flags[n]! &= ~PAGE_DIRTY;
+    }
+    mmu.flush(false);
     return result;
   }
 }

@@ -93,6 +93,11 @@ export interface StopSignal {
 export interface RecordOptions extends BootOptions {
   /** The trace to write. */
   output?: string;
+  /**
+   * Cycles from one checkpoint to the next, so that parts of the trace can be replayed at the same time. They stand at
+   * state hashes, every 2^27 cycles, and take a few MB each. Default: none.
+   */
+  checkpointEvery?: number | undefined;
 }
 
 /** How a run went. */
@@ -113,6 +118,11 @@ export interface RunResult {
 }
 
 export interface ReplayOptions {
+  /**
+   * Threads that replay parts of the trace between its checkpoints. Default: 1. What comes of it is the same; live
+   * replays and those with pictures go on one thread.
+   */
+  jobs?: number | undefined;
   /** Devices run too, and every answer of theirs is compared. */
   live?: boolean;
   /** Pictures of the screen to write. */

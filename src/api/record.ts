@@ -7,6 +7,7 @@ import type { RunEnd } from '../cpu/bus.js';
 import { Recorder } from '../replay/record.js';
 import { SymbolTable } from '../trace/symbols.js';
 import { TraceWriter } from '../trace/writer.js';
+import { CheckpointTaker } from './checkpoints.js';
 import { type Guest, makeGuest } from './guest.js';
 import { CpuSite, MachineHash } from './machine-state.js';
 import { romOfEnd } from './option-roms.js';
@@ -104,6 +105,11 @@ export async function record(options: RecordOptions): Promise<RunResult> {
   try {
     late.target = writer;
     attachRecorder(guest, recorder);
+    writer.streamMemory(guest.initialMemory, cpu.physical.observed);
+    if (options.checkpointEvery !== undefined) {
+      const taker = new CheckpointTaker(guest, options.checkpointEvery);
+      writer.takeCheckpoints((event) => taker.take(event));
+    }
     const console = watchConsoles(guest, options);
     end = await runGuest(cpu, { ...controlOf(guest, options), pauses: screenshots.pauses() });
     console.flush();

@@ -17,7 +17,8 @@ import { attachRecorder, inputOf, LateSink, recorderSeams } from './recorder.js'
 import { ConsoleBuffer, runGuest } from './run.js';
 import { Screenshots } from './screenshots.js';
 import { entryOf } from './sealed-machine.js';
-import { checkReplayable, type Outcome, replaySealed } from './sealed-replay.js';
+import { replaySealed } from './sealed-parts.js';
+import { checkReplayable, type Outcome } from './sealed-replay.js';
 import { UserError } from './user-error.js';
 
 /** Replay a trace. @throws TraceError, UserError */

@@ -8,14 +8,17 @@ import type { Cpu } from '../cpu/cpu.js';
 import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
 import { SMRAM_IN_SMM, SMRAM_OPEN } from '../replay/record.js';
 import { PlayerBus } from '../replay/replay.js';
+import type { SavedPage } from '../trace/checkpoint.js';
 import { TraceError } from '../trace/error.js';
+import type { TraceEvent } from '../trace/events.js';
 import { binary, integer, list, record } from '../trace/fields.js';
 import type { MemoryPiece } from '../trace/memory.js';
 import type { TraceReader } from '../trace/reader.js';
+import { restoreMemory } from './checkpoints.js';
 import { romSizeOf } from './firmware-guest.js';
 import { type Hardware, makeHardware } from './guest.js';
 import { HandoffWatch } from './handoff.js';
-import { CpuSite } from './machine-state.js';
+import { CpuSite, MachineHash } from './machine-state.js';
 import { UserError } from './user-error.js';
 
 /** Points at which a trace may have a kernel entered. */
@@ -27,16 +30,26 @@ export interface SealedMachine {
   readonly handoff: HandoffWatch;
 }
 
+/** Where a sealed machine begins, if not at cycle 0. */
+export interface SealedStart {
+  /** Number of the checkpoint. */
+  readonly checkpoint: number;
+  /** Called with every event before it. */
+  readonly passed?: (event: TraceEvent) => void;
+}
+
 /**
- * The machine at cycle 0. The caller puts the player on the bus, and begins with its milestone `entry`.
+ * The machine at cycle 0, or at a checkpoint. The caller puts the player on the bus; at cycle 0 it begins with the
+ * milestone `entry`.
  * @param stateHash compares recorded state hashes; without it they are skipped
  * @param pieces the initial memory, where it was decoded before
- * @throws TraceError when the trace was cut off or asks for a machine that there is not
+ * @throws TraceError when the trace was cut off, asks for a machine that there is not, or has no such checkpoint
  */
 export function sealedMachine(
   reader: TraceReader,
   stateHash?: (cpu: Cpu) => Uint8Array,
   pieces: Iterable<MemoryPiece> = reader.memory(),
+  start?: SealedStart,
 ): SealedMachine {
   const { cpu, memory, shadow } = hardwareOf(reader);
   for (const { address, data } of pieces) {
@@ -46,17 +59,75 @@ export function sealedMachine(
   const { processor, loaded, points } = entryOf(reader);
   for (const [address, length] of loaded) cpu.physical.track(address, length);
   loadProcessor(cpu, processor);
-  const player = new PlayerBus(reader, {
+  const line = shadow && ((name: string, level: number, at: number) => applyLine(reader, shadow, name, level, at));
+  const from = start && goTo(reader, cpu, start, line);
+  const world = {
     lines: cpu,
     memory,
     site: new CpuSite(cpu),
     ...(stateHash && { stateHash: () => stateHash(cpu) }),
-    ...(shadow && { line: (name, level, address) => applyLine(reader, shadow, name, level, address) }),
-  });
+    ...(line && { line }),
+  };
+  const player = new PlayerBus(reader, world, from?.event);
   cpu.listener = { milestone: (name) => player.milestone(name) };
-  const handoff = new HandoffWatch(cpu, reader.header.route, points);
+  const handoff = new HandoffWatch(cpu, reader.header.route, from?.points ?? points);
   handoff.listener = (protocol, data) => player.handoff(protocol, data);
   return { cpu, player, handoff };
+}
+
+/**
+ * Bring a machine from cycle 0 to a checkpoint.
+ * @returns the number of the next event, and the points at which a kernel may still be entered
+ * @throws TraceError when the checkpoint does not give the state that was recorded there
+ */
+function goTo(
+  reader: TraceReader,
+  cpu: Cpu,
+  { checkpoint, passed }: SealedStart,
+  line: ((name: string, level: number, address: number) => void) | undefined,
+): { event: number; points: readonly HandoffPoint[] } {
+  const state = reader.checkpoints[checkpoint];
+  if (!state) throw new TraceError(reader.path, `has no checkpoint ${checkpoint}`);
+  const milestones: string[] = [];
+  let last: TraceEvent | undefined;
+  for (const event of reader.events()) {
+    if (event.index >= state.event) break;
+    last = event;
+    passed?.(event);
+    if (event.kind === 'milestone') milestones.push(event.name);
+    else if (event.kind === 'line' && event.name === 'a20') cpu.setA20(event.value !== 0);
+    else if (event.kind === 'line' && event.name !== 'nmi') line?.(event.name, event.value, event.address);
+  }
+  try {
+    restoreMemory(cpu, state, pagesUpTo(reader, checkpoint));
+    cpu.setCycle(state.cycle);
+    loadProcessor(cpu, state.processor);
+    cpu.passMilestones(milestones);
+    const points = state.handoff.map(([address, protocol]) => ({ address, protocol: protocolOf(protocol) }));
+    if (last?.kind === 'state-hash' && last.cycle === state.cycle && points.length <= MOST_HANDOFFS) {
+      if (Buffer.from(MachineHash.of(cpu).hash()).equals(last.data)) return { event: state.event, points };
+    }
+  } catch (error) {
+    if (error instanceof TraceError) throw error;
+    throw new BadCheckpoint(reader.path, state.cycle, (error as Error).message);
+  }
+  throw new BadCheckpoint(reader.path, state.cycle, 'its state is not the one whose hash was recorded');
+}
+
+/** A checkpoint that cannot be gone on from. Everything else of the trace may be right. */
+export class BadCheckpoint extends TraceError {
+  /** The message without the file's name. */
+  readonly what: string;
+
+  constructor(path: string, cycle: number, reason: string) {
+    const what = `the checkpoint at cycle ${cycle} cannot be used (${reason}): replay with --jobs 1, or record again`;
+    super(path, what);
+    this.what = what;
+  }
+}
+
+function* pagesUpTo(reader: TraceReader, checkpoint: number): Generator<SavedPage> {
+  for (let n = 0; n <= checkpoint; n++) yield* reader.checkpointPages(n);
 }
 
 /** Processor and memory of the recorded machine. @throws TraceError when there is no such machine here */

@@ -1,10 +1,12 @@
-// A sealed replay: a processor, memory from the trace, and a player in the place of the platform. Console output is taken
-// from the guest's own port writes, since there is no UART. Not exported by the library, whose types must not lead to the
-// processor's.
+// A sealed replay on one thread: the whole trace, or a stretch of it between two checkpoints.
+// Console output is taken from the guest's own port writes, since there is no UART.
+// Invariant: what a stretch finds is what the whole would have found there, but for the report: who finds a difference
+// in a stretch only says so. Not exported by the library, whose types must not lead to the processor's.
 
 import type { AccessSize, Bus } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
 import { TraceError } from '../trace/error.js';
+import type { TraceEvent } from '../trace/events.js';
 import type { TraceReader } from '../trace/reader.js';
 import { BusTap } from './bus-tap.js';
 import { TIMING } from './guest.js';
@@ -32,32 +34,52 @@ export function checkReplayable({ header, path }: TraceReader): void {
     );
 }
 
-/** What a replay comes to, the trace itself aside. */
+/** What a replay comes to, but for what the file says. */
 export type Outcome = Omit<ReplayResult, 'bytes' | 'root'>;
 
 /** Where a tool looks at the machine of a sealed replay, by ascending cycle; it changes nothing. */
 export type Probe = (cpu: Cpu) => readonly Pause[];
 
+/** A part of a trace. */
+export interface Stretch {
+  /** Number of the checkpoint to begin at; undefined for the beginning. */
+  readonly from?: number | undefined;
+  /** Where it ends: a checkpoint's cycle and events before it; undefined for the end. */
+  readonly to?: { readonly cycle: number; readonly event: number } | undefined;
+}
+
 /** A sealed replay that a tool looks at on the way. @throws TraceError, UserError */
 export function replayProbed(reader: TraceReader, probe: Probe, options: ReplayOptions = {}): Promise<Outcome> {
   checkReplayable(reader);
-  return replaySealed(reader, options, probe);
+  return replayStretch(reader, options, {}, probe);
 }
 
-/** Nothing but the trace is needed. */
-export async function replaySealed(
+/**
+ * Replay a trace, or a stretch of it. The outcome of one that does not reach the end has the exit code 0 when all of it
+ * agreed.
+ * @throws TraceError
+ */
+export async function replayStretch(
   reader: TraceReader,
   options: ReplayOptions,
+  { from, to }: Stretch = {},
   probe: Probe = () => [],
 ): Promise<Outcome> {
   const hash = (cpu: Cpu) => MachineHash.of(cpu).hash();
-  const { cpu, player, handoff } = sealedMachine(reader, hash);
+  let dlab = false;
+  const start = from !== undefined && {
+    checkpoint: from,
+    passed: ({ kind, address, value }: TraceEvent) => {
+      if (kind === 'port-write' && address === COM1_LCR) dlab = isLatchOpen(value);
+    },
+  };
+  const { cpu, player, handoff } = sealedMachine(reader, hash, undefined, start || undefined);
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
   const watch = options.screenshots && screenWatch(reader);
   const screenshots = new Screenshots(options.screenshots, watch?.vga, options.onWarning);
-  const bus = options.onConsole ? new ConsoleTap(player, console) : player;
+  const bus = options.onConsole ? new ConsoleTap(player, console, dlab) : player;
   cpu.bus = watch ? new WatchedBus(bus, watch) : bus;
-  player.milestone('entry');
+  if (from === undefined) player.milestone('entry');
   // A reset that is not the end of the trace was one that the machine went on from.
   const reset = (): boolean => {
     if (reader.header.rom.length === 0 || player.atEnd || player.divergence) return false;
@@ -70,6 +92,7 @@ export async function replaySealed(
   const end = await runGuest(cpu, {
     ...options,
     maxCycles,
+    untilCycle: to?.cycle,
     reset,
     over: () => player.stopped,
     breakpoint: () => handoff.reached(),
@@ -78,31 +101,34 @@ export async function replaySealed(
   console.flush();
   screenshots.finish(cpu.now);
   const interrupted = options.signal?.aborted === true;
-  const divergence = interrupted ? undefined : player.finish(end);
+  const agreed = to && end.reason === 'until-cycle' && player.position >= to.event && !player.divergence;
+  const divergence = interrupted || agreed ? undefined : player.finish(end);
   return {
     end,
     cycles: cpu.now,
     instructions: cpu.instructions,
     events: player.position,
-    state: Buffer.from(hash(cpu)).toString('hex'),
+    state: to ? '' : Buffer.from(hash(cpu)).toString('hex'),
     exitCode: divergence ? 1 : interrupted ? 130 : 0,
     ...(divergence && { divergence }),
   };
 }
 
+const isLatchOpen = (lcr: number): boolean => (lcr & 0x80) !== 0;
+
 /** The guest's serial output, taken from its own port writes: a sealed replay has no UART. */
 class ConsoleTap extends BusTap {
-  private dlab = false;
-
+  /** @param dlab the divisor latch is where data is written otherwise */
   constructor(
     inner: Bus,
     private readonly console: ConsoleBuffer,
+    private dlab: boolean,
   ) {
     super(inner);
   }
 
   private wrote(port: number, value: number): void {
-    if (port === COM1_LCR) this.dlab = (value & 0x80) !== 0;
+    if (port === COM1_LCR) this.dlab = isLatchOpen(value);
     else if (port === COM1_DATA && !this.dlab) this.console.byte(value & 0xff);
   }
   override portWrite(port: number, size: AccessSize, value: number): void {

@@ -310,6 +310,11 @@ export class Cpu implements SmmProcessor, ProcessorLines {
     this.stepTrap = on;
     if (on) this.requestExit();
   }
+  /** Milestones that are passed already: for a machine that continues from a saved state. */
+  passMilestones(names: Iterable<string>): void {
+    for (const name of names) this.reached.add(name);
+    this.userReached ||= this.reached.has('user-mode');
+  }
   milestone(name: string): void {
     // Firmware goes to protected mode and back for every service: only the first time is a milestone.
     if (this.reached.has(name)) return;

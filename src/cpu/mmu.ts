@@ -388,14 +388,4 @@ export class Mmu {
         u32[at + 2] = 1;
       }
   }
-
-  /** Take out what lets a page change unseen: all write permissions, and reading partial pages. */
-  revokeAllWrites(): void {
-    const u32 = this.state.u32;
-    const end = L.DATA_TLB_NONE >>> 2;
-    for (let at = L.DATA_TLB_USER >>> 2; at < end; at += 8) {
-      if (u32[at]! & L.TLB_PARTIAL) u32[at] = 1;
-      u32[at + 2] = 1;
-    }
-  }
 }

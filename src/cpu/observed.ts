@@ -23,6 +23,11 @@ export const WRITE_CHECK = 256;
 const COPY_MIN = 512;
 const READS = 0;
 const WRITES = 1;
+/** A page in save(): u32 page, u32 kind, f64 origin, u32 reads, u32 writes, mask of unknown bytes. */
+const SAVED_SIZE = 24 + MASK_SIZE;
+const SAVED_KNOWN = 0;
+const SAVED_LOADED = 1;
+const SAVED_COPIED = 2;
 
 interface PartialPage {
   /** Bits of bytes that stand for bytes of the initial memory nobody has observed. */
@@ -204,6 +209,84 @@ export class ObservedMemory {
     }
   }
 
+  /** What is known of the pages that were touched: canonical bytes for a checkpoint, a record for each of them. */
+  save(): Uint8Array {
+    const pages = [...new Set([...this.masks.keys(), ...this.partial.keys()])].sort((a, b) => a - b);
+    const touched = pages.filter((page) => {
+      const p = this.partial.get(page);
+      return p === undefined || p.copied || p.counts[READS] !== 0 || p.counts[WRITES] !== 0 || !isFull(p.unknown);
+    });
+    const out = new Uint8Array(touched.length * SAVED_SIZE);
+    const view = new DataView(out.buffer);
+    touched.forEach((page, i) => {
+      const at = i * SAVED_SIZE;
+      const p = this.partial.get(page);
+      view.setUint32(at, page, true);
+      view.setUint32(at + 4, p === undefined ? SAVED_KNOWN : p.copied ? SAVED_COPIED : SAVED_LOADED, true);
+      if (p === undefined) return;
+      view.setFloat64(at + 8, p.origin, true);
+      view.setUint32(at + 16, p.counts[READS]!, true);
+      view.setUint32(at + 20, p.counts[WRITES]!, true);
+      out.set(p.unknown, at + 24);
+    });
+    return out;
+  }
+
+  /**
+   * Load what save() gave, into one where the same pages were added and nothing has happened since.
+   * @returns pages that are partial now, and pages that are not
+   * @throws RangeError when the bytes cannot be from save()
+   */
+  load(saved: Uint8Array): { partial: number[]; known: number[] } {
+    const view = new DataView(saved.buffer, saved.byteOffset, saved.length);
+    const result = { partial: [] as number[], known: [] as number[] };
+    if (saved.length % SAVED_SIZE !== 0) throw new RangeError('tracked pages are not whole');
+    for (let at = 0; at < saved.length; at += SAVED_SIZE) {
+      const page = view.getUint32(at, true);
+      const kind = view.getUint32(at + 4, true);
+      if (page >= 0x10_0000 || (kind !== SAVED_COPIED && !this.masks.has(page)) || kind > SAVED_COPIED)
+        throw new RangeError(`page ${page} cannot be tracked so`);
+      if (kind === SAVED_KNOWN) {
+        this.partial.delete(page);
+        result.known.push(page);
+        continue;
+      }
+      const loaded = kind === SAVED_LOADED ? this.partial.get(page) : undefined;
+      const p = loaded ?? {
+        unknown: new Uint8Array(MASK_SIZE),
+        origin: 0,
+        copied: true,
+        counts: new Uint32Array(2),
+        record: 0,
+      };
+      p.origin = view.getFloat64(at + 8, true);
+      p.counts[READS] = view.getUint32(at + 16, true);
+      p.counts[WRITES] = view.getUint32(at + 20, true);
+      p.unknown.set(saved.subarray(at + 24, at + SAVED_SIZE));
+      if (!this.standsForLoaded(page, p)) throw new RangeError(`page ${page} stands for no memory that was loaded`);
+      this.partial.set(page, p);
+      result.partial.push(page);
+    }
+    return result;
+  }
+
+  /** Where the initial bytes are that a page's unknown bytes stand for: so far behind them. */
+  originOf(page: number): number {
+    return this.partial.get(page)?.origin ?? 0;
+  }
+
+  private standsForLoaded(page: number, p: PartialPage): boolean {
+    if (!Number.isSafeInteger(p.origin)) return false;
+    for (let i = 0; i < 4096; i++) {
+      if (
+        (p.unknown[i >> 3]! & (1 << (i & 7))) !== 0 &&
+        !this.masks.has(Math.floor((page * 4096 + i + p.origin) / 4096))
+      )
+        return false;
+    }
+    return true;
+  }
+
   private finish(page: number, p: PartialPage): void {
     this.resolve(page, p, 0, 4096);
     this.partial.delete(page);
@@ -226,6 +309,12 @@ export class ObservedMemory {
   observedIn(page: number): Uint8Array | undefined {
     return this.masks.get(page);
   }
+}
+
+/** True when every bit is set. */
+function isFull(mask: Uint8Array): boolean {
+  for (let i = 0; i < MASK_SIZE; i++) if (mask[i] !== 0xff) return false;
+  return true;
 }
 
 /** True when no bit is set, but for those of some bytes. */

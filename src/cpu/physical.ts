@@ -100,6 +100,18 @@ export class PhysicalMemory implements GuestMemory {
     for (const page of this.observed.add(address, length)) this.flags[page] = this.flags[page]! | PAGE_PARTIAL;
   }
 
+  /**
+   * Go on with tracking where a checkpoint left it; after track(), before the machine runs.
+   * @returns pages that were touched and are partial
+   * @throws RangeError
+   */
+  restoreTracking(saved: Uint8Array): readonly number[] {
+    const { partial, known } = this.observed.load(saved);
+    for (const page of partial) this.flags[page]! |= PAGE_PARTIAL | PAGE_DIRTY;
+    for (const page of known) this.flags[page] = (this.flags[page]! & ~PAGE_PARTIAL) | PAGE_DIRTY;
+    return partial;
+  }
+
   /** The guest (or a device) sees bytes of a page. */
   noteRead(page: number, offset: number, length: number): void {
     if (this.flags[page]! & PAGE_PARTIAL) {

@@ -46,8 +46,11 @@ export class PlayerBus implements Bus {
   #stopped = false;
   #divergence: Divergence | undefined;
 
-  /** @throws TraceError when the recording was cut off and so has no initial memory, or its first events cannot be read. */
-  constructor(reader: TraceReader, world: PlayerSurroundings) {
+  /**
+   * @param from the event to begin with, on a machine that is in the state before it
+   * @throws TraceError when the recording was cut off and so has no initial memory, or its first events cannot be read
+   */
+  constructor(reader: TraceReader, world: PlayerSurroundings, from = 0) {
     if (!reader.hasMemory) {
       throw new TraceError(
         reader.path,
@@ -56,7 +59,8 @@ export class PlayerBus implements Bus {
     }
     this.#reader = reader;
     this.#world = world;
-    this.#events = reader.events();
+    this.#events = reader.events(from);
+    this.#index = from;
     this.#next();
   }
 

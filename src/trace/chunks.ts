@@ -7,13 +7,15 @@
 
 import { createHash, type Hash } from 'node:crypto';
 import { brotliCompressSync, brotliDecompressSync, constants, inflateRawSync } from 'node:zlib';
+import { unpackLzma } from '../boot/unpack/lzma.js';
 import type { ChunkHeader } from './chunk-place.js';
+import { encodeLzma } from './lzma-encoder.js';
 import { unmix } from './mixing-coder.js';
 
 /** "\x89VMR\r\n\x1a\n": not text, and damaged visibly by a transfer in text mode. */
 export const MAGIC = Buffer.from('89564d520d0a1a0a', 'hex');
 export const CONTAINER_MAJOR = 2;
-export const CONTAINER_MINOR = 0;
+export const CONTAINER_MINOR = 1;
 export const PREAMBLE_SIZE = 16;
 export const CHUNK_HEADER_SIZE = 24;
 export const LINK_SIZE = 32;
@@ -34,14 +36,12 @@ export const CODEC_NONE = 0;
 export const CODEC_DEFLATE = 1;
 export const CODEC_BROTLI = 2;
 export const CODEC_MIXING = 3;
+/** A .lzma file. */
+export const CODEC_LZMA = 4;
 /** Largest raw payload of a mixed chunk: decoding takes a microsecond a byte, and a length field may be made up. */
 export const MAX_MIXED = 8 * 1024 * 1024;
-/** Brotli quality that tells in little time how well a payload compresses … */
-const GLANCE = 1;
-/** … and the part of the raw length down to which brotli is enough. */
-const MAX_EASY = 0.3;
-/** Smallest raw payload that is worth that time. */
-const MIN_MIXED = 0x8_0000;
+/** Smallest raw payload of memory for which LZMA is worth the time at the end of a run: firmware must not wait for it. */
+const MIN_LZMA = 0x8_0000;
 
 /** Bit 0 of a chunk's flags: the chunk is not part of the content root. */
 export const FLAG_ANCILLARY = 1;
@@ -55,32 +55,37 @@ export function encodePreamble(): Buffer {
 }
 
 /** Brotli quality by chunk type, chosen by measurement: see FORMAT.md, section "Compression". */
-const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 5 };
+const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 5, CHKP: 4 };
 const WINDOW = 24;
 
-/** Whether a payload is one for the mixing coder: large, and not such that any coder makes it small. */
-export const isMixed = (type: ChunkType, raw: Uint8Array): boolean =>
-  type === 'MEMO' &&
-  raw.length >= MIN_MIXED &&
-  raw.length <= MAX_MIXED &&
-  brotli(raw, GLANCE).length > raw.length * MAX_EASY;
+/** A payload as a chunk has it. */
+export interface PackedPayload {
+  readonly codec: number;
+  readonly stored: Uint8Array;
+}
+
+/**
+ * Compress a payload by what its chunk type deserves. The result follows from the arguments alone.
+ * @param least smallest payload of memory for which LZMA is worth its time
+ */
+export function packPayload(type: ChunkType, raw: Uint8Array, least = MIN_LZMA): PackedPayload {
+  const packed = type === 'MEMO' && raw.length >= least ? encodeLzma(raw) : undefined;
+  if (packed) return { codec: CODEC_LZMA, stored: packed };
+  const stored = brotli(raw, QUALITY[type] ?? 9);
+  return stored.length < raw.length ? { codec: CODEC_BROTLI, stored } : { codec: CODEC_NONE, stored: raw };
+}
 
 /**
  * The stored form of a chunk: header and payload. The link follows it in the file.
- * @param mixed what the mixing coder made of the payload, if it was to
+ * @param packed the payload packed already
  */
 export function encodeChunk(
   type: ChunkType,
   raw: Uint8Array,
-  mixed?: Uint8Array,
+  packed = packPayload(type, raw),
 ): { header: Buffer; stored: Uint8Array } {
   if (raw.length > MAX_PAYLOAD) throw new RangeError(`a ${type} chunk of ${raw.length} bytes is past the limit`);
-  let codec = mixed ? CODEC_MIXING : CODEC_BROTLI;
-  let stored = mixed ?? brotli(raw, QUALITY[type] ?? 9);
-  if (stored.length >= raw.length) {
-    codec = CODEC_NONE;
-    stored = raw;
-  }
+  const { codec, stored } = packed;
   const header = Buffer.alloc(CHUNK_HEADER_SIZE);
   header.write(type, 0, 'latin1');
   header[4] = codec;
@@ -115,9 +120,9 @@ export function decodeChunkHeader(bytes: Buffer): ChunkHeader | string {
   return { type, codec, flags, storedLength: Number(stored), rawLength: Number(raw) };
 }
 
-/** Whether a chunk is to be decoded by the mixing coder, which may be worth other threads. */
-export const isMixedChunk = (header: ChunkHeader): boolean =>
-  header.codec === CODEC_MIXING && header.rawLength <= MAX_MIXED;
+/** Whether unpacking a chunk may be worth other threads. */
+export const isSlowToUnpack = (header: ChunkHeader): boolean =>
+  (header.codec === CODEC_MIXING && header.rawLength <= MAX_MIXED) || header.codec === CODEC_LZMA;
 
 /** @returns the raw payload. @throws Error when it does not decompress to exactly the length that the header gives. */
 export function decodePayload(header: ChunkHeader, stored: Uint8Array): Uint8Array {
@@ -129,7 +134,8 @@ export function decodePayload(header: ChunkHeader, stored: Uint8Array): Uint8Arr
   else if (header.codec === CODEC_MIXING) {
     if (header.rawLength > MAX_MIXED) throw new Error(`a mixed payload of ${header.rawLength} bytes is past the limit`);
     raw = unmix(stored, header.rawLength);
-  } else throw new Error(`compression ${header.codec} is unknown`);
+  } else if (header.codec === CODEC_LZMA) raw = unpackLzma(stored, header.rawLength);
+  else throw new Error(`compression ${header.codec} is unknown`);
   if (raw.length !== header.rawLength) throw new Error(`payload is ${raw.length} bytes, not ${header.rawLength}`);
   return raw;
 }

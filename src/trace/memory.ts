@@ -34,6 +34,35 @@ export interface MemoryRegion {
 /** Every byte, for recorders that do not track. */
 export const ALL_OBSERVED: ObservedMemory = { observedIn: () => undefined };
 
+/** A page, or a part of one, and which of its bytes are to be stored: bit 0 of byte 0 of the whole page first. */
+export interface ObservedPage {
+  /** Guest physical, of `bytes`. */
+  readonly address: number;
+  readonly bytes: Uint8Array;
+  readonly mask: Uint8Array;
+}
+
+/** Payloads of MEMO chunks for pages by ascending address. A page is done with when the next one is asked for. */
+export function* encodePages(pages: Iterable<ObservedPage>): Generator<Uint8Array> {
+  let chunk: ChunkEncoder | undefined;
+  let end = 0;
+  const taken = new Uint8Array(PAGE);
+  for (const { address, bytes, mask } of pages) {
+    if (!take(bytes, address % PAGE, mask, taken)) continue;
+    // A page has one filter in a chunk, also where two regions meet in it.
+    const divided = Math.floor((end - 1) / PAGE) === Math.floor(address / PAGE);
+    const tooFar = chunk && address + bytes.length > chunk.address + MEMORY_SPAN;
+    if (chunk && (divided || tooFar || chunk.used >= MEMORY_CHUNK)) {
+      yield chunk.finish(end);
+      chunk = undefined;
+    }
+    chunk ??= new ChunkEncoder(address);
+    end = address + bytes.length;
+    chunk.add(address, bytes, taken);
+  }
+  if (chunk) yield chunk.finish(end);
+}
+
 /** Payloads of the MEMO chunks of a region, by ascending address. */
 export function* encodeMemory(region: MemoryRegion, observed: ObservedMemory): Generator<Uint8Array> {
   const end = region.address + region.data.length;

@@ -3,6 +3,7 @@
 // TraceError of one sentence.
 
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { type CheckpointState, decodeCheckpoint, decodePages, type SavedPage } from './checkpoint.js';
 import type { ChunkPlace } from './chunk-place.js';
 import {
   CHUNK_HEADER_SIZE,
@@ -14,7 +15,7 @@ import {
   END_MAGIC,
   FLAG_ANCILLARY,
   firstLink,
-  isMixedChunk,
+  isSlowToUnpack,
   LINK_SIZE,
   MAGIC,
   PREAMBLE_SIZE,
@@ -34,17 +35,19 @@ import {
   type TraceSummary,
 } from './header.js';
 import { decodeMemory, type MemoryPiece } from './memory.js';
-import { mixAll } from './mixing-pool.js';
 import type { SiteCode } from './sink.js';
 import { SymbolTable } from './symbols.js';
+import { unpackAll } from './unpack-pool.js';
 
 const READ_SIZE = 0x10_0000;
-/** Bytes of unmixed payloads that are kept. */
-const MAX_UNMIXED = 0x200_0000;
+/** Bytes of unpacked payloads that are kept. */
+const MAX_UNPACKED = 0x200_0000;
 
 export interface OpenOptions {
   /** Accept a recording that was cut off: what is there up to the last whole chunk. */
   readonly partial?: boolean;
+  /** Payloads that another reader of this file has unpacked, by offset of their chunks. */
+  readonly unpacked?: ReadonlyMap<number, Uint8Array>;
 }
 
 export class TraceReader {
@@ -62,12 +65,14 @@ export class TraceReader {
   #file: number;
   readonly #code = new Map<string, SiteCode>();
   #symbols: SymbolTable | undefined | null = null;
-  /** Raw payloads of mixed chunks by offset, since they are asked for twice and take long. */
-  readonly #unmixed = new Map<number, Uint8Array | undefined>();
+  #checkpointList: { state: CheckpointState; pages: readonly ChunkPlace[] }[] | undefined;
+  /** Raw payloads of chunks that are slow to unpack, by offset, since they are asked for twice and take long. */
+  readonly #unpacked = new Map<number, Uint8Array | undefined>();
 
   private constructor(path: string, options: OpenOptions) {
     this.path = path;
     this.#file = openTrace(path);
+    for (const [offset, payload] of options.unpacked ?? []) this.#unpacked.set(offset, payload);
     try {
       this.size = fstatSync(this.#file).size;
       const { chunks, cutAt } = this.#scan();
@@ -121,10 +126,10 @@ export class TraceReader {
     }
   }
 
-  /** All events, in order. */
-  *events(): Generator<TraceEvent> {
+  /** The events from a number on, in order. */
+  *events(from = 0): Generator<TraceEvent> {
     for (const block of this.blocks()) {
-      for (let i = 0; i < block.count; i++) yield block.at(i);
+      for (let i = Math.max(0, from - block.first); i < block.count; i++) yield block.at(i);
     }
   }
 
@@ -143,6 +148,34 @@ export class TraceReader {
     for (const chunk of this.chunks) {
       if (chunk.type === 'MEMO') yield* this.#decode(chunk, decodeMemory);
     }
+  }
+
+  /** States from which a replay can begin, in order. */
+  get checkpoints(): readonly CheckpointState[] {
+    return this.#checkpoints().map(({ state }) => state);
+  }
+
+  /** Pages that changed between checkpoint `n` - 1, or the beginning, and `n`. */
+  *checkpointPages(n: number): Generator<SavedPage> {
+    for (const place of this.#checkpoints()[n]?.pages ?? []) yield* this.#decode(place, decodePages);
+  }
+
+  /** Found from the end, since a checkpoint's state stands behind its pages. */
+  #checkpoints(): { state: CheckpointState; pages: readonly ChunkPlace[] }[] {
+    if (this.#checkpointList) return this.#checkpointList;
+    const places = this.chunks.filter(({ type }) => type === 'CHKP');
+    const found: { state: CheckpointState; pages: readonly ChunkPlace[] }[] = [];
+    for (let end = places.length; end > 0; ) {
+      const place = places[end - 1]!;
+      const { pageChunks, ...state } = this.#decode(place, decodeCheckpoint);
+      const start = end - 1 - pageChunks;
+      if (start < 0 || state.event >= (found[0]?.state.event ?? Number.POSITIVE_INFINITY))
+        this.#refuse('the checkpoints are not in order: record the boot again', place.offset);
+      found.unshift({ state, pages: places.slice(start, end - 1) });
+      end = start;
+    }
+    this.#checkpointList = found;
+    return found;
   }
 
   /** The kernel's symbols, if the trace has them. */
@@ -177,29 +210,42 @@ export class TraceReader {
     return index && this.#decode(index, decodeIndex).root;
   }
 
-  /** The raw payload of a mixed chunk: it and those behind it are decoded together and kept. Undefined when damaged. */
-  #unmix(place: ChunkPlace): Uint8Array | undefined {
-    if (!this.#unmixed.has(place.offset)) {
-      this.#unmixed.clear();
-      let left = MAX_UNMIXED;
+  /** The raw payload of a chunk that is slow to unpack: it and those behind it are unpacked together and kept. Undefined when damaged. */
+  #unpack(place: ChunkPlace): Uint8Array | undefined {
+    if (!this.#unpacked.has(place.offset)) {
+      this.#unpacked.clear();
+      let left = MAX_UNPACKED;
       const places: ChunkPlace[] = [];
       for (const other of this.chunks) {
-        if (other.offset < place.offset || !isMixedChunk(other)) continue;
+        if (other.offset < place.offset || !isSlowToUnpack(other)) continue;
         left -= other.rawLength;
         if (left < 0 && other !== place) break;
         places.push(other);
       }
-      const results = mixAll(
-        places.map(({ offset, storedLength, rawLength }) => ({
-          input: this.#read(offset + CHUNK_HEADER_SIZE, storedLength),
-          length: rawLength,
+      const results = unpackAll(
+        places.map((header) => ({
+          header,
+          stored: this.#read(header.offset + CHUNK_HEADER_SIZE, header.storedLength),
         })),
       );
       places.forEach(({ offset }, n) => {
-        this.#unmixed.set(offset, results[n]);
+        this.#unpacked.set(offset, results[n]);
       });
     }
-    return this.#unmixed.get(place.offset);
+    return this.#unpacked.get(place.offset);
+  }
+
+  /** The payloads that take long to unpack, as far as they are kept: for readers on other threads. */
+  get unpacked(): ReadonlyMap<number, Uint8Array> {
+    const shared = new Map<number, Uint8Array>();
+    for (const [offset, payload] of this.#unpacked) {
+      if (!payload) continue;
+      const copy = new Uint8Array(new SharedArrayBuffer(payload.length));
+      const isShared = payload.buffer instanceof SharedArrayBuffer;
+      if (!isShared) copy.set(payload);
+      shared.set(offset, isShared ? payload : copy);
+    }
+    return shared;
   }
 
   #find(type: string): ChunkPlace | undefined {
@@ -207,10 +253,10 @@ export class TraceReader {
   }
 
   #decode<T>(place: ChunkPlace, decode: (raw: Uint8Array) => T): T {
-    const unmixed = isMixedChunk(place) ? this.#unmix(place) : undefined;
-    const stored = unmixed ?? this.#read(place.offset + CHUNK_HEADER_SIZE, place.storedLength);
+    const unpacked = isSlowToUnpack(place) ? this.#unpack(place) : undefined;
+    const stored = unpacked ?? this.#read(place.offset + CHUNK_HEADER_SIZE, place.storedLength);
     try {
-      return decode(unmixed ?? decodePayload(place, stored));
+      return decode(unpacked ?? decodePayload(place, stored));
     } catch (error) {
       if (error instanceof TraceError) throw error;
       const reason = error instanceof Error ? error.message : String(error);

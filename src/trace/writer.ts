@@ -12,7 +12,7 @@ import {
   encodePreamble,
   FLAG_ANCILLARY,
   firstLink,
-  isMixed,
+  type PackedPayload,
   startLink,
   TRAILER_SIZE,
 } from './chunks.js';
@@ -30,7 +30,8 @@ import {
   type TraceNotes,
 } from './header.js';
 import { ALL_OBSERVED, encodeMemory, type MemoryRegion, type ObservedMemory } from './memory.js';
-import { mixAll } from './mixing-pool.js';
+import { MemoryPress } from './memory-press.js';
+import { MemoryStream } from './memory-stream.js';
 import type { EventSink, Site } from './sink.js';
 import type { SymbolTable } from './symbols.js';
 
@@ -67,6 +68,10 @@ export class TraceWriter implements EventSink {
   #link: Buffer;
   #open = -1;
   #flushed = { event: 0, cycle: 0 };
+  #press: MemoryPress | undefined;
+  #stream: MemoryStream | undefined;
+  #checkpoint: ((event: number) => Iterable<Uint8Array>) | undefined;
+  #checkpoints: MemoryPress | undefined;
 
   /**
    * Create FILE.partial and write the header.
@@ -109,7 +114,12 @@ export class TraceWriter implements EventSink {
     columns.append(kind, address, size, value, valueHigh, name, data);
     this.#counts[kind]!++;
     if (kind === KINDS.milestone.id) this.#addMilestone(name);
-    if (kind === KINDS['state-hash'].id && columns.count >= FLUSH_AT_HASH && this.#open < 0) this.#flush();
+    if (kind !== KINDS['state-hash'].id) return;
+    if (columns.count >= FLUSH_AT_HASH && this.#open < 0) this.#flush();
+    this.#stream?.step();
+    if (this.#checkpoint) {
+      for (const payload of this.#checkpoint(this.events)) this.#checkpoints!.addPayload('CHKP', payload);
+    }
   }
 
   ask(kind: number, address: number, size: number): void {
@@ -125,6 +135,21 @@ export class TraceWriter implements EventSink {
   }
 
   /**
+   * Have memory packed while the guest runs, whenever much of it came to be observed. Both are those of finish().
+   */
+  streamMemory(memory: Iterable<MemoryRegion>, observed: ObservedMemory): void {
+    const press = new MemoryPress();
+    this.#press = press;
+    this.#stream = new MemoryStream(memory, observed, (pages) => press.addPages(pages));
+  }
+
+  /** Ask at each state hash for the payloads of a checkpoint: none when none is due. `event` counts those before it. */
+  takeCheckpoints(take: (event: number) => Iterable<Uint8Array>): void {
+    this.#checkpoint = take;
+    this.#checkpoints = new MemoryPress();
+  }
+
+  /**
    * End the recording: the end event, initial memory, summary and index; then FILE.partial becomes FILE.
    * @returns the content root, lower-case hex
    * @throws TraceError when the file cannot be written or renamed
@@ -133,6 +158,7 @@ export class TraceWriter implements EventSink {
     this.event(KINDS.end.id, 0, 0, codeToValue(end.code), 0, end.reason, EMPTY);
     this.#flush();
     this.#writeMemory(end);
+    for (const { type, raw, ...packed } of this.#checkpoints?.finish() ?? []) this.#chunk(type, raw, packed);
     if (end.symbols) this.#chunk('SYMS', end.symbols.encode());
     this.#chunk(
       'DONE',
@@ -171,6 +197,8 @@ export class TraceWriter implements EventSink {
 
   /** Give up: what was recorded stays in FILE.partial, which goes away when no chunk of it is whole. Never throws. */
   abort(): void {
+    this.#press?.close();
+    this.#checkpoints?.close();
     if (this.#file < 0) return;
     try {
       if (this.#columns.count > 0) this.#flush();
@@ -183,14 +211,13 @@ export class TraceWriter implements EventSink {
   }
 
   #writeMemory(end: TraceEnd): void {
+    if (this.#stream?.finish()) {
+      for (const { type, raw, ...packed } of this.#press!.finish()) this.#chunk(type, raw, packed);
+      return;
+    }
     const regions = [...end.memory].sort((a, b) => a.address - b.address);
-    const observed = end.observed ?? ALL_OBSERVED;
-    const payloads = regions.flatMap((region) => [...encodeMemory(region, observed)]);
-    const large = payloads.filter((payload) => isMixed('MEMO', payload));
-    const mixed = mixAll(large.map((input) => ({ input })));
-    for (const payload of payloads) {
-      const n = large.indexOf(payload);
-      this.#chunk('MEMO', payload, n < 0 ? undefined : mixed[n]);
+    for (const region of regions) {
+      for (const payload of encodeMemory(region, end.observed ?? ALL_OBSERVED)) this.#chunk('MEMO', payload);
     }
   }
 
@@ -200,8 +227,8 @@ export class TraceWriter implements EventSink {
     this.#flushed = { event: this.#columns.first, cycle: this.#columns.baseCycle };
   }
 
-  #chunk(type: ChunkType, raw: Uint8Array, mixed?: Uint8Array): void {
-    const { header, stored } = encodeChunk(type, raw, mixed);
+  #chunk(type: ChunkType, raw: Uint8Array, packed?: PackedPayload): void {
+    const { header, stored } = encodeChunk(type, raw, packed);
     if (type !== 'EVTS') this.#index.push({ type, offset: this.#offset, event: 0, cycle: 0 });
     this.#link = startLink(this.#link, header).update(stored).digest();
     if ((header[5]! & FLAG_ANCILLARY) === 0) this.#root.add(type, raw);

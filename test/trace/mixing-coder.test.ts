@@ -3,7 +3,6 @@ import test from 'ava';
 import fc from 'fast-check';
 import { bitHistories } from '../../src/trace/bit-history.js';
 import { mix, unmix } from '../../src/trace/mixing-coder.js';
-import { mixAll } from '../../src/trace/mixing-pool.js';
 
 /** Bytes with repetitions of all distances, so that matches begin, go on and break. */
 const content = fc
@@ -73,21 +72,6 @@ test('any bytes are decoded to what was asked for, or refused', (t) => {
       }
     }),
     { numRuns: 40 },
-  );
-});
-
-test('payloads done together are those done alone, and a damaged one is told', (t) => {
-  const noise = createHash('shake256', { outputLength: 1000 }).update('noise').digest();
-  const results = mixAll([{ input: sample }, { input: noise }, { input: sample.subarray(100) }]);
-  t.deepEqual(results, [mix(sample), undefined, mix(sample.subarray(100))]);
-  const [coded, , other] = results as [Uint8Array, undefined, Uint8Array];
-  t.deepEqual(
-    mixAll([
-      { input: coded, length: sample.length },
-      { input: coded.subarray(1), length: 10_000_000 },
-      { input: other, length: sample.length - 100 },
-    ]),
-    [sample, undefined, sample.subarray(100)],
   );
 });
 

@@ -1,0 +1,135 @@
+// Checkpoints of a machine: taking them while a guest is recorded, and going on from one in a sealed replay.
+//
+// A page is saved when it changed since the checkpoint before and is not as a loader left it. Of its bytes those that
+// stand for unobserved ones are left out: the trace has them with the initial memory, as far as anybody ever asks.
+// Invariant: taking one changes nothing; what was loaded is believed only when it has the hash recorded there.
+
+import type { Cpu } from '../cpu/cpu.js';
+import * as L from '../cpu/layout.js';
+import { PAGE_DIRTY } from '../cpu/physical.js';
+import { PROCESSOR_STATE_SIZE, saveProcessor } from '../cpu/snapshot.js';
+import { type CheckpointState, encodeCheckpoint, type SavedPage } from '../trace/checkpoint.js';
+import type { MemoryRegion } from '../trace/memory.js';
+import type { Guest } from './guest.js';
+import { MachineHash } from './machine-state.js';
+
+const PAGE = 4096;
+
+/** Takes a checkpoint at the first state hash at or after each multiple of some cycles. */
+export class CheckpointTaker {
+  readonly #cpu: Cpu;
+  readonly #guest: Guest;
+  readonly #every: number;
+  readonly #initial: readonly MemoryRegion[];
+  /** Pages that a checkpoint has already. */
+  readonly #saved = new Set<number>();
+  #next: number;
+
+  constructor(guest: Guest, every: number) {
+    this.#guest = guest;
+    this.#cpu = guest.cpu;
+    this.#every = every;
+    this.#next = every;
+    const { ramSize } = this.#cpu.physical;
+    this.#initial = guest.initialMemory.filter(({ address }) => address < ramSize);
+  }
+
+  /**
+   * Call it right behind a state hash.
+   * @param event events so far
+   * @returns payloads of the checkpoint's chunks, none when it is not time
+   */
+  *take(event: number): Generator<Uint8Array> {
+    const cpu = this.#cpu;
+    const cycle = cpu.now;
+    if (cycle < this.#next) return;
+    this.#next = (Math.floor(cycle / this.#every) + 1) * this.#every;
+    const handoff = this.#guest.handoff.waiting.map(({ address, protocol }) => [address, protocol] as const);
+    const tracked = cpu.physical.observed.save();
+    yield* encodeCheckpoint({ cycle, event, processor: saveProcessor(cpu), tracked, handoff }, this.#pages());
+  }
+
+  *#pages(): Generator<SavedPage> {
+    const { written } = MachineHash.of(this.#cpu);
+    for (let number = 0; number < written.length; number++) {
+      const page = written[number] === 0 ? undefined : this.#pageOf(number);
+      if (page) yield page;
+    }
+    written.fill(0);
+  }
+
+  /** What is to be saved of a page; undefined when it is as it was at cycle 0. */
+  #pageOf(number: number): SavedPage | undefined {
+    const cpu = this.#cpu;
+    const unknown = cpu.physical.observed.unknownIn(number);
+    const at = L.GUEST + number * PAGE;
+    const bytes = withoutUnknown(cpu.state.u8.slice(at, at + PAGE), unknown);
+    if (!this.#saved.has(number)) {
+      if (Buffer.compare(bytes, withoutUnknown(this.#initialPage(number), unknown)) === 0) return undefined;
+      this.#saved.add(number);
+    }
+    return { number, bytes: bytes.every((byte) => byte === 0) ? undefined : bytes };
+  }
+
+  /** The page as a replay has it at cycle 0, but for bytes that are observed later. */
+  #initialPage(number: number): Uint8Array {
+    const page = new Uint8Array(PAGE);
+    const start = number * PAGE;
+    for (const { address, data } of this.#initial) {
+      const from = Math.max(address, start);
+      const to = Math.min(address + data.length, start + PAGE);
+      if (from < to) page.set(data.subarray(from - address, to - address), from - start);
+    }
+    // What was overwritten before anybody saw it is not in the trace.
+    const observed = this.#cpu.physical.observed.observedIn(number);
+    if (observed) for (let i = 0; i < PAGE; i++) if (((observed[i >> 3]! >> (i & 7)) & 1) === 0) page[i] = 0;
+    return page;
+  }
+}
+
+/**
+ * Bring a machine at cycle 0, with the trace's initial memory, to a checkpoint; the processor itself is left alone.
+ * @param pages of all checkpoints up to this one, in order
+ * @throws RangeError when the checkpoint is not one of this machine
+ */
+export function restoreMemory(cpu: Cpu, { tracked, processor }: CheckpointState, pages: Iterable<SavedPage>): void {
+  if (processor.length !== PROCESSOR_STATE_SIZE) throw new RangeError('it is one of another processor');
+  const { physical, state } = cpu;
+  const saved = new Map<number, Uint8Array | undefined>();
+  for (const { number, bytes } of pages) {
+    if (number >= physical.ramSize / PAGE) throw new RangeError(`page ${number} is not RAM`);
+    saved.set(number, bytes);
+  }
+  const partial = physical.restoreTracking(tracked);
+  // Unknown bytes stand for initial ones, which saved pages are about to cover.
+  const initial = new Map<number, Uint8Array>();
+  for (const number of partial) {
+    if (number >= physical.ramSize / PAGE) continue;
+    const origin = physical.observed.originOf(number);
+    if (!saved.has(number) && origin === 0) continue;
+    const bytes = new Uint8Array(PAGE);
+    for (let i = 0; i < PAGE; i++) {
+      const from = number * PAGE + i + origin;
+      if (from >= 0 && from < physical.ramSize) bytes[i] = state.u8[L.GUEST + from]!;
+    }
+    initial.set(number, bytes);
+  }
+  for (const [number, bytes] of saved) {
+    const at = L.GUEST + number * PAGE;
+    if (bytes) state.u8.set(bytes, at);
+    else state.u8.fill(0, at, at + PAGE);
+    physical.flags[number]! |= PAGE_DIRTY;
+  }
+  for (const [number, bytes] of initial) {
+    const unknown = physical.observed.unknownIn(number)!;
+    const at = L.GUEST + number * PAGE;
+    for (let i = 0; i < PAGE; i++) if ((unknown[i >> 3]! >> (i & 7)) & 1) state.u8[at + i] = bytes[i]!;
+  }
+}
+
+/** The page with zeros for its unknown bytes, in place. */
+function withoutUnknown(page: Uint8Array, unknown: Uint8Array | undefined): Uint8Array {
+  if (!unknown) return page;
+  for (let i = 0; i < PAGE; i++) if ((unknown[i >> 3]! >> (i & 7)) & 1) page[i] = 0;
+  return page;
+}

@@ -1,0 +1,107 @@
+// Checkpoints: the machine's state at a state hash, so that a replay can begin there. A checkpoint is chunks of pages
+// that changed since the checkpoint before, and a chunk with the processor and what is known of memory behind them. FORMAT.md,
+// section "CHKP". Devices have no state in a sealed replay, and lines and milestones follow from the events before.
+//
+// Invariant: checkpoints are no content. A trace says the same without them, and a replay from one is believed only
+// when the state that it gives has the hash that was recorded there.
+
+import { decodeCanonical, encodeCanonical } from './codec.js';
+import { binary, integer, list, record, text } from './fields.js';
+
+const PAGE = 4096;
+/** Pages in one chunk at most. */
+const CHUNK_PAGES = 2048;
+const MAX_PAGE_CHUNKS = 4096;
+
+/** A page of RAM and its number, that is its address / 4096. */
+export interface SavedPage {
+  readonly number: number;
+  /** 4096 bytes, those that stand for unobserved ones zero; undefined when all are. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** State at the end of an instruction, without pages. */
+export interface CheckpointState {
+  readonly cycle: number;
+  /** Events before it: the last of them is the state hash. */
+  readonly event: number;
+  /** As the processor saves it. */
+  readonly processor: Uint8Array;
+  /** What is known of pages that a loader filled, as the processor saves it. */
+  readonly tracked: Uint8Array;
+  /** Points at which a kernel may still be entered, as in the header. */
+  readonly handoff: readonly (readonly [address: number, protocol: string])[];
+}
+
+/** Payloads of the chunks of a checkpoint, in their order. Pages are taken as they are needed. */
+export function* encodeCheckpoint(state: CheckpointState, pages: Iterable<SavedPage>): Generator<Uint8Array> {
+  let pageChunks = 0;
+  let some: SavedPage[] = [];
+  for (const page of pages) {
+    some.push(page);
+    if (some.length < CHUNK_PAGES) continue;
+    yield encodePages(some);
+    pageChunks++;
+    some = [];
+  }
+  if (some.length > 0) {
+    yield encodePages(some);
+    pageChunks++;
+  }
+  yield encodeCanonical({ ...state, pageChunks });
+}
+
+function encodePages(pages: readonly SavedPage[]): Uint8Array {
+  const filled = pages.filter(({ bytes }) => bytes);
+  const data = new Uint8Array(PAGE * filled.length);
+  filled.forEach(({ bytes }, i) => {
+    data.set(bytes!, PAGE * i);
+  });
+  return encodeCanonical({
+    data,
+    numbers: numbersOf(filled),
+    zeros: numbersOf(pages.filter(({ bytes }) => !bytes)),
+  });
+}
+
+/** The state, and how many chunks of pages stand before it. @throws Error when the payload breaks the format */
+export function decodeCheckpoint(payload: Uint8Array): CheckpointState & { readonly pageChunks: number } {
+  const map = record(decodeCanonical(payload), 'a checkpoint');
+  return {
+    cycle: integer(map.cycle, Number.MAX_SAFE_INTEGER, 'cycle'),
+    event: integer(map.event, Number.MAX_SAFE_INTEGER, 'event'),
+    processor: binary(map.processor, 'processor'),
+    tracked: binary(map.tracked, 'tracked'),
+    handoff: list(map.handoff, 'handoff').map((item) => {
+      const [address, protocol] = list(item, 'handoff');
+      return [integer(address, Number.MAX_SAFE_INTEGER, 'handoff'), text(protocol, 'handoff')] as const;
+    }),
+    pageChunks: integer(map.pageChunks, MAX_PAGE_CHUNKS, 'pageChunks'),
+  };
+}
+
+/** The pages of a chunk. Their bytes are views. @throws Error when the payload breaks the format */
+export function decodePages(payload: Uint8Array): SavedPage[] {
+  const map = record(decodeCanonical(payload), 'pages of a checkpoint');
+  const data = binary(map.data, 'data');
+  const numbers = readNumbers(map.numbers);
+  if (data.length !== PAGE * numbers.length) throw new Error('pages of a checkpoint are not whole');
+  const filled = numbers.map((number, i) => ({ number, bytes: data.subarray(PAGE * i, PAGE * (i + 1)) }));
+  return [...filled, ...readNumbers(map.zeros).map((number) => ({ number, bytes: undefined }))];
+}
+
+/** 32 bits each, little-endian. */
+function numbersOf(pages: readonly SavedPage[]): Uint8Array {
+  const view = new DataView(new ArrayBuffer(4 * pages.length));
+  pages.forEach(({ number }, i) => {
+    view.setUint32(4 * i, number, true);
+  });
+  return new Uint8Array(view.buffer);
+}
+
+function readNumbers(value: unknown): number[] {
+  const bytes = binary(value, 'page numbers');
+  if (bytes.length % 4 !== 0) throw new Error('page numbers are not whole');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(4 * i, true));
+}

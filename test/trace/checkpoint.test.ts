@@ -1,0 +1,41 @@
+// Checkpoints as payloads: what went in comes out, and made-up ones are refused.
+
+import test from 'ava';
+import { decodeCheckpoint, decodePages, encodeCheckpoint } from '../../src/trace/checkpoint.js';
+import { encodeCanonical } from '../../src/trace/codec.js';
+
+const state = {
+  cycle: 2 ** 33,
+  event: 77,
+  processor: Uint8Array.of(1, 2, 3),
+  tracked: Uint8Array.of(4, 5),
+  handoff: [[0x100_0000, 'pvh']] as const,
+};
+const pages = Array.from({ length: 5000 }, (_, n) => ({
+  number: n * 3,
+  bytes: n % 7 === 0 ? undefined : new Uint8Array(4096).fill(n),
+}));
+
+test('state and pages come back, the pages in chunks before the state', (t) => {
+  const payloads = [...encodeCheckpoint(state, pages)];
+  t.is(payloads.length, 4);
+  t.deepEqual(decodeCheckpoint(payloads.at(-1)!), { ...state, pageChunks: 3 } as never);
+  const found = new Map(
+    payloads.slice(0, -1).flatMap((payload) => decodePages(payload).map(({ number, bytes }) => [number, bytes])),
+  );
+  t.is(found.size, pages.length);
+  for (const { number, bytes } of pages) {
+    t.true(bytes ? Buffer.from(bytes).equals(found.get(number)!) : found.get(number) === undefined);
+  }
+});
+
+test('what is not a checkpoint is refused', (t) => {
+  const whole = { data: new Uint8Array(4096), numbers: new Uint8Array(4), zeros: new Uint8Array(0) };
+  t.is(decodePages(encodeCanonical(whole)).length, 1);
+  for (const wrong of [{ data: new Uint8Array(1) }, { numbers: new Uint8Array(8) }, { zeros: new Uint8Array(3) }]) {
+    t.throws(() => decodePages(encodeCanonical({ ...whole, ...wrong })), { message: /not whole/ });
+  }
+  for (const wrong of [{ cycle: -1 }, { processor: 3 }, { handoff: [[1, 2]] }, { pageChunks: 100_000 }]) {
+    t.throws(() => decodeCheckpoint(encodeCanonical({ ...state, pageChunks: 0, ...wrong } as never)));
+  }
+});
