@@ -148,7 +148,15 @@ export class MemoryPress {
 export function pressOnThread({ control, port }: PressLine): void {
   port.on('message', ({ n, job }: { n: number; job: PressJob }) => {
     if (Atomics.compareExchange(control, n, WAITING, TAKEN) !== WAITING) return;
-    port.postMessage({ n, payloads: pressJob(job) });
+    // Views are sent with all of what they are views of.
+    const payloads = pressJob(job).map((payload) => {
+      const raw = 'raw' in job ? job.raw : Uint8Array.from(payload.raw);
+      return { ...payload, raw, stored: Uint8Array.from(payload.stored) };
+    });
+    const buffers = payloads.flatMap(({ raw, stored }) =>
+      'raw' in job ? [stored.buffer] : [raw.buffer, stored.buffer],
+    );
+    port.postMessage({ n, payloads }, buffers as ArrayBuffer[]);
     Atomics.store(control, n, DONE);
     Atomics.notify(control, n);
   });
