@@ -251,15 +251,10 @@ export class ObservedMemory {
         result.known.push(page);
         continue;
       }
+      const origin = view.getFloat64(at + 8, true);
       const loaded = kind === SAVED_LOADED ? this.partial.get(page) : undefined;
-      const p = loaded ?? {
-        unknown: new Uint8Array(MASK_SIZE),
-        origin: 0,
-        copied: true,
-        counts: new Uint32Array(2),
-        record: 0,
-      };
-      p.origin = view.getFloat64(at + 8, true);
+      const p = loaded ?? this.begin(page, origin, true);
+      p.origin = origin;
       p.counts[READS] = view.getUint32(at + 16, true);
       p.counts[WRITES] = view.getUint32(at + 20, true);
       p.unknown.set(saved.subarray(at + 24, at + SAVED_SIZE));
