@@ -30,7 +30,7 @@ test('inspect gives the fields of the command-line contract, in its order', (t) 
     t.is(
       JSON.stringify(inspect(reader)),
       JSON.stringify({
-        format: 'vmreplay-trace 2.0',
+        format: 'vmreplay-trace 2.1',
         tool: 'vmreplay test',
         machine: 'pc',
         cpu: 'baseline-1',
