@@ -26,6 +26,7 @@ import {
   poke,
   recordChanged,
 } from './changed-boot.js';
+import { program, readClock, readItem, readProcessor, readSector, readSmbios } from './reading-guests.js';
 
 const SCREEN = 30;
 // Fields may be added to what is published; here each of them must be in the schema.
@@ -111,9 +112,6 @@ const guest = (
   expected,
 });
 
-const program = (name: string, text: string): string =>
-  `%define GUEST '${name}'\n%include "pvh.inc"\n%include "fwcfg.inc"\n${text}\nBSS\nbuffer: resb 4096\nENDBSS\n`;
-
 /** SeaBIOS, as far as it looks for something to boot. */
 const firmware = (name: string, a: Boot, b: Boot, ...expected: RegExp[]): Regression => {
   const base: BootOptions = { boot: 'firmware', memory: 64 << 20, vga: 'none', untilDebugcon: 'No bootable device.' };
@@ -139,112 +137,6 @@ const disk = (text: string): Buffer => {
   bytes.write(text, 512 * 3);
   return bytes;
 };
-
-const readSector = `
-main:
-    outp 0x1f6, 0xe0
-    outp 0x1f2, 1
-    outp 0x1f3, 3                   ; LBA 3
-    outp 0x1f4, 0
-    outp 0x1f5, 0
-    outp 0x1f7, 0x20
-    mov dx, 0x1f7
-.busy:
-    in al, dx
-    test al, 0x08
-    jz .busy
-    mov dx, 0x1f0
-    mov edi, buffer
-    mov ecx, 256
-    rep insw
-    say 'sector '
-    mov esi, buffer
-    call put_string
-    say 10
-    ret`;
-
-const readClock = `
-main:
-    outp 0x70, 7
-    in al, 0x71
-    say 'day '
-    hex eax, 2
-    say 10
-    ret`;
-
-const readProcessor = `
-main:
-    mov eax, 1
-    cpuid
-    say 'features '
-    hex ecx, 8
-    say 10
-    ret`;
-
-const readSmbios = `
-main:
-    mov esi, 0xf0000
-.search:
-    cmp dword [esi], '_SM_'
-    je .found
-    add esi, 16
-    cmp esi, 0x100000
-    jb .search
-    fail 'no SMBIOS'
-.found:
-    movzx ecx, word [esi + 22]
-    mov esi, [esi + 24]
-    xor ebx, ebx
-.sum:
-    movzx eax, byte [esi]
-    rol ebx, 1
-    add ebx, eax
-    inc esi
-    loop .sum
-    say 'sum '
-    hex ebx, 8
-    say 10
-    ret`;
-
-const readItem = (item: string): string => `
-main:
-    mov ax, FW_CFG_FILE_DIR
-    call fw_cfg_select
-    mov edi, buffer
-    mov ecx, 4
-    call fw_cfg_read
-    mov ebx, [buffer]
-    bswap ebx
-.entry:
-    mov edi, buffer
-    mov ecx, 64
-    call fw_cfg_read
-    mov esi, buffer + 8
-    mov edi, wanted
-.compare:
-    mov al, [esi]
-    cmp al, [edi]
-    jne .other
-    inc esi
-    inc edi
-    test al, al
-    jnz .compare
-    mov ecx, [buffer]
-    bswap ecx
-    mov ax, [buffer + 4]
-    xchg al, ah
-    call fw_cfg_select
-    mov edi, buffer
-    call fw_cfg_read
-    say 'first '
-    hex [buffer], 8
-    say 10
-    ret
-.other:
-    dec ebx
-    jnz .entry
-    fail 'no such file'
-wanted: db '${item}', 0`;
 
 const rom = (code: string): Uint8Array => testRom((bytes) => bytes.set(Buffer.from(code, 'hex'), 0x42));
 const startInfo = ({ cpu }: Guest): number => Number(cpu.state.reg(3));
