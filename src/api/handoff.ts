@@ -64,6 +64,13 @@ export class HandoffWatch {
     return end.reason === 'until-cycle' || end.reason === 'breakpoint' ? undefined : end;
   }
 
+  /** Watch no more: for machines whose hand-off nobody records. */
+  forget(): void {
+    for (const { address } of this.#points) this.cpu.clearBreakpoint(BigInt(address));
+    this.#points = [];
+    this.cpu.onFarJump = undefined;
+  }
+
   #read = (address: number, length: number): Uint8Array => this.cpu.physical.read(address, length);
 
   /** Called in the jump: the run is stopped at its target if that is a kernel. */

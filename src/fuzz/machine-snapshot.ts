@@ -1,0 +1,122 @@
+// The whole machine at one instruction boundary, and the way back to it: processor, devices, RAM. What is written after
+// the snapshot is known from the dirty flags of pages, which the TLBs keep (a first write always comes through the slow
+// path), so going back copies those pages and no others. Decoded code of pages whose code did not change is kept: the
+// next run executes it at once.
+//
+// Invariants: a restored machine hashes as the snapshot did (hash(), tested over the corpus); restoring any number of
+// times changes nothing in the snapshot. The dirty flags are the snapshot's from then on: MachineHash, which clears them,
+// is not used on such a machine. Left out: machines whose chipset maps ROM over RAM (firmware on a PC).
+
+import { createHash } from 'node:crypto';
+import type { Cpu } from '../cpu/cpu.js';
+import * as L from '../cpu/layout.js';
+import { PAGE_CODE, PAGE_DIRTY } from '../cpu/physical.js';
+import { loadProcessor, saveProcessor } from '../cpu/snapshot.js';
+import type { Plain } from '../platform/device.js';
+import type { Machine } from '../platform/machine.js';
+
+const PAGE = 4096;
+/** PAGE_DIRTY of four pages at once. */
+const FOUR_DIRTY = PAGE_DIRTY * 0x0101_0101;
+
+export class MachineSnapshot {
+  readonly cycle: number;
+  readonly #cpu: Cpu;
+  readonly #machine: Machine;
+  readonly #processor: Uint8Array;
+  readonly #devices: Plain;
+  readonly #a20: number;
+  /** Pages that are not zeros, by number. */
+  readonly #pages = new Map<number, Uint8Array>();
+  readonly #flags: Uint8Array;
+  readonly #fourFlags: Uint32Array;
+
+  /** Take a snapshot; the processor does not run. From here on the guest's memory is not observed any more. */
+  constructor(cpu: Cpu, machine: Machine) {
+    const { physical, state } = cpu;
+    this.#cpu = cpu;
+    this.#machine = machine;
+    physical.observed.takeWhole();
+    const count = physical.ramSize / PAGE;
+    this.#flags = physical.flags.subarray(0, count);
+    this.#fourFlags = new Uint32Array(physical.flags.buffer, physical.flags.byteOffset, Math.ceil(count / 4));
+    for (let page = 0; page < count; page++) {
+      const at = L.GUEST + page * PAGE;
+      if (state.u32.subarray(at >>> 2, (at + PAGE) >>> 2).some((word) => word !== 0))
+        this.#pages.set(page, state.u8.slice(at, at + PAGE));
+      this.#flags[page]! &= ~PAGE_DIRTY;
+    }
+    cpu.flushTlb(false);
+    this.cycle = cpu.now;
+    this.#processor = saveProcessor(cpu);
+    this.#devices = machine.save();
+    this.#a20 = physical.a20Mask;
+  }
+
+  /** Numbers of the pages written since the snapshot, or since it was restored. */
+  dirtyPages(): number[] {
+    const found: number[] = [];
+    this.#eachDirty((page) => found.push(page));
+    return found;
+  }
+
+  /** The machine as it was. */
+  restore(): void {
+    const { physical } = this.#cpu;
+    this.#eachDirty((page) => {
+      this.#restorePage(page);
+      this.#flags[page]! &= ~PAGE_DIRTY;
+    });
+    this.#cpu.setCycle(this.cycle);
+    this.#machine.load(this.#devices);
+    physical.a20Mask = this.#a20;
+    loadProcessor(this.#cpu, this.#processor);
+  }
+
+  /** SHA-256 over processor, devices and all of RAM as they are now, whatever the dirty flags say. */
+  hash(): string {
+    const { state, physical } = this.#cpu;
+    const hash = createHash('sha256').update(saveProcessor(this.#cpu)).update(plainText(this.#machine.save()));
+    const ram = state.u8.subarray(L.GUEST, L.GUEST + physical.ramSize);
+    return hash.update(`${this.#cpu.now} ${physical.a20Mask}\n`).update(ram).digest('hex');
+  }
+
+  #eachDirty(body: (page: number) => void): void {
+    const { length } = this.#flags;
+    for (let i = 0; i < this.#fourFlags.length; i++) {
+      if ((this.#fourFlags[i]! & FOUR_DIRTY) === 0) continue;
+      for (let page = 4 * i; page < Math.min(4 * i + 4, length); page++)
+        if ((this.#flags[page]! & PAGE_DIRTY) !== 0) body(page);
+    }
+  }
+
+  #restorePage(page: number): void {
+    const { state, physical } = this.#cpu;
+    const at = L.GUEST + page * PAGE;
+    const saved = this.#pages.get(page);
+    if ((this.#flags[page]! & PAGE_CODE) === 0) {
+      if (saved) state.u8.set(saved, at);
+      else state.u8.fill(0, at, at + PAGE);
+      return;
+    }
+    // Code and data in one page: only what differs is written, so that code that was not touched stays decoded.
+    for (let offset = 0; offset < PAGE; offset++) {
+      if (state.u8[at + offset] === (saved?.[offset] ?? 0)) continue;
+      const start = offset;
+      while (offset < PAGE && state.u8[at + offset] !== (saved?.[offset] ?? 0)) offset++;
+      physical.onCodeWrite(page, start, offset - start);
+      if (saved) state.u8.set(saved.subarray(start, offset), at + start);
+      else state.u8.fill(0, at + start, at + offset);
+    }
+  }
+}
+
+/** Plain data as one text: fields by name, so that the order in which they were set does not matter. */
+function plainText(value: Plain): string {
+  if (typeof value === 'bigint') return `${value}n`;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (Array.isArray(value)) return `[${value.map(plainText).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'none';
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([name, field]) => `${name}:${plainText(field)}`).join(',')}}`;
+}
