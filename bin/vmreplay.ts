@@ -7,6 +7,7 @@ import { VERSION } from '../src/api/version.js';
 import { addDemo } from './commands/demo.js';
 import { addDiff } from './commands/diff.js';
 import { addFetch } from './commands/fetch.js';
+import { addFuzz } from './commands/fuzz.js';
 import { addGate } from './commands/gate.js';
 import { addInspect } from './commands/inspect.js';
 import { addRecord } from './commands/record.js';
@@ -39,6 +40,7 @@ const VERBS: Readonly<Record<string, (program: Command) => void>> = {
   inspect: addInspect,
   view: addView,
   gate: addGate,
+  fuzz: addFuzz,
   fetch: addFetch,
   demo: addDemo,
 };

@@ -1,4 +1,4 @@
-// Builds the corpus: corpus/<name>/<name>.asm → corpus/<name>/<name>.elf, with nasm alone. With --check nothing is
+// Builds the corpus: corpus/<name>/<name>.asm → corpus/<name>/<name>.elf, and corpus/defects/*.asm, with nasm alone. With --check nothing is
 // written and the committed images must equal what the sources give, byte for byte.
 // Usage: npm run corpus:build -- [--check] [NAME…]
 
@@ -9,27 +9,33 @@ import { execa } from 'execa';
 
 const corpus = join(import.meta.dirname, '..', 'corpus');
 
+/** Guests with a planted defect lie in one folder, the others in one each. */
+const defects = join(corpus, 'defects');
+const planted = (await readdir(defects)).filter((file) => file.endsWith('.asm')).map((file) => file.slice(0, -4));
+const folderOf = (name: string): string => (planted.includes(name) ? defects : join(corpus, name));
+
 async function assemble(name: string, directory: string): Promise<Buffer> {
   const output = join(directory, `${name}.elf`);
   const options = ['-Wall', '-Werror', '-f', 'bin', '-I', '../', '-o', output, `${name}.asm`];
-  await execa('nasm', options, { cwd: join(corpus, name) });
+  await execa('nasm', options, { cwd: folderOf(name) });
   return readFile(output);
 }
 
 const check = process.argv.includes('--check');
 const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
-const all = (await readdir(corpus, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-const unknown = asked.find((name) => !all.some((entry) => entry.name === name));
+const folders = (await readdir(corpus, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+const all = [...folders.map(({ name }) => name).filter((name) => name !== 'defects'), ...planted];
+const unknown = asked.find((name) => !all.includes(name));
 if (unknown !== undefined) {
   console.error(`there is no guest named ${unknown} in corpus/`);
   process.exit(2);
 }
-const names = asked.length > 0 ? asked : all.map((entry) => entry.name).sort();
+const names = asked.length > 0 ? asked : all.sort();
 const scratch = await mkdtemp(join(tmpdir(), 'vmreplay-corpus-'));
 let differing = 0;
 try {
   for (const name of names) {
-    const image = join(corpus, name, `${name}.elf`);
+    const image = join(folderOf(name), `${name}.elf`);
     const built = await assemble(name, scratch);
     const committed = await readFile(image).catch(() => undefined);
     if (committed?.equals(built)) continue;

@@ -82,6 +82,11 @@ export function collectFiles(text: string, before: string[] = []): string[] {
   return [...before, parseText(text)];
 }
 
+/** Texts, repeatable. */
+export function collectTexts(text: string, before: string[] = []): string[] {
+  return [...before, parseText(text)];
+}
+
 /** Addresses, repeatable. */
 export function collectAddresses(text: string, before: number[] = []): number[] {
   return [...before, parseCount(text)];

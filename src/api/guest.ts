@@ -61,6 +61,10 @@ export interface Seams {
   lines(inner: ProcessorLines): ProcessorLines;
   memory(inner: GuestMemory): GuestMemory;
   shadow?(inner: ShadowLines): ShadowLines;
+  /** What a direct boot is about to put into memory, to be changed. */
+  placed?(boot: BootImage): void;
+  /** The fw_cfg items, all of them there, to be changed. */
+  configured?(fwCfg: FwCfg): void;
 }
 const NO_SEAMS: Seams = { lines: (inner) => inner, memory: (inner) => inner };
 
@@ -227,6 +231,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       ...(vga && { screen: FRAME_BUFFER }),
       ...(rsdp !== undefined && { rsdp, rsdpTable: cpu.physical.read(rsdp, 36) }),
     });
+    seams.placed?.(boot);
     for (const { address, data } of [...boot.segments, ...(boot.firmware ?? [])])
       if (data.length > 0) placing.write(address, data);
     for (const { address, data } of initialMemory) cpu.physical.track(address, data.length);
@@ -250,6 +255,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
   const fill = (fwCfg: FwCfg): void => {
     firmware?.fill(fwCfg);
     for (const item of files.fwCfg) addUserItem(fwCfg, item.name, item.data);
+    seams.configured?.(fwCfg);
   };
   const pc: Board = microvm
     ? microvm.build(board, fill)

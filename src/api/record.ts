@@ -90,11 +90,19 @@ export async function run(options: BootOptions): Promise<RunResult> {
 
 /** Record a boot. The trace appears under its name when it is whole. @throws UserError, ImageError, TraceError */
 export async function record(options: RecordOptions): Promise<RunResult> {
+  return recordChanged(options, {});
+}
+
+/**
+ * The same of a boot that is changed before cycle 0.
+ * @param changes `placed` and `configured` of Seams; without their types, which would lead the library's to the processor's
+ */
+export async function recordChanged(options: RecordOptions, changes: object): Promise<RunResult> {
   const { output } = options;
   if (output === undefined) throw new UserError('a recording needs the name of the trace to write; give --output');
   const late = new LateSink();
   const recorder = new Recorder(late);
-  const guest = makeGuest(options, recorderSeams(recorder));
+  const guest = makeGuest(options, { ...recorderSeams(recorder), ...changes });
   const { cpu } = guest;
   const screenshots = new Screenshots(options.screenshots, guest.vga, options.onWarning);
   const notes = { tool: `vmreplay ${VERSION}`, names: guest.imageNames };

@@ -56,6 +56,8 @@ export class CodeCache {
   readonly stops = new Set<number>();
   /** Executions after which a new block is reported as hot; 0 = never. */
   heat: () => number = () => 0;
+  /** Called when code of a page is about to be decoded that had none. */
+  onClaim: (page: number) => void = () => {};
   /** Called when everything was dropped. */
   onDropAll: () => void = () => {};
 
@@ -146,6 +148,7 @@ export class CodeCache {
     this.pages.set(page, code);
     this.physical.flags[page] = this.physical.flags[page]! | PAGE_CODE;
     this.mmu.revokeWrites(page);
+    this.onClaim(page);
     return code;
   }
 

@@ -1,4 +1,5 @@
-// What `vmreplay/fuzz` exports: arbitraries for the structures that boot loaders hand over, for any fast-check property.
+// What `vmreplay/fuzz` exports: arbitraries for the structures that boot loaders hand over, for any fast-check property,
+// and campaigns that throw them at a guest.
 // Each kind of structure gives valid values and hostile ones; a value encodes itself and prints as what it says.
 
 export * from './arbitraries/acpi.js';
@@ -17,4 +18,7 @@ export * from './arbitraries/partition-table.js';
 export * from './arbitraries/smbios.js';
 export * from './arbitraries/start-info.js';
 export * from './arbitraries/table-loader.js';
+export * from './fuzz.js';
+export * from './options.js';
 export * from './structure.js';
+export type { Oracle, Verdict } from './verdict.js';

@@ -16,6 +16,7 @@ import type { Plain } from '../platform/device.js';
 import type { Machine } from '../platform/machine.js';
 
 const PAGE = 4096;
+const ZEROS = new Uint8Array(PAGE);
 /** PAGE_DIRTY of four pages at once. */
 const FOUR_DIRTY = PAGE_DIRTY * 0x0101_0101;
 
@@ -53,7 +54,16 @@ export class MachineSnapshot {
     this.#a20 = physical.a20Mask;
   }
 
-  /** Numbers of the pages written since the snapshot, or since it was restored. */
+  /** Numbers of the pages that do not hold what they held. */
+  changedPages(): number[] {
+    const { u8 } = this.#cpu.state;
+    return this.dirtyPages().filter((page) => {
+      const at = L.GUEST + page * PAGE;
+      return Buffer.compare(u8.subarray(at, at + PAGE), this.#pages.get(page) ?? ZEROS) !== 0;
+    });
+  }
+
+  /** Numbers of the pages that may have been written since the snapshot, or since it was restored. */
   dirtyPages(): number[] {
     const found: number[] = [];
     this.#eachDirty((page) => found.push(page));

@@ -10,11 +10,11 @@ test('--help lists the verbs and ends with success', async (t) => {
   t.is(code, 0);
   t.is(stderr, '');
   const verbs = [...stdout.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb);
-  t.deepEqual(verbs, ['record', 'run', 'replay', 'diff', 'inspect', 'view', 'gate', 'fetch', 'demo']);
+  t.deepEqual(verbs, ['record', 'run', 'replay', 'diff', 'inspect', 'view', 'gate', 'fuzz', 'fetch', 'demo']);
 });
 
 test('every verb has help of its own', async (t) => {
-  for (const verb of ['record', 'run', 'replay', 'diff', 'inspect', 'view', 'fetch', 'demo']) {
+  for (const verb of ['record', 'run', 'replay', 'diff', 'inspect', 'view', 'fuzz', 'fetch', 'demo']) {
     const { code, stdout } = await vmreplay(verb, '--help');
     t.is(code, 0);
     t.true(stdout.startsWith(`Usage: vmreplay ${verb}`));

@@ -53,7 +53,7 @@ export function multibootModules({ ramEnd = 16 << 20, modules }: MultibootOption
         fc.nat(0x1_0000),
       );
   const one = fc.tuple(place, text).map(([[start, size], commandLine]) => ({ start, end: start + size, commandLine }));
-  return fc.array(one, { maxLength: 4 });
+  return fc.array(one, { maxLength: modules?.length === 0 ? 0 : 4 });
 }
 
 export function multiboot(options: MultibootOptions = {}): StructureKind<MultibootInfo> {

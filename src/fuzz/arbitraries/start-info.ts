@@ -40,7 +40,7 @@ export interface StartInfoOptions {
   readonly rsdp?: number;
   /** End of the machine's RAM: what modules and entries of RAM lie below. Default 16 MiB. */
   readonly ramEnd?: number;
-  /** Modules of a real boot; without, they lie in RAM wherever. */
+  /** Modules of a real boot, none if there are none; when absent, they lie in RAM wherever. */
   readonly modules?: readonly { address: number; size: number }[];
 }
 
@@ -67,7 +67,7 @@ export function startInfo(options: StartInfoOptions = {}): StructureKind<StartIn
       .record({
         version: fc.constantFrom(1, 0),
         line: fc.option(text, { nil: undefined }),
-        modules: fc.array(module, { maxLength: 4 }),
+        modules: fc.array(module, { maxLength: options.modules?.length === 0 ? 0 : 4 }),
         map: mapEntries({ ramEnd }),
       })
       .map(({ version, line, modules, map }) => ({

@@ -1,0 +1,370 @@
+// One case after the other on one machine: back to the snapshot, the structure into its place, the memory that it does not
+// declare out of the map, and on until the guest ends, does what it must not, or has taken too long.
+//
+// What a guest may use: memory that the structure declares as RAM, what was loaded, and all of the first MiB for reading.
+// How long it may take: several times what it took with its own structure. A loop is told by its state coming back.
+// Invariant: a verdict follows from the structure alone, not from the cases before it.
+
+import { type Guest, makeGuest } from '../api/guest.js';
+import type { BootOptions } from '../api/options.js';
+import { TextWatch } from '../api/run.js';
+import type { RunEnd } from '../cpu/bus.js';
+import * as L from '../cpu/layout.js';
+import { PAGE_CODE } from '../cpu/physical.js';
+import { saveProcessor } from '../cpu/snapshot.js';
+import { IF } from '../cpu/state.js';
+import type { MapEntry } from './arbitraries/e820.js';
+import { runToFirstRead } from './first-read.js';
+import { MachineSnapshot } from './machine-snapshot.js';
+import type { RunnerOptions } from './options.js';
+import type { Structure } from './structure.js';
+import { findTarget, putInPlace, type Target } from './targets.js';
+import type { Oracle, Verdict } from './verdict.js';
+import { WatchedBus, WatchedMemory } from './watched-machine.js';
+
+/** Cycles within which the guest must look at the structure, and end as it is. */
+const BOOT_LIMIT = 2_000_000_000;
+const BASE_CYCLES = 2_000_000;
+const LONGER = 8;
+/** Cycles to the first look at whether it goes in a circle, doubled for each; and instructions of a look. */
+const LOOK = 50_000;
+const LOOK_STEPS = 300;
+/** Exceptions within a look that are a loop of them. */
+const MANY_EXCEPTIONS = 8;
+const MIB_PAGES = 256;
+const PAGE = 4096;
+const RAM = 1;
+
+interface Ended {
+  readonly end: RunEnd;
+  readonly trespass?: { oracle: Oracle; site: number; detail: string; cycle: number };
+}
+
+export class CaseRunner {
+  readonly target: Target;
+  /** Cycle of the snapshot. */
+  readonly start: number;
+  readonly #guest: Guest;
+  readonly #snapshot: MachineSnapshot;
+  readonly #bus: WatchedBus;
+  readonly #options: RunnerOptions;
+  readonly #boot: BootOptions;
+  readonly #usual: { end: RunEnd; cycles: number };
+  readonly #limit: number;
+  /** The memory map, and the same with only those pages above 1 MiB that something was loaded to. */
+  readonly #allHosts: Uint32Array;
+  readonly #loadedHosts: Uint32Array;
+  /** Pages that were loaded; pages that the boot as it is executes. */
+  readonly #loaded: Uint8Array;
+  readonly #code = new Set<number>();
+  /** Pages outside of what was loaded whose code has been decoded in this case. */
+  readonly #strays: number[] = [];
+  #cycles = 0;
+  #serial: number[] = [];
+  #panic: string | undefined;
+  #entries: readonly MapEntry[] = [];
+
+  /** @throws UserError when the boot has no such structure, or never looks at it */
+  constructor(name: string, boot: BootOptions, options: RunnerOptions = {}) {
+    this.#options = options;
+    this.#boot = boot;
+    let watched: WatchedMemory | undefined;
+    const make = () => {
+      const guest = makeGuest(boot, {
+        lines: (inner) => inner,
+        memory: (inner) => {
+          watched = new WatchedMemory(inner);
+          return watched;
+        },
+      });
+      guest.handoff.forget();
+      return guest;
+    };
+    const { place } = findTarget(name, make());
+    this.#guest = runToFirstRead(make, place, boot.maxCycles ?? BOOT_LIMIT);
+    this.target = findTarget(name, this.#guest);
+    const { cpu, pc, boot: image, initialMemory } = this.#guest;
+    const { physical } = cpu;
+    const pages = physical.ramSize / PAGE;
+    this.#allHosts = physical.host.slice(0, pages);
+    this.#loaded = new Uint8Array(pages);
+    const load = (address: number, length: number) => {
+      this.#loaded.fill(1, Math.min(pages, address >>> 12), Math.min(pages, Math.ceil((address + length) / PAGE)));
+    };
+    for (const { address, data } of initialMemory) if (address < physical.ramSize) load(address, data.length);
+    for (const { address, data, zeros = 0 } of image.segments) load(address, data.length + zeros);
+    if (place.in === 'memory') load(place.address, place.room);
+    this.#loadedHosts = this.#allHosts.map((host, page) => (page < MIB_PAGES || this.#loaded[page] ? host : 0));
+    this.#bus = new WatchedBus(cpu, pc);
+    watched!.bus = this.#bus;
+    cpu.bus = this.#bus;
+    this.#watchConsoles();
+    this.#snapshot = new MachineSnapshot(cpu, pc);
+    this.start = cpu.now;
+    // The boot as it is: what it uses, and how it ends.
+    const end = cpu.runUntil(this.start + Math.min(boot.maxCycles ?? BOOT_LIMIT, BOOT_LIMIT));
+    this.#usual = { end, cycles: cpu.now - this.start };
+    this.#limit = options.caseCycles ?? LONGER * this.#usual.cycles + BASE_CYCLES;
+    for (let page = 0; page < pages; page++) if ((physical.flags[page]! & PAGE_CODE) !== 0) this.#code.add(page);
+    this.#bus.learning = false;
+    cpu.code.onClaim = (page) => this.#claimed(page);
+    this.#snapshot.restore();
+  }
+
+  /** What the last case took. */
+  get cycles(): number {
+    return this.#cycles;
+  }
+
+  /** Hash of the snapshot's state, of the machine as it is now. */
+  hash(): string {
+    return this.#snapshot.hash();
+  }
+
+  /** How one structure is taken; undefined when there is nothing to find fault with. */
+  run(structure: Structure<unknown>): Verdict | undefined {
+    const bytes = structure.encode();
+    const value = structure.value;
+    this.#entries = this.target.mapOf(value) ?? [];
+    this.#begin(bytes);
+    const ended = this.#play();
+    this.#cycles = this.#guest.cpu.now - this.start;
+    const verdict = this.#judge(ended, bytes, structure);
+    this.#end();
+    return verdict;
+  }
+
+  #begin(bytes: Uint8Array): void {
+    this.#serial.length = 0;
+    this.#panic = undefined;
+    this.#bus.found = undefined;
+    putInPlace(this.#guest, this.target.place, bytes);
+    this.#hide();
+  }
+
+  /** Back to the snapshot; what was executed where nothing was loaded is forgotten. */
+  #end(): void {
+    const { physical } = this.#guest.cpu;
+    physical.host.set(this.#allHosts);
+    for (const page of this.#strays.splice(0)) this.#guest.cpu.code.drop(page);
+    this.#snapshot.restore();
+  }
+
+  /** Code is about to be decoded in a page. */
+  #claimed(page: number): void {
+    if (this.#loaded[page] || this.#code.has(page)) return;
+    this.#strays.push(page);
+    const detail = `goes to page 0x${page.toString(16)}000, where nothing was loaded`;
+    this.#bus.note('execution outside loaded images', detail);
+  }
+
+  /** Take out of the map what the structure does not declare. */
+  #hide(): void {
+    const { host } = this.#guest.cpu.physical;
+    const entries = this.#entries;
+    if (entries.length === 0) return;
+    host.set(this.#loadedHosts);
+    const top = BigInt(this.#allHosts.length);
+    for (const { address, length, type } of entries) {
+      if (type !== RAM || length === 0n) continue;
+      const end = (address + length + 0xfffn) >> 12n;
+      const [from, to] = [address >> 12n, end < top ? end : top];
+      if (from >= to) continue;
+      host.set(this.#allHosts.subarray(Number(from), Number(to)), Number(from));
+    }
+    this.#bus.describe = (at) => {
+      const found = entries.some(({ address, length }) => BigInt(at) >= address && BigInt(at) < address + length);
+      return found ? 'reserved' : 'undeclared';
+    };
+  }
+
+  /** Run to the end, a trespass, or the limit. */
+  #play(): Ended {
+    const { cpu } = this.#guest;
+    const last = this.start + this.#limit;
+    for (let after = LOOK; ; after *= 2) {
+      const next = Math.min(last, this.start + this.#usual.cycles + after);
+      const end = cpu.runUntil(next);
+      const { found } = this.#bus;
+      if (found !== undefined) return { end, trespass: found };
+      if (end.reason !== 'until-cycle') return { end };
+      const circle = this.#circle();
+      if (circle !== undefined) return circle;
+      if (cpu.now >= last) return { end };
+    }
+  }
+
+  /** A loop whose state comes back, or of exceptions, told by executing it step by step; or an end on the way. */
+  #circle(): Ended | undefined {
+    const { cpu } = this.#guest;
+    const { cycle, accesses, written } = { cycle: cpu.now, accesses: this.#bus.accesses, written: this.#written() };
+    const first = registersOf(cpu);
+    let lowest = Number(cpu.state.rip);
+    let exceptions = 0;
+    for (let steps = 1; steps <= LOOK_STEPS; steps++) {
+      cpu.delivered = false;
+      const end = cpu.runUntil(cpu.now + 1);
+      if (end.reason !== 'until-cycle') return { end, ...(this.#bus.found && { trespass: this.#bus.found }) };
+      if (cpu.delivered) exceptions++;
+      lowest = Math.min(lowest, Number(cpu.state.rip));
+      if (exceptions >= MANY_EXCEPTIONS) {
+        const detail = `${exceptions} exceptions in ${steps} instructions`;
+        return { end, trespass: { oracle: 'exception loop', site: lowest, detail, cycle } };
+      }
+      // What an interrupt or a device may end is no loop for good.
+      if (this.#usual.end.reason === 'until-cycle' || (cpu.state.eflags & IF) !== 0 || this.#bus.accesses !== accesses)
+        continue;
+      if (Buffer.compare(first, registersOf(cpu)) === 0 && Buffer.compare(written, this.#written()) === 0) {
+        const detail = `a loop of ${steps} instructions that changes nothing`;
+        return { end, trespass: { oracle: exceptions > 0 ? 'exception loop' : 'hang', site: lowest, detail, cycle } };
+      }
+    }
+    return undefined;
+  }
+
+  /** What memory the case has written holds now. */
+  #written(): Uint8Array {
+    const { u8 } = this.#guest.cpu.state;
+    const pages = this.#snapshot.dirtyPages();
+    return Buffer.concat(pages.map((page) => u8.subarray(L.GUEST + page * PAGE, L.GUEST + (page + 1) * PAGE)));
+  }
+
+  #judge({ end, trespass }: Ended, bytes: Uint8Array, structure: Structure<unknown>): Verdict | undefined {
+    const { cpu } = this.#guest;
+    const { rip } = cpu.state;
+    const cycle = cpu.now;
+    const here = Number(BigInt.asUintN(48, rip));
+    if (trespass?.oracle === 'execution outside loaded images')
+      return { ...trespass, site: this.#lastLoaded(bytes, trespass.cycle) };
+    if (trespass !== undefined) return { ...trespass, cycle: trespass.cycle + 1 };
+    const usual = this.#usual.end;
+    const same = end.reason === usual.reason && end.code === usual.code;
+    if (end.reason === 'triple-fault' && !same) {
+      if (this.#isLoaded(here))
+        return { oracle: 'triple fault', site: here, detail: 'an exception that could not be delivered', cycle };
+      // Nothing could be fetched: in the machine itself there may be memory, so that the fault is not the end of it.
+      const detail = `goes to 0x${here.toString(16)}, where nothing was loaded`;
+      const site = this.#lastLoaded(bytes, cycle);
+      return { oracle: 'execution outside loaded images', site, detail, cycle: cycle - 1 };
+    }
+    const low = this.#strayWrites();
+    if (low.length > 0) return this.#wroteLow(bytes, low);
+    if (this.#panic !== undefined) return { oracle: 'panic', site: here, detail: this.#panic, cycle };
+    if (end.reason === 'debug-exit' && !same && end.code !== this.#boot.successCode)
+      return { oracle: 'debug exit', site: here, detail: `code ${end.code}`, cycle };
+    if (end.reason === 'halted' && !same) return { oracle: 'hang', site: here, detail: 'halted for good', cycle };
+    if (end.reason === 'until-cycle' && !same)
+      return { oracle: 'hang', site: this.#loopSite(), detail: `no end within ${this.#limit} cycles`, cycle };
+    const said = this.#options.predicate?.({
+      structure: structure.value,
+      breaks: structure.breaks.map(({ name }) => name),
+      end: end.reason,
+      code: end.code,
+      serial: Buffer.from(this.#serial).toString('latin1'),
+      cycles: cycle - this.start,
+    });
+    return said === undefined ? undefined : { oracle: 'predicate', site: here, detail: said, cycle };
+  }
+
+  #isLoaded(address: number): boolean {
+    return this.#loaded[address >>> 12] === 1;
+  }
+
+  /** Lowest instruction of what runs now: the same wherever in a loop it is looked at. */
+  #loopSite(): number {
+    const { cpu } = this.#guest;
+    let lowest = Number(cpu.state.rip);
+    for (let i = 0; i < LOOK_STEPS; i++) {
+      if (cpu.runUntil(cpu.now + 1).reason !== 'until-cycle') break;
+      lowest = Math.min(lowest, Number(cpu.state.rip));
+    }
+    return lowest;
+  }
+
+  /** Pages below 1 MiB that were written and neither declared nor loaded. */
+  #strayWrites(): number[] {
+    if (this.#entries.length === 0) return [];
+    const declared = (page: number) =>
+      this.#entries.some(({ address, length, type }) => {
+        const at = BigInt(page) << 12n;
+        return type === RAM && at + 0xfffn >= address && at < address + length;
+      });
+    return this.#snapshot.changedPages().filter((page) => page < MIB_PAGES && !this.#loaded[page] && !declared(page));
+  }
+
+  #wroteLow(bytes: Uint8Array, pages: readonly number[]): Verdict {
+    const cycle = this.#firstCycle(bytes, () => this.#strayWrites().length > 0);
+    this.#replay(bytes, cycle - 1);
+    const site = Number(this.#guest.cpu.state.rip);
+    const detail = `write to page 0x${pages[0]!.toString(16)}000`;
+    return { oracle: 'write outside declared memory', site, detail, cycle };
+  }
+
+  /** The case once more, up to a cycle. */
+  #replay(bytes: Uint8Array, cycle: number): void {
+    this.#end();
+    this.#begin(bytes);
+    this.#guest.cpu.runUntil(cycle);
+  }
+
+  /** First cycle at which something holds, by halves; it holds now. */
+  #firstCycle(bytes: Uint8Array, holds: () => boolean): number {
+    let [not, does] = [this.start, this.#guest.cpu.now];
+    while (does - not > 1) {
+      const middle = Math.floor((not + does) / 2);
+      this.#replay(bytes, middle);
+      if (holds()) does = middle;
+      else not = middle;
+    }
+    return does;
+  }
+
+  /** The last instruction in loaded memory before a cycle. */
+  #lastLoaded(bytes: Uint8Array, cycle: number): number {
+    for (let back = 1; back < 4096; back *= 2) {
+      const from = Math.max(this.start, cycle - back);
+      this.#replay(bytes, from);
+      const { cpu } = this.#guest;
+      let last: number | undefined;
+      while (cpu.now < cycle) {
+        const ip = Number(cpu.state.rip);
+        if (this.#isLoaded(ip)) last = ip;
+        if (cpu.runUntil(cpu.now + 1).reason !== 'until-cycle') break;
+      }
+      if (last !== undefined) return last;
+    }
+    return 0;
+  }
+
+  #watchConsoles(): void {
+    const { pc, cpu } = this.#guest;
+    const { untilSerial, untilDebugcon } = this.#boot;
+    const stop = (reason: RunEnd['reason']) => () => cpu.stop({ reason });
+    const watches = (text: string | undefined, reason: RunEnd['reason']) =>
+      ['Kernel panic', ...(this.#options.panic ?? [])]
+        .map(
+          (one) =>
+            new TextWatch(one, () => {
+              this.#panic ??= one;
+              cpu.stop({ reason: 'interrupted' });
+            }),
+        )
+        .concat(text === undefined ? [] : [new TextWatch(text, stop(reason))]);
+    const serial = watches(untilSerial, 'until-serial');
+    const debugcon = watches(untilDebugcon, 'until-debugcon');
+    pc.onSerial = (byte) => {
+      this.#serial.push(byte);
+      for (const watch of serial) watch.byte(byte);
+    };
+    pc.onDebugcon = (byte) => {
+      for (const watch of debugcon) watch.byte(byte);
+    };
+  }
+}
+
+/** The processor's state without what only counts. */
+function registersOf(cpu: Guest['cpu']): Uint8Array {
+  const saved = saveProcessor(cpu);
+  saved.fill(0, L.INSTRUCTIONS - L.REGS, L.INSTRUCTIONS - L.REGS + 8);
+  return saved;
+}

@@ -1,0 +1,109 @@
+// A finding as a folder: structure.txt (decoded, with its breaks), structure.bin, finding.json ({seed, path} and verdict),
+// boot.trace, command.txt (the line that has it again) and regression.test.mjs (for ava).
+//
+// The trace is of a boot whose loader left the structure: until the guest looks at it, it makes no difference whether it
+// lay there from cycle 0 on. So the trace needs nothing of this folder, and ends at the verdict's cycle. It is replayed
+// before it is called one.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeGuest } from '../api/guest.js';
+import type { BootOptions } from '../api/options.js';
+import { recordChanged } from '../api/record.js';
+import { replay } from '../api/replay.js';
+import type { Finding, FuzzOptions } from './options.js';
+import { findTarget, placing } from './targets.js';
+
+/** Verdicts that are ends of the machine's own: the run comes to them by itself. */
+const ENDS = new Set(['triple fault', 'debug exit']);
+
+/** @returns the folder @throws Error when the trace does not come to the verdict */
+export async function writeFinding(directory: string, options: FuzzOptions, finding: Finding): Promise<string> {
+  const { verdict, structure, cause, seed, path } = finding;
+  const folder = join(
+    directory,
+    `${options.target}-${cause.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()}`.slice(0, 100),
+  );
+  mkdirSync(folder, { recursive: true });
+  const put = (name: string, data: string | Uint8Array) => writeFileSync(join(folder, name), data);
+  const bytes = structure.encode();
+  put('structure.txt', `${structure}\n`);
+  put('structure.bin', bytes);
+  const { oracle, site, detail, cycle } = verdict;
+  const breaks = structure.breaks.map(({ name }) => name);
+  const facts = { target: options.target, oracle, site: `0x${site.toString(16)}`, detail, cycle, breaks, seed, path };
+  put('finding.json', `${JSON.stringify(facts, undefined, 2)}\n`);
+  put('command.txt', `${commandOf(options, finding)}\n`);
+  put('regression.test.mjs', regressionTest(options, finding));
+  const trace = join(folder, 'boot.trace');
+  await recordCase(trace, options, finding, bytes);
+  return folder;
+}
+
+async function recordCase(trace: string, options: FuzzOptions, { verdict }: Finding, bytes: Uint8Array): Promise<void> {
+  const { place } = findTarget(options.target, makeGuest(options.boot));
+  const own = ENDS.has(verdict.oracle);
+  const boot = { ...withoutEnds(options.boot), output: trace };
+  const until = own ? { maxCycles: verdict.cycle + 1 } : { untilCycle: verdict.cycle };
+  const recorded = await recordChanged({ ...boot, ...until }, placing(place, bytes));
+  const { divergence } = await replay(trace);
+  const reached = own ? recorded.end.reason !== 'max-cycles' : recorded.cycles >= verdict.cycle;
+  if (divergence !== undefined || !reached)
+    throw new Error(
+      `${trace}: the recorded boot does not come to the verdict (${recorded.end.reason} at ${recorded.cycles})`,
+    );
+}
+
+function withoutEnds({
+  untilSerial,
+  untilDebugcon,
+  untilCycle,
+  maxCycles,
+  signal,
+  onProgress,
+  ...boot
+}: BootOptions): BootOptions {
+  return boot;
+}
+
+/** A word of a command line for a shell. */
+const quoted = (word: string): string => (/^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+/** The line that runs this one case; boot options in the order of the command line's help. */
+export function commandOf({ target, boot, panic = [], caseCycles }: FuzzOptions, { seed, path }: Finding): string {
+  const words = ['vmreplay', 'fuzz', target];
+  const option = (name: string, value: string | number | undefined) => {
+    if (value !== undefined) words.push(`--${name}`, quoted(String(value)));
+  };
+  option('machine', boot.machine === 'microvm' ? 'microvm' : undefined);
+  option('memory', boot.memory === undefined ? undefined : `${boot.memory / 1024}K`);
+  option('cpu', boot.cpu);
+  option('boot', boot.boot);
+  option('kernel', boot.kernel);
+  option('initrd', boot.initrd);
+  for (const { path: file, cmdline } of boot.modules ?? []) option('module', cmdline ? `${file},${cmdline}` : file);
+  option('append', boot.append);
+  for (const { name, file, string } of boot.fwCfg ?? [])
+    option('fw-cfg', `name=${name},${file === undefined ? `string=${string}` : `file=${file}`}`);
+  option('until-serial', boot.untilSerial);
+  option('success-code', boot.successCode);
+  option('max-cycles', boot.maxCycles);
+  option('case-cycles', caseCycles);
+  for (const text of panic) option('panic', text);
+  option('seed', seed);
+  option('path', path);
+  return words.join(' ');
+}
+
+function regressionTest({ target, boot, panic, caseCycles }: FuzzOptions, { cause, seed, path }: Finding): string {
+  const options = { target, boot: { ...boot, signal: undefined }, panic, caseCycles, seed, path };
+  return `// ${cause}: the smallest structure with which it was seen. Passes when it is not seen any more.
+import test from 'ava';
+import { fuzz } from 'vmreplay/fuzz';
+
+test(${JSON.stringify(`${target}: no ${cause}`)}, async (t) => {
+  const { findings } = await fuzz(${JSON.stringify(options, undefined, 2).replaceAll('\n', '\n  ')});
+  t.deepEqual(findings.map(({ cause }) => cause), []);
+});
+`;
+}

@@ -1,0 +1,26 @@
+// The campaign as the library has it. Guest and machine are loaded when one runs: a project that only draws structures
+// does not pay for them.
+
+import type { FuzzOptions, FuzzResult } from './options.js';
+
+/**
+ * Throw structures at a guest, from the point at which it first reads the target. The same seed gives the same cases and
+ * findings.
+ * @throws UserError when the boot has no such structure, or the guest never looks at it; ImageError for bad images
+ */
+export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
+  const { runCampaign } = await import('./campaign.js');
+  return runCampaign(options);
+}
+
+/**
+ * Write each finding to a folder of its own below `directory`: the structure decoded and as bytes, the trace of a boot
+ * that has it, and how to have it again.
+ * @returns the folders, in the order of the findings
+ */
+export async function writeFindings(directory: string, options: FuzzOptions, result: FuzzResult): Promise<string[]> {
+  const { writeFinding } = await import('./finding-files.js');
+  const folders: string[] = [];
+  for (const finding of result.findings) folders.push(await writeFinding(directory, options, finding));
+  return folders;
+}
