@@ -12,7 +12,7 @@ import type { RunEnd } from '../cpu/bus.js';
 import * as L from '../cpu/layout.js';
 import { PAGE_CODE } from '../cpu/physical.js';
 import { saveProcessor } from '../cpu/snapshot.js';
-import { IF } from '../cpu/state.js';
+import { CR0_PG, IF } from '../cpu/state.js';
 import type { MapEntry } from './arbitraries/e820.js';
 import { runToFirstRead } from './first-read.js';
 import { MachineSnapshot } from './machine-snapshot.js';
@@ -199,14 +199,14 @@ export class CaseRunner {
     const { cpu } = this.#guest;
     const { cycle, accesses, written } = { cycle: cpu.now, accesses: this.#bus.accesses, written: this.#written() };
     const first = registersOf(cpu);
-    let lowest = Number(cpu.state.rip);
+    let lowest = ipOf(cpu);
     let exceptions = 0;
     for (let steps = 1; steps <= LOOK_STEPS; steps++) {
       cpu.delivered = false;
       const end = cpu.runUntil(cpu.now + 1);
       if (end.reason !== 'until-cycle') return { end, ...(this.#bus.found && { trespass: this.#bus.found }) };
       if (cpu.delivered) exceptions++;
-      lowest = Math.min(lowest, Number(cpu.state.rip));
+      lowest = Math.min(lowest, ipOf(cpu));
       if (exceptions >= MANY_EXCEPTIONS) {
         const detail = `${exceptions} exceptions in ${steps} instructions`;
         return { end, trespass: { oracle: 'exception loop', site: lowest, detail, cycle } };
@@ -231,16 +231,16 @@ export class CaseRunner {
 
   #judge({ end, trespass }: Ended, bytes: Uint8Array, structure: Structure<unknown>): Verdict | undefined {
     const { cpu } = this.#guest;
-    const { rip } = cpu.state;
     const cycle = cpu.now;
-    const here = Number(BigInt.asUintN(48, rip));
+    const here = ipOf(cpu);
     if (trespass?.oracle === 'execution outside loaded images')
       return { ...trespass, site: this.#lastLoaded(bytes, trespass.cycle) };
     if (trespass !== undefined) return { ...trespass, cycle: trespass.cycle + 1 };
     const usual = this.#usual.end;
     const same = end.reason === usual.reason && end.code === usual.code;
     if (end.reason === 'triple-fault' && !same) {
-      if (this.#isLoaded(here))
+      // With paging, addresses say nothing of what was loaded.
+      if ((cpu.state.cr0 & CR0_PG) !== 0 || this.#isLoaded(here))
         return { oracle: 'triple fault', site: here, detail: 'an exception that could not be delivered', cycle };
       // Nothing could be fetched: in the machine itself there may be memory, so that the fault is not the end of it.
       const detail = `goes to 0x${here.toString(16)}, where nothing was loaded`;
@@ -273,10 +273,10 @@ export class CaseRunner {
   /** Lowest instruction of what runs now: the same wherever in a loop it is looked at. */
   #loopSite(): number {
     const { cpu } = this.#guest;
-    let lowest = Number(cpu.state.rip);
+    let lowest = ipOf(cpu);
     for (let i = 0; i < LOOK_STEPS; i++) {
       if (cpu.runUntil(cpu.now + 1).reason !== 'until-cycle') break;
-      lowest = Math.min(lowest, Number(cpu.state.rip));
+      lowest = Math.min(lowest, ipOf(cpu));
     }
     return lowest;
   }
@@ -295,7 +295,7 @@ export class CaseRunner {
   #wroteLow(bytes: Uint8Array, pages: readonly number[]): Verdict {
     const cycle = this.#firstCycle(bytes, () => this.#strayWrites().length > 0);
     this.#replay(bytes, cycle - 1);
-    const site = Number(this.#guest.cpu.state.rip);
+    const site = ipOf(this.#guest.cpu);
     const detail = `write to page 0x${pages[0]!.toString(16)}000`;
     return { oracle: 'write outside declared memory', site, detail, cycle };
   }
@@ -327,7 +327,7 @@ export class CaseRunner {
       const { cpu } = this.#guest;
       let last: number | undefined;
       while (cpu.now < cycle) {
-        const ip = Number(cpu.state.rip);
+        const ip = ipOf(cpu);
         if (this.#isLoaded(ip)) last = ip;
         if (cpu.runUntil(cpu.now + 1).reason !== 'until-cycle') break;
       }
@@ -361,6 +361,9 @@ export class CaseRunner {
     };
   }
 }
+
+/** Linear address of the instruction at RIP, its low 48 bits: what a number holds exactly. */
+const ipOf = ({ state }: Guest['cpu']): number => Number(BigInt.asUintN(48, state.rip));
 
 /** The processor's state without what only counts. */
 function registersOf(cpu: Guest['cpu']): Uint8Array {

@@ -18,7 +18,7 @@ export type Oracle =
 
 export interface Verdict {
   readonly oracle: Oracle;
-  /** Linear address of the instruction at fault. */
+  /** Linear address of the instruction at fault; its low 48 bits. */
   readonly site: number;
   /** One line for people. */
   readonly detail: string;

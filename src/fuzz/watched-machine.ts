@@ -90,7 +90,7 @@ export class WatchedBus implements Bus {
   note(oracle: Oracle, detail: string): void {
     if (this.found !== undefined) return;
     const { cpu } = this;
-    this.found = { oracle, site: cpu.ipLow, detail, cycle: cpu.cycle };
+    this.found = { oracle, site: cpu.ipLow + (cpu.ipHigh & 0xffff) * 2 ** 32, detail, cycle: cpu.cycle };
     cpu.stop({ reason: 'interrupted' });
   }
 
