@@ -12,6 +12,7 @@ const PAIRS = [
   ['vmreplay replay', 'qemu replay'],
   ['vmreplay replay jobs', 'qemu replay'],
   ['vmreplay record', 'vmreplay run'],
+  ['vmreplay record with', 'vmreplay record'],
   ['vmreplay run', 'v86'],
   ['vmreplay record', 'v86'],
 ] as const;
