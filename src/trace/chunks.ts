@@ -10,7 +10,6 @@ import { brotliCompressSync, brotliDecompressSync, constants, inflateRawSync } f
 import { unpackLzma } from '../boot/unpack/lzma.js';
 import type { ChunkHeader } from './chunk-place.js';
 import { encodeLzma } from './lzma-encoder.js';
-import { unmix } from './mixing-coder.js';
 
 /** "\x89VMR\r\n\x1a\n": not text, and damaged visibly by a transfer in text mode. */
 export const MAGIC = Buffer.from('89564d520d0a1a0a', 'hex');
@@ -35,11 +34,8 @@ const ANCILLARY: readonly string[] = ['NOTE', 'SYMS', 'CHKP', 'INDX'];
 export const CODEC_NONE = 0;
 export const CODEC_DEFLATE = 1;
 export const CODEC_BROTLI = 2;
-export const CODEC_MIXING = 3;
-/** A .lzma file. */
+/** A .lzma file. (3 was a coder of drafts.) */
 export const CODEC_LZMA = 4;
-/** Largest raw payload of a mixed chunk: decoding takes a microsecond a byte, and a length field may be made up. */
-export const MAX_MIXED = 8 * 1024 * 1024;
 /** Smallest raw payload of memory for which LZMA is worth the time at the end of a run: firmware must not wait for it. */
 const MIN_LZMA = 0x8_0000;
 
@@ -121,8 +117,7 @@ export function decodeChunkHeader(bytes: Buffer): ChunkHeader | string {
 }
 
 /** Whether unpacking a chunk may be worth other threads. */
-export const isSlowToUnpack = (header: ChunkHeader): boolean =>
-  (header.codec === CODEC_MIXING && header.rawLength <= MAX_MIXED) || header.codec === CODEC_LZMA;
+export const isSlowToUnpack = (header: ChunkHeader): boolean => header.codec === CODEC_LZMA;
 
 /** @returns the raw payload. @throws Error when it does not decompress to exactly the length that the header gives. */
 export function decodePayload(header: ChunkHeader, stored: Uint8Array): Uint8Array {
@@ -131,10 +126,7 @@ export function decodePayload(header: ChunkHeader, stored: Uint8Array): Uint8Arr
   if (header.codec === CODEC_NONE) raw = stored;
   else if (header.codec === CODEC_DEFLATE) raw = inflateRawSync(stored, options);
   else if (header.codec === CODEC_BROTLI) raw = brotliDecompressSync(stored, options);
-  else if (header.codec === CODEC_MIXING) {
-    if (header.rawLength > MAX_MIXED) throw new Error(`a mixed payload of ${header.rawLength} bytes is past the limit`);
-    raw = unmix(stored, header.rawLength);
-  } else if (header.codec === CODEC_LZMA) raw = unpackLzma(stored, header.rawLength);
+  else if (header.codec === CODEC_LZMA) raw = unpackLzma(stored, header.rawLength);
   else throw new Error(`compression ${header.codec} is unknown`);
   if (raw.length !== header.rawLength) throw new Error(`payload is ${raw.length} bytes, not ${header.rawLength}`);
   return raw;
