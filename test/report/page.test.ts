@@ -125,7 +125,13 @@ withChromium(`a link leads to the same event, view and filter${NEEDS_CHROMIUM}`,
   await first.page.press('#search', 'Enter');
   await first.page.keyboard.press('ArrowDown');
   await first.page.keyboard.press('ArrowDown');
-  await until(first.page, "/e=[0-9]+/.test(location.hash) && location.hash.includes('q=')");
+  // The address follows the selection a moment later.
+  await first.page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))');
+  await until(
+    first.page,
+    `location.hash.includes('q=') && Number(new URLSearchParams(location.hash.slice(1)).get('e')) ===
+      Number(document.querySelector('.row.selected').children[0].textContent.replaceAll(',', ''))`,
+  );
   const hash = (await first.page.evaluate('location.hash')) as string;
   const words = await first.page.textContent('.detail .words');
   const second = await openPage(file('a.html'), hash);
