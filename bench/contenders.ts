@@ -3,6 +3,7 @@
 // guest is one for 32 bits. Times are of whole processes.
 
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { packageFile } from '../bin/package.js';
@@ -62,9 +63,13 @@ function ours(workload: Workload, boot: readonly string[], scratch: string): Con
 function qemus(workload: Workload, boot: readonly string[], scratch: string): Contender[] {
   const args = [
     ...['-M', 'pc', '-nodefaults', '-display', 'none', '-accel', 'tcg', '-m', workload.memory, '-no-reboot'],
-    ...['-serial', workload.until ? 'null' : 'stdio', ...boot],
+    ...boot,
   ];
-  const qemu = (...more: string[]) => timed(workload, 'qemu-system-x86_64', [...args, ...more]);
+  // The serial line goes to a file: what a pipe cannot take at once is missing from a recording, which then does not replay.
+  const console = join(scratch, 'qemu.console');
+  const serial = ['-serial', workload.until ? 'null' : `file:${console}`];
+  const qemu = (...more: string[]) =>
+    timed(workload, 'qemu-system-x86_64', [...args, ...serial, ...more], workload.until ? undefined : console);
   const icount = (shift: number, mode: string) => [
     '-icount',
     `shift=${shift},sleep=off,rr=${mode},rrfile=${join(scratch, `${workload.name}.${shift}.rr`)}`,
@@ -93,7 +98,7 @@ function v86(workload: Workload, { kernel, initrd }: { kernel: string; initrd: s
 }
 
 /** Wall time from start to exit, or to the line where the workload ends there; a guest that did not get to its line is an error. */
-function timed(workload: Workload, program: string, args: readonly string[]): Promise<Sample> {
+function timed(workload: Workload, program: string, args: readonly string[], console?: string): Promise<Sample> {
   const start = process.hrtime.bigint();
   const seconds = () => Number(process.hrtime.bigint() - start) / 1e9;
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: TIME_LIMIT });
@@ -113,6 +118,7 @@ function timed(workload: Workload, program: string, args: readonly string[]): Pr
     });
     child.once('close', (code) => {
       const elapsed = atLine ?? seconds();
+      if (console !== undefined) output = readFileSync(console, 'latin1');
       const good = workload.until
         ? ours
           ? code === 0
