@@ -6,9 +6,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { grouped, sizeText } from '../../src/figures.js';
 import { type CorpusGuest, corpusGuests } from '../corpus.js';
 import { checkCorpusGuest, corpusRecordOptions } from '../corpus-check.js';
-import { colored, grouped, type OutputOptions, Progress, print, sizeText } from '../print/output.js';
+import { colored, type OutputOptions, Progress, print } from '../print/output.js';
 import { endText } from '../print/run.js';
 
 /** The guest that is booted with another command line. */

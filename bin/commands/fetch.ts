@@ -1,7 +1,8 @@
 // vmreplay fetch: real guests from the distribution's archive, into the cache.
 
 import type { Command } from 'commander';
-import { type OutputOptions, Progress, print, sizeText } from '../print/output.js';
+import { sizeText } from '../../src/figures.js';
+import { type OutputOptions, Progress, print } from '../print/output.js';
 
 type Values = OutputOptions & { refresh?: boolean; list?: boolean };
 

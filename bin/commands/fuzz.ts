@@ -5,10 +5,11 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { UserError } from '../../src/api/user-error.js';
+import { grouped } from '../../src/figures.js';
 import type { FuzzOptions, FuzzResult, Outcome } from '../../src/fuzz/index.js';
 import { addBootOptions, bootOptions } from '../options/boot.js';
 import { collectTexts, parsePositive, parseText } from '../options/values.js';
-import { grouped, type OutputOptions, Progress, print } from '../print/output.js';
+import { type OutputOptions, Progress, print } from '../print/output.js';
 import { interruptible } from '../terminal.js';
 
 type Values = Parameters<typeof bootOptions>[0] &

@@ -3,10 +3,11 @@
 import { appendFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../../src/api/user-error.js';
+import { grouped } from '../../src/figures.js';
 import type { GateOptions, GateReport, GateRun, Shard } from '../../src/gate/index.js';
 import { systemReason } from '../../src/trace/error.js';
 import { parsePositive, parseText } from '../options/values.js';
-import { grouped, hasColor, type OutputOptions, Progress, print } from '../print/output.js';
+import { hasColor, type OutputOptions, Progress, print } from '../print/output.js';
 import { interruptible } from '../terminal.js';
 
 interface Reporter {

@@ -1,9 +1,10 @@
 // vmreplay record: run a boot and write its trace.
 
 import type { Command } from 'commander';
+import { grouped } from '../../src/figures.js';
 import { addBootOptions, bootOptions } from '../options/boot.js';
 import { parsePositive, parseText } from '../options/values.js';
-import { complain, grouped, type OutputOptions, Progress, print } from '../print/output.js';
+import { complain, type OutputOptions, Progress, print } from '../print/output.js';
 import { traceText } from '../print/run.js';
 import { consoleTo, interruptible } from '../terminal.js';
 

@@ -2,9 +2,10 @@
 // so that stdout is the guest's alone.
 
 import type { Command } from 'commander';
+import { grouped } from '../../src/figures.js';
 import { addBootOptions, bootOptions } from '../options/boot.js';
 import type { OutputOptions } from '../print/output.js';
-import { complain, grouped } from '../print/output.js';
+import { complain } from '../print/output.js';
 import { endText } from '../print/run.js';
 import { consoleTo, interruptible } from '../terminal.js';
 

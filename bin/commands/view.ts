@@ -1,8 +1,9 @@
 // vmreplay view: one trace or two as a page that needs nothing but itself.
 
 import type { Command } from 'commander';
+import { grouped, sizeText } from '../../src/figures.js';
 import { collectNames, parsePositive, parseText } from '../options/values.js';
-import { grouped, type OutputOptions, Progress, print, sizeText } from '../print/output.js';
+import { type OutputOptions, Progress, print } from '../print/output.js';
 
 type Values = OutputOptions & { output: string; symbols?: string[]; interval?: number; replay: boolean };
 

@@ -53,23 +53,6 @@ export class Progress {
   }
 }
 
-/** 12,345,678: the same everywhere, whatever the locale. By hand: making an Intl.NumberFormat takes Node 10 ms. */
-export function grouped(value: number): string {
-  return String(value).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
-}
-
-/** Bytes for people: 512 B, 3.4 KiB, 128 MiB. */
-export function sizeText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < 4) {
-    value /= 1024;
-    unit += 1;
-  }
-  const digits = unit === 0 || Number.isInteger(value) || value >= 100 ? 0 : 1;
-  return `${value.toFixed(digits)} ${['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]}`;
-}
-
 /** JSON with what JSON lacks: bigint as a hexadecimal string, bytes as hexadecimal digits. */
 export function json(value: unknown, indent?: number): string {
   return JSON.stringify(

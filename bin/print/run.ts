@@ -1,6 +1,7 @@
 // What people read about a run that has ended: how, after how many cycles, how big the trace is.
 
-import { colored, grouped, sizeText } from './output.js';
+import { grouped, sizeText } from '../../src/figures.js';
+import { colored } from './output.js';
 
 /** The part of a run's result that is shown. */
 export interface RunFigures {

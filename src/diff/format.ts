@@ -2,8 +2,8 @@
 // back to its cause, tables, and what differs behind it, folded. Everything comes from the explanation; nothing is read
 // here. Long lists are cut, and say so. The text is the same with and without colours.
 
+import { grouped } from '../figures.js';
 import { eventLine } from '../trace/event-view.js';
-import { number } from '../trace/inspect.js';
 import { colorReport } from './color.js';
 import type { DifferenceGroup } from './difference-groups.js';
 import type { ChainLink, ComparedTable, Explanation, FirstDifference, Remainder, Retiming } from './explanation.js';
@@ -32,7 +32,7 @@ export function formatExplanation(explanation: Explanation, options: FormatOptio
   let lines = explanationLines(explanation);
   if (lines.length > most) {
     const left = lines.length - most + 1;
-    lines = [...lines.slice(0, Math.max(most - 1, 0)), `… ${number(left)} more lines`];
+    lines = [...lines.slice(0, Math.max(most - 1, 0)), `… ${grouped(left)} more lines`];
   }
   const text = `${lines.map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line)).join('\n')}\n`;
   return color ? colorReport(text) : text;
@@ -48,7 +48,7 @@ function explanationLines(report: Explanation): string[] {
     lines.push(...handoff.flatMap(headerLines), ...tableLines(report.tables));
     return lines;
   }
-  if (report.verdict === 'equal') return [...lines, `No difference in ${number(report.agreed)} events.`];
+  if (report.verdict === 'equal') return [...lines, `No difference in ${grouped(report.agreed)} events.`];
   if (report.verdict === 'retimed') {
     lines.push(retimedLine(report));
     if (report.same) return lines;
@@ -64,14 +64,14 @@ function explanationLines(report: Explanation): string[] {
   if (report.header.length > 0 || report.memory) lines.push('');
   if (report.state) {
     const { agreedAt, differAt, index } = report.state;
-    const span = `between cycle ${number(agreedAt)} and cycle ${number(differAt)}`;
+    const span = `between cycle ${grouped(agreedAt)} and cycle ${grouped(differAt)}`;
     lines.push(`The machine states part ${span} (event ${index}), before the devices show it.`, '');
   }
   if (report.first) lines.push(...firstLines(report.first, report.agreed, report.chain));
   else if (report.cut) lines.push(cutText(report.cut, report.agreed));
   else if (!report.state && !report.memory && report.header.length === 0) {
     lines.push('All events agree, but the final states differ.');
-  } else lines.push(`All ${number(report.agreed)} events agree.`);
+  } else lines.push(`All ${grouped(report.agreed)} events agree.`);
   lines.push(...tableLines(report.tables));
   if (report.first) lines.push(...contextLines(report.first));
   if (report.rest) lines.push('', ...restLines(report.rest, report.groups));
@@ -92,20 +92,20 @@ function causeLines({ cause, first }: Explanation): string[] {
 function retimedLine({ timing, agreed, rest, groups }: Explanation): string {
   const polls = groups.reduce((sum, { timing: count }) => sum + count, 0);
   const all = agreed + (rest?.equal ?? 0);
-  const others = polls === 0 ? '' : `, ${number(polls)} polls and interrupts fell elsewhere`;
-  return `Only the timing differs: ${number(all)} events agree${shiftWords(timing)}${others}.`;
+  const others = polls === 0 ? '' : `, ${grouped(polls)} polls and interrupts fell elsewhere`;
+  return `Only the timing differs: ${grouped(all)} events agree${shiftWords(timing)}${others}.`;
 }
 
 function shiftWords(timing: Retiming | null): string {
   if (!timing) return ', from code at other addresses';
   const words = (cycles: number) =>
-    cycles === 0 ? 'on time' : `${number(Math.abs(cycles))} cycles ${cycles > 0 ? 'later' : 'earlier'}`;
+    cycles === 0 ? 'on time' : `${grouped(Math.abs(cycles))} cycles ${cycles > 0 ? 'later' : 'earlier'}`;
   return `, in B at first ${words(timing.first)}, at the end ${words(timing.last)}`;
 }
 
 function cutText(cut: 'a' | 'b' | 'both', agreed: number): string {
   const who = cut === 'both' ? 'both recordings were' : `${cut.toUpperCase()} was`;
-  return `The ${number(agreed)} events up to there agree, but ${who} cut off: what came then is not known.`;
+  return `The ${grouped(agreed)} events up to there agree, but ${who} cut off: what came then is not known.`;
 }
 
 function headerLines({ field, a, b, detail }: HeaderDifference): string[] {
@@ -115,14 +115,14 @@ function headerLines({ field, a, b, detail }: HeaderDifference): string[] {
 }
 
 function firstLines(first: FirstDifference, agreed: number, chain: readonly ChainLink[]): string[] {
-  const lines = [`First divergence, after ${number(agreed)} events that agree:`];
+  const lines = [`First divergence, after ${grouped(agreed)} events that agree:`];
   for (const [name, event, site] of [
     ['A', first.a, first.siteA],
     ['B', first.b, first.siteB],
   ] as const) {
     if (!event) lines.push(`  ${name} has ended`);
     else {
-      lines.push(`  ${name} event ${event.index}, cycle ${number(event.cycle)}: ${event.text}`);
+      lines.push(`  ${name} event ${event.index}, cycle ${grouped(event.cycle)}: ${event.text}`);
       if (site && (name === 'A' || site.at !== first.siteA?.at)) lines.push(`    ${siteText(site)}`);
     }
   }
@@ -150,8 +150,8 @@ function chainLines(chain: readonly ChainLink[]): string[] {
     cycleA === null && cycleB === null
       ? ''
       : cycleA === cycleB
-        ? ` (cycle ${number(cycleA!)})`
-        : ` (cycle ${cycleA === null ? '-' : number(cycleA)} in A, ${cycleB === null ? '-' : number(cycleB)} in B)`;
+        ? ` (cycle ${grouped(cycleA!)})`
+        : ` (cycle ${cycleA === null ? '-' : grouped(cycleA)} in A, ${cycleB === null ? '-' : grouped(cycleB)} in B)`;
   return [
     'How it came about, backwards:',
     ...chain.flatMap((link) => [
@@ -181,25 +181,25 @@ function tableLines(tables: readonly ComparedTable[]): string[] {
       `${title}, A | B:`,
       line(head),
       ...cells.map(line),
-      ...(left > 0 ? [`  … ${number(left)} other rows`] : []),
+      ...(left > 0 ? [`  … ${grouped(left)} other rows`] : []),
     ];
   });
 }
 
 function restLines(rest: Remainder, groups: readonly DifferenceGroup[]): string[] {
-  const moved = rest.moved === 0 ? '' : `, ${number(rest.moved)} have moved`;
+  const moved = rest.moved === 0 ? '' : `, ${grouped(rest.moved)} have moved`;
   const lines = [
-    `The rest: ${number(rest.equal)} events agree apart from their time, ${number(rest.changed)} have other values, ` +
-      `${number(rest.onlyA)} are only in A, ${number(rest.onlyB)} only in B${moved}; brought together again ${rest.resyncs} times.`,
+    `The rest: ${grouped(rest.equal)} events agree apart from their time, ${grouped(rest.changed)} have other values, ` +
+      `${grouped(rest.onlyA)} are only in A, ${grouped(rest.onlyB)} only in B${moved}; brought together again ${rest.resyncs} times.`,
   ];
   if (groups.length === 0) return lines;
   const column = (text: string | number) => String(text).padStart(9);
   lines.push(`${column('count')}  what      phase                 where`);
   for (const { kind, phase, device, register, count, timing } of groups.slice(0, ROWS)) {
     const what = kind === 'only-a' ? 'only A' : kind === 'only-b' ? 'only B' : kind;
-    const time = timing === count ? ' (timing)' : timing > 0 ? ` (${number(timing)} of them timing)` : '';
+    const time = timing === count ? ' (timing)' : timing > 0 ? ` (${grouped(timing)} of them timing)` : '';
     lines.push(
-      `${column(number(count))}  ${what.padEnd(9)} ${PHASE_NAMES[phase].padEnd(21)} ${device} ${register}${time}`,
+      `${column(grouped(count))}  ${what.padEnd(9)} ${PHASE_NAMES[phase].padEnd(21)} ${device} ${register}${time}`,
     );
   }
   if (groups.length > ROWS) lines.push(`  … and ${groups.length - ROWS} other groups`);

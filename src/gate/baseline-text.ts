@@ -4,8 +4,8 @@
 // Everything is written from the facts of a boot, so equal boots have equal text; names come in the boot's own order.
 
 import { createHash } from 'node:crypto';
+import { grouped } from '../figures.js';
 import { handoffText } from '../trace/handoff.js';
-import { number } from '../trace/inspect.js';
 import type { BootFacts } from './facts.js';
 
 const VERSION = 1;
@@ -36,17 +36,17 @@ export function baselineText(name: string, facts: BootFacts, trace: string): str
     row('route', header.route),
     ...(header.commandLine === '' ? [] : [row('append', JSON.stringify(header.commandLine))]),
     ...options.map(([key, value]) => row('option', `${key} ${JSON.stringify(value)}`)),
-    ...facts.images.map((i) => row('image', `${i.role} ${i.name}, ${number(i.size)} bytes, sha256 ${i.sha256}`)),
+    ...facts.images.map((i) => row('image', `${i.role} ${i.name}, ${grouped(i.size)} bytes, sha256 ${i.sha256}`)),
     row('end', end.code === null ? end.reason : `${end.reason} ${end.code}`),
-    ...Object.entries(metrics.cycles).map(([point, cycle]) => row('cycles', `${number(cycle).padStart(14)} ${point}`)),
-    row('count', `${number(metrics.instructions).padStart(14)} instructions`),
-    row('count', `${number(metrics.events).padStart(14)} events`),
-    ...Object.entries(facts.byKind).map(([kind, n]) => row('count', `${number(n!).padStart(14)} ${kind}`)),
-    row('count', `${number(metrics.portAccesses).padStart(14)} port accesses`),
-    row('count', `${number(metrics.dmaBytes).padStart(14)} bytes of DMA`),
+    ...Object.entries(metrics.cycles).map(([point, cycle]) => row('cycles', `${grouped(cycle).padStart(14)} ${point}`)),
+    row('count', `${grouped(metrics.instructions).padStart(14)} instructions`),
+    row('count', `${grouped(metrics.events).padStart(14)} events`),
+    ...Object.entries(facts.byKind).map(([kind, n]) => row('count', `${grouped(n!).padStart(14)} ${kind}`)),
+    row('count', `${grouped(metrics.portAccesses).padStart(14)} port accesses`),
+    row('count', `${grouped(metrics.dmaBytes).padStart(14)} bytes of DMA`),
     row('root', facts.root),
     row('state', facts.state),
-    row('trace', `${trace} ${number(metrics.traceBytes)} bytes`),
+    row('trace', `${trace} ${grouped(metrics.traceBytes)} bytes`),
     ...facts.handoffs.flatMap((handoff) => ['', ...handoffText(handoff).trimEnd().split('\n')]),
     ...serialLines(facts.serial),
   ];
@@ -74,8 +74,8 @@ function serialLines(serial: string): string[] {
   const lines = serial.split(/\r*\n/);
   if (lines.at(-1) === '') lines.pop();
   const shown = lines.slice(0, MAX_LINES).map((line) => `| ${printable(line)}`.trimEnd());
-  if (lines.length > MAX_LINES) shown.push(`… ${number(lines.length - MAX_LINES)} more lines`);
-  return ['', `serial     ${number(serial.length)} bytes, sha256 ${digest(serial)}`, ...shown];
+  if (lines.length > MAX_LINES) shown.push(`… ${grouped(lines.length - MAX_LINES)} more lines`);
+  return ['', `serial     ${grouped(serial.length)} bytes, sha256 ${digest(serial)}`, ...shown];
 }
 
 /** Control characters as C writes them: the file is text for every tool. */

@@ -1,6 +1,6 @@
 // Budgets and counts. A budget is the most that a boot may take; counts are exact, so there is no tolerance.
 
-import { number } from '../trace/inspect.js';
+import { grouped } from '../figures.js';
 import type { Budgets } from './config.js';
 import type { Metrics } from './facts.js';
 import type { Counted, Finding } from './report.js';
@@ -22,8 +22,8 @@ export function budgetFindings(budgets: Budgets, now: Metrics, before: Metrics |
     const lines =
       was === undefined
         ? []
-        : [`the baseline takes ${number(was)}, ${number(Math.abs(taken - was))} ${taken >= was ? 'less' : 'more'}`];
-    const summary = `${number(taken)} ${what}, ${number(taken - most)} more than the budget of ${number(most)}`;
+        : [`the baseline takes ${grouped(was)}, ${grouped(Math.abs(taken - was))} ${taken >= was ? 'less' : 'more'}`];
+    const summary = `${grouped(taken)} ${what}, ${grouped(taken - most)} more than the budget of ${grouped(most)}`;
     findings.push({ kind: 'budget', summary, lines, cause: what, ...(cycle !== undefined && { cycle }) });
   };
   for (const [point, most] of Object.entries(budgets.cycles ?? {})) {

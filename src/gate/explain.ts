@@ -4,7 +4,7 @@
 import type { Explanation } from '../diff/explanation.js';
 import { formatExplanation } from '../diff/format.js';
 import { PHASE_NAMES } from '../diff/phases.js';
-import { number } from '../trace/inspect.js';
+import { grouped } from '../figures.js';
 import type { BootFacts } from './facts.js';
 import type { Finding } from './report.js';
 
@@ -40,11 +40,11 @@ function summary({ first, memory, state }: Explanation): string {
     if (a !== b) return `${b} where the baseline has ${a}`;
     return first.fields.includes('data') || first.fields.includes('value')
       ? `${b} with other data than the baseline's`
-      : `${b} at cycle ${number(first.b!.cycle)}, in the baseline at ${number(first.a!.cycle)}`;
+      : `${b} at cycle ${grouped(first.b!.cycle)}, in the baseline at ${grouped(first.a!.cycle)}`;
   }
   if (memory) return `the guest found other bytes in memory than in the baseline, at ${memory.address} first`;
   if (!state) return 'all events agree, but the final state of the machine is another one';
-  const span = `between cycle ${number(state.agreedAt)} and ${number(state.differAt)}`;
+  const span = `between cycle ${grouped(state.agreedAt)} and ${grouped(state.differAt)}`;
   return `the state of the machine parts from the baseline's ${span}`;
 }
 
@@ -60,8 +60,8 @@ function linesOf(explanation: Explanation): string[] {
 /** That only the time of events changed. */
 export function retimedNote({ agreed, rest, timing }: Explanation, a: BootFacts, b: BootFacts): string {
   const longer = b.metrics.cycles.end! - a.metrics.cycles.end!;
-  const cycles = (n: number) => `${number(Math.abs(n))} cycles`;
+  const cycles = (n: number) => `${grouped(Math.abs(n))} cycles`;
   const length = longer === 0 ? 'as long' : `${cycles(longer)} ${longer > 0 ? 'longer' : 'shorter'}`;
   const first = timing ? `, first by ${cycles(timing.first)}` : '';
-  return `only timing changed: ${number(agreed + (rest?.equal ?? 0))} events agree${first}, the boot is ${length}`;
+  return `only timing changed: ${grouped(agreed + (rest?.equal ?? 0))} events agree${first}, the boot is ${length}`;
 }

@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { VERSION } from '../api/version.js';
-import { number } from '../trace/inspect.js';
+import { grouped } from '../figures.js';
 import { type Baseline, Baselines, type NoBaseline } from './baselines.js';
 import type { BootResult } from './boot-job.js';
 import { runInProcess } from './boot-process.js';
@@ -184,7 +184,7 @@ class BootRun {
     if (retimed) return this.#candidate('retimed', retimed, [], result);
     const images = result.changedImages;
     const changed = images.length === 0 ? '' : `, though ${images.join(' and ')} changed`;
-    return this.#candidate('passed', `${number(facts!.metrics.cycles.end!)} cycles${changed}`, [], result);
+    return this.#candidate('passed', `${grouped(facts!.metrics.cycles.end!)} cycles${changed}`, [], result);
   }
 
   #accept(result: BootResult): Candidate {

@@ -3,8 +3,8 @@
 
 import { explainDivergence } from '../api/traces.js';
 import { diffTraces } from '../diff/diff.js';
+import { grouped } from '../figures.js';
 import { diffHandoff, pairHandoffs } from '../trace/handoff.js';
-import { number } from '../trace/inspect.js';
 import type { TraceReader } from '../trace/reader.js';
 import { budgetFindings } from './budgets.js';
 import type { EventSelection, HandoffHold, Hold, SerialHold } from './config.js';
@@ -105,7 +105,7 @@ function heldHandoff({ ignore = [] }: HandoffHold, a: BootFacts, b: BootFacts): 
     if (!first) return [];
     const told = fields.map(({ field, a: p, b: q }) => `${field}: ${p} in the baseline, ${q} now`);
     const rest = told.slice(1, MAX_FIELDS);
-    if (told.length > MAX_FIELDS) rest.push(`and ${number(told.length - MAX_FIELDS)} more fields`);
+    if (told.length > MAX_FIELDS) rest.push(`and ${grouped(told.length - MAX_FIELDS)} more fields`);
     const summary = `the hand-off by ${y.protocol} differs: ${told[0]}`;
     return [{ kind: 'handoff', summary, cause: first.field, phase: 'loader', cycle: y.cycle, lines: rest }];
   });

@@ -3,6 +3,7 @@
 // Listings stream, and every event passes the semantic layer, shown or not, since meaning depends on what came before.
 
 import type { TimingModel } from '../cpu/bus.js';
+import { grouped } from '../figures.js';
 import { CONTAINER_MAJOR, CONTAINER_MINOR } from './chunks.js';
 import { type EventView, eventView, isNamed } from './event-view.js';
 import type { EventKind } from './events.js';
@@ -60,19 +61,19 @@ export function inspectionText(reader: TraceReader): string {
   const end = seen.end ? `${seen.end.reason}${seen.end.code === null ? '' : ` ${seen.end.code}`}` : 'cut off';
   const ms = (seen.cycles * seen.timing.nsPerCycle) / 1e6;
   const lines = [
-    `${reader.path}: ${seen.format}, ${number(seen.bytes)} bytes, by ${seen.tool || 'an unknown tool'}`,
-    `machine     ${seen.machine}, ${number(header.memory / 0x10_0000)} MiB, ${seen.cpu}, timing ${seen.timing.name} (${seen.timing.nsPerCycle} ns a cycle)`,
+    `${reader.path}: ${seen.format}, ${grouped(seen.bytes)} bytes, by ${seen.tool || 'an unknown tool'}`,
+    `machine     ${seen.machine}, ${grouped(header.memory / 0x10_0000)} MiB, ${seen.cpu}, timing ${seen.timing.name} (${seen.timing.nsPerCycle} ns a cycle)`,
     `boot        ${header.route}${header.commandLine === '' ? '' : `, command line ${JSON.stringify(header.commandLine)}`}`,
-    ...seen.images.map((i) => `image       ${i.role} ${i.name}, ${number(i.size)} bytes, sha256 ${i.sha256}`),
-    `run         ${number(seen.cycles)} cycles (${ms.toFixed(3)} ms)${seen.instructions === null ? '' : `, ${number(seen.instructions)} instructions`}`,
+    ...seen.images.map((i) => `image       ${i.role} ${i.name}, ${grouped(i.size)} bytes, sha256 ${i.sha256}`),
+    `run         ${grouped(seen.cycles)} cycles (${ms.toFixed(3)} ms)${seen.instructions === null ? '' : `, ${grouped(seen.instructions)} instructions`}`,
     `end         ${end}`,
     `root        ${seen.root ?? 'none: the recording was cut off'}`,
     `state       ${seen.state ?? 'unknown'}`,
-    ...seen.milestones.map((m) => `milestone   ${m.name} at cycle ${number(m.cycle)}, rip ${m.rip}`),
-    `events      ${number(seen.events.total)}`,
+    ...seen.milestones.map((m) => `milestone   ${m.name} at cycle ${grouped(m.cycle)}, rip ${m.rip}`),
+    `events      ${grouped(seen.events.total)}`,
     ...Object.entries(seen.events.byKind)
       .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-      .map(([kind, count]) => `            ${kind.padEnd(18)} ${number(count).padStart(12)}`),
+      .map(([kind, count]) => `            ${kind.padEnd(18)} ${grouped(count).padStart(12)}`),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -96,9 +97,6 @@ export function* listEvents(reader: TraceReader, { from, to, kinds = [] }: Selec
     yield eventView(event, meaning);
   }
 }
-
-/** Groups of three digits, without regard to the locale. */
-export const number = (value: number): string => String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 
 type Counts = Pick<TraceSummary, 'cycles' | 'events' | 'byKind' | 'milestones'>;
 

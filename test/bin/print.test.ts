@@ -1,7 +1,8 @@
 import test from 'ava';
 import { sentence, usageSentence } from '../../bin/print/errors.js';
-import { grouped, json, sizeText } from '../../bin/print/output.js';
+import { json } from '../../bin/print/output.js';
 import { endText } from '../../bin/print/run.js';
+import { grouped, sizeText } from '../../src/figures.js';
 
 test('what commander says becomes one sentence', (t) => {
   t.is(

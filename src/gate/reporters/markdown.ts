@@ -1,6 +1,7 @@
 // A report in GitHub's Markdown: the job summary, and a comment on a merge request. A table of boots, then each failure
 // with all that is known, folded.
 
+import { grouped } from '../../figures.js';
 import { type BootReport, type Counted, type GateReport, hasFailed, totals } from '../report.js';
 import { casesOf, findingLines } from './cases.js';
 
@@ -39,8 +40,6 @@ function countRow({ name, baseline, now }: Counted): string {
   const by = now - baseline!;
   return `| ${cell(name)} | ${grouped(baseline!)} | ${grouped(now)} | ${by > 0 ? '+' : '−'}${grouped(Math.abs(by))} |`;
 }
-
-const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 
 /** Text that is to be read as it is: what means something in Markdown and HTML is escaped. */
 const inline = (text: string): string => text.replaceAll(/[\r\n]+/g, ' ').replaceAll(/[\\`*_[\]<>&#|~]/g, '\\$&');

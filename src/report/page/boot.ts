@@ -1,7 +1,8 @@
 // What was booted and how it went: the same as `vmreplay inspect`, as tables.
 
+import { grouped, sizeText } from '../../figures.js';
 import { button, el, fill, table } from './dom.js';
-import { grouped, sizeText, timeText } from './format.js';
+import { timeText } from './format.js';
 import type { Model } from './model.js';
 
 export class BootPanel {

@@ -1,9 +1,10 @@
 // What the guest printed, by port: the console up to the chosen cycle in ink, what comes later faint. A line is a link to
 // the event that began it. Taken from the guest's own writes, so nothing of it is stored twice.
 
+import { grouped } from '../../figures.js';
 import type { TraceData } from './columns.js';
 import { el, fill } from './dom.js';
-import { grouped, timeText } from './format.js';
+import { timeText } from './format.js';
 import type { Model } from './model.js';
 
 interface Line {

@@ -1,8 +1,9 @@
 // Everything about the selected event, beside whatever else is shown.
 
+import { grouped } from '../../figures.js';
 import { KINDS } from '../../trace/events.js';
 import { button, el, fill } from './dom.js';
-import { grouped, hex, hexDump, timeText } from './format.js';
+import { hex, hexDump, timeText } from './format.js';
 import { groupOf, SIGNS, shapeOf } from './lanes.js';
 import type { Model } from './model.js';
 

@@ -3,10 +3,10 @@
 // worked out here. What differs is marked by a sign, not by colour alone.
 
 import type { ComparedTable, Explanation, FirstDifference } from '../../diff/explanation.js';
+import { grouped } from '../../figures.js';
 import type { EventView } from '../../trace/event-view.js';
 import type { DifferenceView, MachineView } from '../payload.js';
 import { button, el, fill, table } from './dom.js';
-import { grouped } from './format.js';
 import type { Model } from './model.js';
 
 const VERDICTS: Readonly<Record<Explanation['verdict'], string>> = {

@@ -1,8 +1,9 @@
 // The events as rows. There are as many row elements as fit the window, whatever the number of events: scrolling changes
 // their texts. Past what a browser can scroll, a pixel of the scroll bar stands for more than one.
 
+import { grouped } from '../../figures.js';
 import { el } from './dom.js';
-import { grouped, timeText } from './format.js';
+import { timeText } from './format.js';
 import { groupOf, SIGNS, shapeOf } from './lanes.js';
 import type { Model } from './model.js';
 

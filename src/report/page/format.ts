@@ -1,8 +1,5 @@
 // Numbers for people, the same in every locale.
 
-/** Groups of three digits. */
-export const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
-
 export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 const UNITS: readonly (readonly [nanoseconds: number, name: string])[] = [
@@ -18,17 +15,6 @@ export function timeText(nanoseconds: number, step = nanoseconds / 1000): string
   const [unit, name] = UNITS.find(([size]) => Math.abs(nanoseconds) >= size) ?? [1, 'ns'];
   const digits = step >= unit ? 0 : Math.min(9, Math.ceil(-Math.log10(Math.max(step, 0.1) / unit)));
   return `${(nanoseconds / unit).toFixed(digits)} ${name}`;
-}
-
-/** Bytes: 512 B, 3.4 KiB, 128 MiB. */
-export function sizeText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < 4) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 || Number.isInteger(value) ? value : value.toFixed(1)} ${['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]}`;
 }
 
 /** Lines of 16 bytes: offset, hexadecimal, characters. */

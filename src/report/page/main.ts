@@ -1,6 +1,7 @@
 // The page's program: unpack what lies in the page, put the parts together, listen to the keyboard, and keep the address
 // in step. Nothing is fetched: the page's policy forbids it.
 
+import { grouped } from '../../figures.js';
 import { type DifferenceView, splitPayload } from '../payload.js';
 import { formatAddress, parseAddress } from './address.js';
 import { BootPanel } from './boot.js';
@@ -11,12 +12,12 @@ import { DifferencePanel } from './difference.js';
 import { button, el, fill } from './dom.js';
 import { EventTable } from './event-table.js';
 import { Flame } from './flame.js';
-import { grouped, timeText } from './format.js';
+import { timeText } from './format.js';
 import { helpDialog } from './help.js';
 import { Model, makeTrace, type Tab, type Trace } from './model.js';
 import { ScreenPanel } from './screen.js';
 import { StructuresPanel } from './structures.js';
-import { applyTheme, nextTheme } from './theme.js';
+import { followSystem, nextTheme, showTheme } from './theme.js';
 import { Timeline } from './timeline.js';
 
 const TAB_NAMES: Readonly<Record<Tab, string>> = {
@@ -194,7 +195,7 @@ function start(model: Model): void {
     model.goTo(parseAddress(location.hash));
     table.sync();
   });
-  window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => model.tell('theme'));
+  followSystem(() => model.tell('theme'));
   model.listen((change) => {
     if (change === 'trace') showFacts();
     if (change === 'tab') showTab();
@@ -302,7 +303,7 @@ function split(bar: HTMLElement, timeline: Timeline): void {
   });
 }
 
-applyTheme();
+showTheme();
 load().then(start, (error: Error) => {
   fill(
     document.getElementById('app')!,

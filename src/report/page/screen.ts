@@ -1,7 +1,7 @@
 // The screen at the chosen cycle: the last picture at or before it. A slider goes through all of them.
 
+import { grouped } from '../../figures.js';
 import { el, fill } from './dom.js';
-import { grouped } from './format.js';
 import type { Model } from './model.js';
 
 export class ScreenPanel {

@@ -1,9 +1,10 @@
 // What loaders left to kernels, and what the firmware was told: hand-off records, memory maps, fw_cfg items.
 
+import { grouped, sizeText } from '../../figures.js';
 import type { HandoffView } from '../../trace/handoff.js';
 import type { ItemView } from '../payload.js';
 import { button, type Child, el, fill, table } from './dom.js';
-import { grouped, hexDump, sizeText } from './format.js';
+import { hexDump } from './format.js';
 import type { Model } from './model.js';
 
 const TYPES: Readonly<Record<string, string>> = {

@@ -1,27 +1,47 @@
 // Light and dark: what the system says, until a key or button says otherwise. Kept for the next visit where the browser
-// lets a file keep anything.
+// lets a file keep anything. The root element always names the theme that holds.
 
 const KEY = 'vmreplay-theme';
+const THEMES = ['light', 'dark'] as const;
+type Theme = (typeof THEMES)[number];
 
-function stored(): string | null {
+/** Whether it was chosen on this visit. */
+let chosen = false;
+
+const system = window.matchMedia('(prefers-color-scheme: dark)');
+
+function stored(): Theme | undefined {
   try {
-    return localStorage.getItem(KEY);
+    const text = localStorage.getItem(KEY);
+    return THEMES.find((theme) => theme === text);
   } catch {
-    return null;
+    return undefined;
   }
 }
 
-export function applyTheme(): void {
-  const theme = stored();
-  if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
+function show(theme: Theme): void {
+  document.documentElement.dataset.theme = theme;
+}
+
+/** Show the chosen theme, or the system's. */
+export function showTheme(): void {
+  show(stored() ?? (system.matches ? 'dark' : 'light'));
+}
+
+/** Go with the system as long as no theme is chosen. */
+export function followSystem(changed: () => void): void {
+  system.addEventListener('change', () => {
+    if (chosen) return;
+    showTheme();
+    changed();
+  });
 }
 
 /** The other theme. */
-export function nextTheme(): string {
-  const { dataset } = document.documentElement;
-  const dark = dataset.theme ? dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
-  const theme = dark ? 'light' : 'dark';
-  dataset.theme = theme;
+export function nextTheme(): Theme {
+  const theme = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
+  chosen = true;
+  show(theme);
   try {
     localStorage.setItem(KEY, theme);
   } catch {

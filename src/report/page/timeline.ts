@@ -3,10 +3,11 @@
 // with a shape for its direction, and words where there is room.
 // A frame costs a search for each pixel and lane, or a step for each visible event, whichever is less.
 
+import { grouped } from '../../figures.js';
 import { clipped, type Palette, palette, pattern, Surface } from './canvas.js';
 import { lowerBound } from './columns.js';
 import { button, el, fill } from './dom.js';
-import { grouped, timeText } from './format.js';
+import { timeText } from './format.js';
 import { type Lane, shapeOf } from './lanes.js';
 import type { Model } from './model.js';
 import { gallop, nearestOf } from './search.js';

@@ -6,7 +6,15 @@
 import type { AccessSize } from '../../../cpu/bus.js';
 import type { Clock, Line, Plain, PortHandler, Timer } from '../../device.js';
 import type { BusMaster } from './ide-bus-master.js';
-import { type IdeDrive, type IdeHost, SELECT_ALWAYS, SELECT_DRIVE, STATUS_BSY, type Work } from './ide-drive.js';
+import {
+  type IdeDrive,
+  type IdeHost,
+  SELECT_ALWAYS,
+  SELECT_DRIVE,
+  STATUS_BSY,
+  type TaskFile,
+  type Work,
+} from './ide-drive.js';
 
 /** Device control register. */
 const CONTROL_NO_IRQ = 0x02;
@@ -165,24 +173,12 @@ export class IdeChannel implements IdeHost {
       return status;
     }
     if (!this.#anyDrive) return 0;
-    switch (offset) {
-      case 0:
-        // A word all the same, of which the other half is lost.
-        return this.#active.readData(2) & 0xff;
-      case 1:
-        if (!this.#answers) return 0;
-        return previous ? task.previousFeature : error;
-      case 2:
-        return previous ? task.previousCount : task.count;
-      case 3:
-        return previous ? task.previousSector : task.sector;
-      case 4:
-        return previous ? task.previousCylinderLow : task.cylinderLow;
-      case 5:
-        return previous ? task.previousCylinderHigh : task.cylinderHigh;
-      default:
-        return task.select;
-    }
+    // A word all the same, of which the other half is lost.
+    if (offset === 0) return this.#active.readData(2) & 0xff;
+    if (offset === 1 && !this.#answers) return 0;
+    if (offset === 1 && !previous) return error;
+    const fields = TWO_DEEP[offset];
+    return fields === undefined ? task.select : task[fields[previous ? 1 : 0]];
   }
 
   #visibleStatus(): number {
@@ -193,31 +189,14 @@ export class IdeChannel implements IdeHost {
     if (offset !== 7 && this.#active.engaged) return;
     if (offset > 0) this.#control &= ~CONTROL_HIGH_ORDER;
     for (const { task } of offset < 7 ? this.#both : []) {
-      switch (offset) {
-        case 1:
-          task.previousFeature = task.feature;
-          task.feature = value;
-          break;
-        case 2:
-          task.previousCount = task.count;
-          task.count = value;
-          break;
-        case 3:
-          task.previousSector = task.sector;
-          task.sector = value;
-          break;
-        case 4:
-          task.previousCylinderLow = task.cylinderLow;
-          task.cylinderLow = value;
-          break;
-        case 5:
-          task.previousCylinderHigh = task.cylinderHigh;
-          task.cylinderHigh = value;
-          break;
-        case 6:
-          task.select = value | SELECT_ALWAYS;
-          break;
+      const fields = TWO_DEEP[offset];
+      if (fields === undefined) {
+        if (offset === 6) task.select = value | SELECT_ALWAYS;
+        continue;
       }
+      const [current, previous] = fields;
+      task[previous] = task[current];
+      task[current] = value;
     }
     if (offset === 6) this.#unit = value & SELECT_DRIVE ? 1 : 0;
     if (offset === 7) this.#execute(value);
@@ -275,6 +254,15 @@ export class IdeChannel implements IdeHost {
     this.#timer.cancel();
   }
 }
+
+/** Registers that keep two values, by offset: the last one written, and the one before it for 48-bit commands. */
+const TWO_DEEP: Readonly<Record<number, readonly [current: keyof TaskFile, previous: keyof TaskFile]>> = {
+  1: ['feature', 'previousFeature'],
+  2: ['count', 'previousCount'],
+  3: ['sector', 'previousSector'],
+  4: ['cylinderLow', 'previousCylinderLow'],
+  5: ['cylinderHigh', 'previousCylinderHigh'],
+};
 
 function littleEndian(data: Uint8Array, at: number, size: number): number {
   let value = 0;
