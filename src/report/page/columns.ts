@@ -1,26 +1,15 @@
 // A trace in the page: its columns as typed arrays, and what is asked of an event. No object is kept for an event.
 // The packer's half, with the meaning of each column, is ../event-pack.ts.
 
-import { type EventKind, KINDS } from '../../trace/events.js';
+import { KINDS, type TraceEvent } from '../../trace/events.js';
 import { type Columns, type EventClass, readVarints, type TraceHead } from '../payload.js';
 import { rowWords } from '../row-words.js';
 
 const unzigzag = (value: number): number => (value % 2 === 0 ? value / 2 : -(value + 1) / 2);
 const NONE = new Uint8Array(0);
 
-/** An event as fields, for the details of one. */
-export interface EventFields {
-  readonly kind: EventKind;
-  readonly cycle: number;
-  readonly cs: number;
-  readonly rip: bigint;
-  readonly address: number;
-  readonly size: number;
-  readonly value: number;
-  readonly valueHigh: number;
-  readonly name: string;
-  /** The first bytes. */
-  readonly data: Uint8Array;
+/** An event as fields, for the details of one. Of its data the first bytes. */
+export interface EventFields extends Omit<TraceEvent, 'index'> {
   readonly dataLength: number;
 }
 
