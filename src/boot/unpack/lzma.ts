@@ -3,27 +3,8 @@
 // Linux calls lzma) and the chunks of LZMA2 in .xz files, which keep decoder state from chunk to chunk.
 
 import { DamagedData } from './damaged-data.js';
+import * as M from './lzma-model.js';
 import { Output } from './output.js';
-
-const STATES = 12;
-const POSITIONS = 16;
-const HALF = 1024;
-
-// Indexes of the groups of probabilities in one array.
-const IS_MATCH = 0;
-const IS_REP = IS_MATCH + STATES * POSITIONS;
-const IS_REP0 = IS_REP + STATES;
-const IS_REP1 = IS_REP0 + STATES;
-const IS_REP2 = IS_REP1 + STATES;
-const IS_REP0_LONG = IS_REP2 + STATES;
-const DISTANCE_SLOT = IS_REP0_LONG + STATES * POSITIONS;
-const DISTANCE_SPECIAL = DISTANCE_SLOT + 4 * 64;
-const DISTANCE_ALIGN = DISTANCE_SPECIAL + 128;
-/** A length decoder: choice, choice 2, 16 trees of 3 bits, 16 of 3, one of 8. */
-const LENGTH_SIZE = 2 + POSITIONS * 8 * 2 + 256;
-const MATCH_LENGTH = DISTANCE_ALIGN + 16;
-const REP_LENGTH = MATCH_LENGTH + LENGTH_SIZE;
-const LITERAL = REP_LENGTH + LENGTH_SIZE;
 
 export class LzmaDecoder {
   #probabilities = new Uint16Array(0);
@@ -56,12 +37,12 @@ export class LzmaDecoder {
     this.#literalContext = literalContext;
     this.#literalMask = (1 << literalPosition) - 1;
     this.#positionMask = (1 << Math.floor(byte / 45)) - 1;
-    this.#probabilities = new Uint16Array(LITERAL + (0x300 << (literalContext + literalPosition)));
+    this.#probabilities = new Uint16Array(M.LITERAL + (M.LITERAL_SIZE << (literalContext + literalPosition)));
     this.resetState();
   }
 
   resetState(): void {
-    this.#probabilities.fill(HALF);
+    this.#probabilities.fill(M.HALF);
     this.#state = 0;
     this.#rep0 = this.#rep1 = this.#rep2 = this.#rep3 = 0;
   }
@@ -87,17 +68,17 @@ export class LzmaDecoder {
     while (output.length < end) {
       const position = output.length - this.#start;
       const positionState = position & this.#positionMask;
-      if (this.#bit(IS_MATCH + (this.#state << 4) + positionState) === 0) {
+      if (this.#bit(M.IS_MATCH + (this.#state << 4) + positionState) === 0) {
         this.#literal(position);
         continue;
       }
       let length: number;
-      if (this.#bit(IS_REP + this.#state) === 0) {
+      if (this.#bit(M.IS_REP + this.#state) === 0) {
         this.#rep3 = this.#rep2;
         this.#rep2 = this.#rep1;
         this.#rep1 = this.#rep0;
-        length = this.#length(MATCH_LENGTH, positionState);
-        this.#state = this.#state < 7 ? 7 : 10;
+        length = this.#length(M.MATCH_LENGTH, positionState);
+        this.#state = M.afterMatch(this.#state);
         this.#rep0 = this.#distance(length);
         if (this.#rep0 === 0xffff_ffff) {
           if (count !== undefined) throw new DamagedData('an end marker comes too early');
@@ -106,17 +87,17 @@ export class LzmaDecoder {
         length += 2;
       } else {
         if (position === 0) throw new DamagedData('a match comes before any byte');
-        if (this.#bit(IS_REP0 + this.#state) === 0) {
-          if (this.#bit(IS_REP0_LONG + (this.#state << 4) + positionState) === 0) {
-            this.#state = this.#state < 7 ? 9 : 11;
+        if (this.#bit(M.IS_REP0 + this.#state) === 0) {
+          if (this.#bit(M.IS_REP0_LONG + (this.#state << 4) + positionState) === 0) {
+            this.#state = M.afterShortRep(this.#state);
             output.copy(this.#rep0 + 1, 1, this.#start);
             continue;
           }
         } else {
           let distance: number;
-          if (this.#bit(IS_REP1 + this.#state) === 0) distance = this.#rep1;
+          if (this.#bit(M.IS_REP1 + this.#state) === 0) distance = this.#rep1;
           else {
-            if (this.#bit(IS_REP2 + this.#state) === 0) distance = this.#rep2;
+            if (this.#bit(M.IS_REP2 + this.#state) === 0) distance = this.#rep2;
             else {
               distance = this.#rep3;
               this.#rep3 = this.#rep2;
@@ -126,8 +107,8 @@ export class LzmaDecoder {
           this.#rep1 = this.#rep0;
           this.#rep0 = distance;
         }
-        length = this.#length(REP_LENGTH, positionState) + 2;
-        this.#state = this.#state < 7 ? 8 : 11;
+        length = this.#length(M.REP_LENGTH, positionState) + 2;
+        this.#state = M.afterRep(this.#state);
       }
       if (length > end - output.length) throw new DamagedData('a match runs past the end');
       if (this.#rep0 >= this.dictionarySize) throw new DamagedData('a match reaches out of the dictionary');
@@ -181,7 +162,7 @@ export class LzmaDecoder {
     const { output } = this;
     const before = position === 0 ? 0 : output.bytes[output.length - 1]!;
     const context = ((position & this.#literalMask) << this.#literalContext) + (before >> (8 - this.#literalContext));
-    const base = LITERAL + 0x300 * context;
+    const base = M.LITERAL + M.LITERAL_SIZE * context;
     let symbol = 1;
     if (this.#state >= 7) {
       if (this.#rep0 >= position) throw new DamagedData('a match reaches before the start');
@@ -197,21 +178,21 @@ export class LzmaDecoder {
     while (symbol < 0x100) symbol = (symbol << 1) | this.#bit(base + symbol);
     if (output.length === output.bytes.length) output.reserve(1);
     output.bytes[output.length++] = symbol;
-    this.#state = this.#state < 4 ? 0 : this.#state < 10 ? this.#state - 3 : this.#state - 6;
+    this.#state = M.afterLiteral(this.#state);
   }
 
   #length(base: number, positionState: number): number {
-    if (this.#bit(base) === 0) return this.#tree(base + 2 + (positionState << 3), 3);
-    if (this.#bit(base + 1) === 0) return 8 + this.#tree(base + 2 + 128 + (positionState << 3), 3);
-    return 16 + this.#tree(base + 2 + 256, 8);
+    if (this.#bit(base) === 0) return this.#tree(base + M.LENGTH_LOW + (positionState << 3), 3);
+    if (this.#bit(base + 1) === 0) return 8 + this.#tree(base + M.LENGTH_MIDDLE + (positionState << 3), 3);
+    return 16 + this.#tree(base + M.LENGTH_HIGH, 8);
   }
 
   #distance(length: number): number {
-    const slot = this.#tree(DISTANCE_SLOT + (Math.min(length, 3) << 6), 6);
+    const slot = this.#tree(M.DISTANCE_SLOT + (Math.min(length, 3) << 6), 6);
     if (slot < 4) return slot;
     const bits = (slot >> 1) - 1;
     const base = ((2 | (slot & 1)) << bits) >>> 0;
-    if (slot < 14) return base + this.#reverseTree(DISTANCE_SPECIAL + base - slot, bits);
+    if (slot < 14) return base + this.#reverseTree(M.DISTANCE_SPECIAL + base - slot, bits);
     let direct = 0;
     for (let i = 0; i < bits - 4; i++) {
       if (this.#range < 0x100_0000) this.#normalize();
@@ -223,7 +204,7 @@ export class LzmaDecoder {
       }
       direct = direct * 2 + bit;
     }
-    return base + direct * 16 + this.#reverseTree(DISTANCE_ALIGN, 4);
+    return base + direct * 16 + this.#reverseTree(M.DISTANCE_ALIGN, 4);
   }
 }
 
