@@ -65,6 +65,8 @@ export interface Seams {
   placed?(boot: BootImage): void;
   /** The fw_cfg items, all of them there, to be changed. */
   configured?(fwCfg: FwCfg): void;
+  /** The processor notes branches and comparisons (`cpu.coverage`). */
+  readonly coverage?: boolean;
 }
 const NO_SEAMS: Seams = { lines: (inner) => inner, memory: (inner) => inner };
 
@@ -99,6 +101,7 @@ export function makeHardware(
   rom: readonly (readonly [number, number])[] = [],
   machine = 'pc',
   vga = false,
+  coverage = false,
 ): Hardware {
   if (!Number.isInteger(memory) || memory < MIN_RAM || memory > MAX_RAM || memory % 4096 !== 0)
     throw new UserError(`--memory ${sizeText(memory)}: guest RAM is 2M to 3G in whole pages; choose a size in between`);
@@ -110,7 +113,7 @@ export function makeHardware(
   const romSize = romSizeOf(rom, machine);
   const hasShadow = romSize > 0 && machine === 'pc';
   const romRoom = romSize + (hasShadow ? 4096 * ShadowMemory.extraRomPages : 0);
-  const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: romRoom });
+  const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: romRoom, coverage });
   if (romSize === 0) {
     // Without firmware nobody switches PAM and SMRAM: the one thing in front of RAM is a VGA's window.
     if (vga) cpu.physical.hide(VGA_WINDOW, VGA_WINDOW_SIZE);
@@ -186,7 +189,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
   const firmware = route === 'firmware' ? prepareFirmware(options, files, ram, microvm?.hints) : undefined;
   const rom = firmware ? romRanges(firmware.bios.bytes.length, machine) : [];
   const vga = screenOf(options, route === 'firmware') === 'std';
-  const hardware = makeHardware(ram, options.cpu, rom, machine, vga);
+  const hardware = makeHardware(ram, options.cpu, rom, machine, vga, seams.coverage);
   const { cpu, shadow } = hardware;
   const amd = { amd: cpu.model.vendor === 'AuthenticAMD' };
 

@@ -54,6 +54,8 @@ export class CodeCache {
    * knows the linear address. Code decoded before an offset was added must be dropped by who adds it.
    */
   readonly stops = new Set<number>();
+  /** Where decoded code must end. */
+  end = L.GUEST;
   /** Executions after which a new block is reported as hot; 0 = never. */
   heat: () => number = () => 0;
   /** Called when code of a page is about to be decoded that had none. */
@@ -154,7 +156,7 @@ export class CodeCache {
 
   /** True when another block may not fit: the caller drops everything before decoding. */
   get full(): boolean {
-    return this.nextUop + (MAX_BLOCK + 4) * L.UOP_SIZE > L.GUEST;
+    return this.nextUop + (MAX_BLOCK + 4) * L.UOP_SIZE > this.end;
   }
 
   private mark(code: PageCode, offset: number, length: number): void {

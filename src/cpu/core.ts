@@ -3,6 +3,7 @@
 // Left out on purpose: anything about blocks, records and budgets.
 
 import type { Bus, TimingModel } from './bus.js';
+import type { Coverage } from './coverage/coverage.js';
 import type { CpuModel } from './cpuid.js';
 import type { CpuState } from './state.js';
 
@@ -69,6 +70,8 @@ export interface CpuCore {
   notePort?(port: number, bytes: number): void;
   /** For tools: called when a far jump is done and RIP is its target. */
   readonly onFarJump?: (() => void) | undefined;
+  /** What notes branches and comparisons; undefined unless asked for. */
+  readonly coverage?: Coverage | undefined;
   /** Tell the listener that the processor reached something (paging on, long mode, first user-mode instruction). */
   milestone(name: string): void;
 }

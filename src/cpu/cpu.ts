@@ -6,6 +6,7 @@ import { BlockFinder } from './block-finder.js';
 import { Breakpoints } from './breakpoints.js';
 import type { Bus, ProcessorLines, RunEnd, TimingModel } from './bus.js';
 import { CodeCache } from './code-cache.js';
+import { Coverage } from './coverage/coverage.js';
 import type { CpuModel } from './cpuid.js';
 import { DebugRegisters } from './debug-registers.js';
 import { type DecodeMode, Decoder } from './decode.js';
@@ -30,6 +31,8 @@ export interface CpuOptions {
   /** Bytes of RAM and of ROM images to make room for. */
   readonly ramSize: number;
   readonly romSize: number;
+  /** Note branches and comparisons. Default false. The guest sees no difference. */
+  readonly coverage?: boolean;
 }
 
 /** What a recorder hears from the processor. All calls come at instruction boundaries. */
@@ -51,6 +54,8 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   readonly model: CpuModel;
   readonly timing: TimingModel;
   readonly slow: SlowPaths;
+  /** Undefined unless asked for. */
+  readonly coverage: Coverage | undefined;
   listener: CpuListener = {};
   onFarJump: (() => void) | undefined;
   /** SMM was entered or left: SMRAM is seen, or not. */
@@ -90,7 +95,9 @@ export class Cpu implements SmmProcessor, ProcessorLines {
     this.physical.onRemap = () => this.mmu.flush(false);
     this.physical.onPartial = (page) => this.mmu.dropPage(page);
     this.mmu.flush(false);
-    this.engine = instantiate(memory, this, this.slow);
+    if (options.coverage) this.code.end = L.COVERAGE;
+    this.coverage = options.coverage ? new Coverage(this.state, this.physical) : undefined;
+    this.engine = instantiate(memory, this, this.slow, options.coverage);
     this.breakpoints = new Breakpoints(this.state, this.physical, this.code);
     this.loop = new RunLoop(this, this.finder, this.debug, this.breakpoints, this.engine.run);
     this.reset();

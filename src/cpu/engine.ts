@@ -22,8 +22,11 @@ function interpreter() {
   return known;
 }
 
-function build() {
-  const { bytes, ...made } = buildInterpreter(variants);
+/** The same with coverage, which no build keeps: few processes want it. */
+let covering: typeof known;
+
+function build(coverage = false) {
+  const { bytes, ...made } = buildInterpreter(variants, coverage);
   return { ...made, module: new WebAssembly.Module(bytes) };
 }
 
@@ -40,8 +43,9 @@ export interface Engine {
 }
 
 /** Tier 0 for a processor. Faults that operations throw become ABORT. */
-export function instantiate(memory: WebAssembly.Memory, cpu: CpuCore, slow: SlowPaths): Engine {
-  const { module, operations, helpers: slots } = interpreter();
+export function instantiate(memory: WebAssembly.Memory, cpu: CpuCore, slow: SlowPaths, coverage = false): Engine {
+  if (coverage) covering ??= build(true);
+  const { module, operations, helpers: slots } = coverage ? covering! : interpreter();
   const system: Record<string, (...args: (number | bigint)[]) => unknown> = {};
   operations.imports.forEach((made, n) => {
     const nothing = givesI64(made) ? 0n : 0;

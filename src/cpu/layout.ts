@@ -232,6 +232,43 @@ export const UOPS_SIZE = 0x300_0000;
 export const GUEST = UOPS + UOPS_SIZE;
 
 /**
+ * What a processor with coverage notes (coverage/), at the end of UOPS, which then ends before it: a hash table of
+ * edges (EDGE_*) and the addresses of those taken since begin(); a hash table of comparisons (COMPARED_*), the addresses
+ * of those made, and how many there are by site. Without coverage none of it exists.
+ */
+export const EDGE_SLOTS = 1 << 17;
+export const EDGE_SIZE = 24;
+export const EDGE_FROM = 0; // u64
+export const EDGE_TO = 8; // u64
+export const EDGE_COUNT = 16; // u32
+/** u32: 0 = free; else bits 3–31 say which edge, bit 0 is 1. */
+export const EDGE_ID = 20;
+export const EDGES_TAKEN_LIMIT = EDGE_SLOTS / 2;
+export const COMPARED_SLOTS = 1 << 12;
+export const COMPARED_SIZE = 32;
+export const COMPARED_SITE = 0; // u64
+export const COMPARED_LEFT = 8; // u64
+export const COMPARED_RIGHT = 16; // u64
+/** u32: 0 = free, else bytes of an operand. */
+export const COMPARED_WIDTH = 24;
+export const COMPARED_LIMIT = COMPARED_SLOTS / 2;
+export const COMPARED_SITES = 1 << 12;
+/** Comparisons that are noted for one site (sites with one hash share them). */
+export const COMPARED_AT_SITE = 16;
+export const COVERAGE = GUEST - 0x38_0000;
+/** u32: edges taken; comparisons made; 1 while comparisons are noted. */
+export const EDGES_TAKEN = COVERAGE;
+export const COMPARED = COVERAGE + 4;
+export const COMPARING = COVERAGE + 8;
+export const EDGES = COVERAGE + 16;
+export const EDGES_TAKEN_LIST = EDGES + EDGE_SLOTS * EDGE_SIZE;
+export const COMPARISONS = EDGES_TAKEN_LIST + 4 * EDGES_TAKEN_LIMIT;
+export const COMPARED_LIST = COMPARISONS + COMPARED_SLOTS * COMPARED_SIZE;
+/** u8 each. */
+export const COMPARED_BY_SITE = COMPARED_LIST + 4 * COMPARED_LIMIT;
+export const COVERAGE_END = COMPARED_BY_SITE + COMPARED_SITES;
+
+/**
  * What is known of a partial page (observed.ts): masks of its unknown and its observed bytes, u32 reads and writes so
  * far. The records lie at the end of the memory. TLB entries of partial pages have TLB_PARTIAL in their tags.
  */

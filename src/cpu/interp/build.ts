@@ -5,6 +5,7 @@
 // Block entry charges the block's whole cost; when the budget does not cover it, nothing is charged and TypeScript
 // executes instructions alone until the event is due. So events land on the same instruction in every tier.
 
+import { type CoverageFunction, defineCoverage } from '../coverage/notes.js';
 import * as L from '../layout.js';
 import { ABORT_FAULT, type SystemOperation, type Variant } from '../semantics/context.js';
 import { codeTlbOffset } from '../semantics/tlb.js';
@@ -48,6 +49,8 @@ export interface HelperSlots {
   readonly segmented: number;
   readonly segmentedIn: number;
   readonly stackSegmented: number;
+  /** Undefined without coverage. */
+  readonly coverage?: Readonly<Record<CoverageFunction, number>>;
 }
 
 /** What a translated region returns instead of the header of the block to enter: RIP is set, find the block. */
@@ -57,11 +60,13 @@ export const REGION_BUDGET = 1;
 /** ABORT and ABORT_UOP are set. */
 export const REGION_ABORT = 2;
 
-export function buildInterpreter(table: VariantTable): InterpreterModule {
+/** @param coverage whether the module notes branches and comparisons (coverage/); if not, nothing in it knows of that */
+export function buildInterpreter(table: VariantTable, coverage = false): InterpreterModule {
   const m = new ModuleBuilder();
   const imported = new Map<SystemOperation, [key: string, handle: FunctionHandle, name: string]>();
   const shared: SharedFunctions = {
     ...defineAccessFunctions(m),
+    ...(coverage && { coverage: defineCoverage(m) }),
     system(operation: SystemOperation, params: readonly Type[], result?: Type): FunctionHandle {
       const key = `${params.join(',')}:${result ?? ''}`;
       const known = imported.get(operation);
@@ -105,6 +110,9 @@ export function buildInterpreter(table: VariantTable): InterpreterModule {
     segmented: slotOf(shared.segmented),
     segmentedIn: slotOf(shared.segmentedIn),
     stackSegmented: slotOf(shared.stackSegmented),
+    ...(shared.coverage && {
+      coverage: { edge: slotOf(shared.coverage.edge), comparison: slotOf(shared.coverage.comparison) },
+    }),
   };
   const imports = [...imported.values()].map(
     ([, handle, name]): OperationImport => ({

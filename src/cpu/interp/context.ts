@@ -3,6 +3,7 @@
 // own, `(uop) → 0 go on, 1 block ended (RIP set), 2 abort` (leaving by return). Outlined handlers call the shared
 // load and store functions; inlined ones carry the TLB check themselves.
 
+import type { CoverageFunction, CoverageFunctions } from '../coverage/notes.js';
 import * as L from '../layout.js';
 import { ACCESS_READ, ACCESS_WRITE, BodyContext, type SystemOperation, type Variant } from '../semantics/context.js';
 import { type Expr, I64, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
@@ -31,6 +32,8 @@ export interface SharedFunctions {
   readonly slowWrite: FunctionHandle;
   readonly slowModify: FunctionHandle;
   readonly slowCommit: FunctionHandle;
+  /** Undefined without coverage. */
+  readonly coverage?: CoverageFunctions;
   /** The import that stands for a TypeScript operation. */
   system(operation: SystemOperation, params: readonly Type[], result?: Type): FunctionHandle;
 }
@@ -58,6 +61,12 @@ export class InterpreterContext extends BodyContext {
 
   override uop(): Expr {
     return this.uopLocal;
+  }
+  protected override get covers(): boolean {
+    return this.shared.coverage !== undefined;
+  }
+  protected override note(what: CoverageFunction, args: readonly Expr[]): void {
+    this.f.call(this.shared.coverage![what], ...args);
   }
   protected override registerField(field: 'reg' | 'rm'): Expr {
     return i32.load8U(this.uopLocal, field === 'reg' ? L.UOP_REG : L.UOP_BASE);
@@ -167,8 +176,10 @@ export class InterpreterContext extends BodyContext {
     else this.f.br(this.exits.abort);
   }
 
-  override jump(target: Expr): void {
-    this.f.store64(L.RIP, i64.and(target, i64.load(L.IP_MASK)));
+  override jump(target: Expr, stays = false): void {
+    const to = i64.and(target, i64.load(L.IP_MASK));
+    if (!stays) this.noteBranch(() => to);
+    this.f.store64(L.RIP, to);
     this.leave();
   }
   private leave(): void {
@@ -196,6 +207,7 @@ export class InterpreterContext extends BodyContext {
 
   /** Enter the block that a link field names, or have it found and the link filled. */
   private follow(linkOffset: number, target: () => Expr): void {
+    this.noteBranch(target);
     const link = this.let(i32.load(this.uopLocal, linkOffset));
     this.f.if(link, () => {
       this.f.set(this.uopLocal, link);
@@ -209,6 +221,7 @@ export class InterpreterContext extends BodyContext {
   override jumpRelative(): void {
     if (this.variant.near && this.exits !== undefined) this.follow(L.UOP_DISP, () => this.relativeTarget());
     else {
+      this.noteBranch(() => this.relativeTarget());
       this.f.store64(L.RIP, this.relativeTarget());
       this.leave();
     }
@@ -220,10 +233,14 @@ export class InterpreterContext extends BodyContext {
       this.follow(L.UOP_REG, () => this.nextIp());
       return;
     }
+    const go = (target: () => Expr) => () => {
+      this.noteBranch(target);
+      this.f.store64(L.RIP, target());
+    };
     this.f.if(
       condition,
-      () => this.f.store64(L.RIP, this.relativeTarget()),
-      () => this.f.store64(L.RIP, this.nextIp()),
+      go(() => this.relativeTarget()),
+      go(() => this.nextIp()),
     );
     this.leave();
   }

@@ -6,6 +6,7 @@
 // of the region, or returns the header of another block, or sets RIP and has it looked up. Each way does what tier 0
 // does at the same place, links and code TLB included.
 
+import type { CoverageFunction } from '../coverage/notes.js';
 import type { HelperSlots } from '../interp/build.js';
 import { REGION_ABORT, REGION_LOOKUP } from '../interp/build.js';
 import { IP_PAGE_MASK, loadAt, storeAt } from '../interp/memory.js';
@@ -307,10 +308,26 @@ export class RegionContext extends BodyContext {
     return i64.and(i64.add(this.frame.pageIp, this.nextOffset), this.ipMask);
   }
 
+  protected override get covers(): boolean {
+    return this.region.slots.coverage !== undefined;
+  }
+  protected override note(what: CoverageFunction, args: readonly Expr[]): void {
+    this.call(undefined, this.region.slots.coverage![what], args);
+  }
+  override farBranch(): () => void {
+    if (this.covers) throw new NotTranslated();
+    return () => {};
+  }
+
   override jump(target: Expr): void {
+    const to = this.covers ? this.let(i64.and(target, this.ipMask)) : i64.and(target, this.ipMask);
+    this.noteBranch(() => to);
+    this.goTo(to);
+  }
+  private goTo(ip: Expr): void {
     this.left = true;
     this.regionFlags.settle();
-    this.f.set(this.frame.rip, i64.and(target, this.ipMask));
+    this.f.set(this.frame.rip, ip);
     this.f.br(this.frame.lookup);
   }
 
@@ -332,6 +349,7 @@ export class RegionContext extends BodyContext {
 
   /** Enter the block that a link field names, or have it found and the link filled: as tier 0 does. */
   private follow(field: number, target: () => Expr): void {
+    this.noteBranch(target);
     const known = this.word(field);
     if (known !== 0) {
       this.region.enter(known >>> 0);
@@ -367,16 +385,20 @@ export class RegionContext extends BodyContext {
       this.follow(L.UOP_REG, () => this.nextIp());
       return;
     }
+    const go = (target: () => Expr) => () => {
+      this.noteBranch(target);
+      this.f.set(this.frame.rip, target());
+    };
     this.f.if(
       taken,
-      () => this.f.set(this.frame.rip, this.relativeTarget()),
-      () => this.f.set(this.frame.rip, this.nextIp()),
+      go(() => this.relativeTarget()),
+      go(() => this.nextIp()),
     );
     this.f.br(this.frame.lookup);
   }
   /** Go on at the next instruction, by a lookup. */
   fallOut(): void {
-    this.jump(this.nextIp());
+    this.goTo(this.nextIp());
   }
   /** The end of a block that goes on elsewhere (HANDLER_NEXT). */
   next(): void {

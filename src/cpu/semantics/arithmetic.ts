@@ -13,6 +13,7 @@ function twoOperand(
   compute: (c: BodyContext, w: Width, a: Expr, b: Expr) => Expr,
   flags: (c: BodyContext, w: Width, a: Expr, b: Expr, r: Expr) => void,
   writes = true,
+  compares = false,
 ): Body {
   return (c) => {
     const w = c.width(0);
@@ -27,6 +28,7 @@ function twoOperand(
     }
     const r = c.let(compute(c, w, a, b));
     if (writes) c.write(0, r);
+    if (compares) c.compares(w, a, b);
     flags(c, w, a, b, r);
   };
 }
@@ -44,6 +46,8 @@ export const adc = twoOperand(
 export const sub = twoOperand(
   (_c, w, a, b) => w.sub(a, b),
   (c, w, a, b, r) => c.flags.sub(w, a, b, r),
+  true,
+  true,
 );
 export const sbb = twoOperand(
   (c, w, a, b) => w.sub(w.sub(a, b), carryIn(c, w)),
@@ -53,12 +57,13 @@ export const cmp = twoOperand(
   (_c, w, a, b) => w.sub(a, b),
   (c, w, a, b, r) => c.flags.sub(w, a, b, r),
   false,
+  true,
 );
 const logicFlags = (c: BodyContext, w: Width, _a: Expr, _b: Expr, r: Expr) => c.flags.logic(w, r);
 export const and = twoOperand((_c, w, a, b) => w.and(a, b), logicFlags);
 export const or = twoOperand((_c, w, a, b) => w.or(a, b), logicFlags);
 export const xor = twoOperand((_c, w, a, b) => w.xor(a, b), logicFlags);
-export const test = twoOperand((_c, w, a, b) => w.and(a, b), logicFlags, false);
+export const test = twoOperand((_c, w, a, b) => w.and(a, b), logicFlags, false, true);
 
 const step =
   (dec: boolean): Body =>

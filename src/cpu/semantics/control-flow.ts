@@ -4,8 +4,8 @@
 
 import { farCall, farJump, farReturn } from '../system/far-transfers.js';
 import { iret as iretSystem } from '../system/iret.js';
-import { i32, i64 } from '../wasm/expr.js';
-import { ACCESS_READ, type Body, type BodyContext } from './context.js';
+import { type Expr, i32, i64 } from '../wasm/expr.js';
+import { ACCESS_READ, type Body, type BodyContext, type SystemOperation } from './context.js';
 import { width } from './width.js';
 
 export const jcc =
@@ -80,8 +80,14 @@ export const jcxz: Body = (c) => {
 // --- far --------------------------------------------------------------------------------------------------
 
 const pointerOffset = (c: BodyContext) => i64.extendU(i32.wrap(c.imm64()));
-export const jmpFar: Body = (c) => c.js(farJump, [i32.const(c.osize), i32.and(c.imm(), 0xffff), pointerOffset(c)]);
-export const callFar: Body = (c) => c.js(farCall, [i32.const(c.osize), i32.and(c.imm(), 0xffff), pointerOffset(c)]);
+/** A far transfer in TypeScript, as a branch. */
+function far(c: BodyContext, operation: SystemOperation, operands: readonly Expr[]): void {
+  const arrived = c.farBranch();
+  c.js(operation, [i32.const(c.osize), ...operands]);
+  arrived();
+}
+export const jmpFar: Body = (c) => far(c, farJump, [i32.and(c.imm(), 0xffff), pointerOffset(c)]);
+export const callFar: Body = (c) => far(c, farCall, [i32.and(c.imm(), 0xffff), pointerOffset(c)]);
 
 /** m16:16, m16:32 or m16:64: offset first. */
 export function loadFarPointer(c: BodyContext) {
@@ -93,12 +99,12 @@ export function loadFarPointer(c: BodyContext) {
 }
 export const jmpFarMemory: Body = (c) => {
   const { offset, selector } = loadFarPointer(c);
-  c.js(farJump, [i32.const(c.osize), selector, offset]);
+  far(c, farJump, [selector, offset]);
 };
 export const callFarMemory: Body = (c) => {
   const { offset, selector } = loadFarPointer(c);
-  c.js(farCall, [i32.const(c.osize), selector, offset]);
+  far(c, farCall, [selector, offset]);
 };
-export const retFar: Body = (c) => c.js(farReturn, [i32.const(c.osize), i32.const(0)]);
-export const retFarImmediate: Body = (c) => c.js(farReturn, [i32.const(c.osize), i32.and(c.imm(), 0xffff)]);
+export const retFar: Body = (c) => far(c, farReturn, [i32.const(0)]);
+export const retFarImmediate: Body = (c) => far(c, farReturn, [i32.and(c.imm(), 0xffff)]);
 export const iret: Body = (c) => c.js(iretSystem, [i32.const(c.osize)]);

@@ -33,7 +33,7 @@ function stepOf(c: BodyContext, bytes: number): Expr {
 /** Stop between two iterations, RIP on the instruction. */
 function giveWay(c: BodyContext): void {
   c.f.store64(L.REPEATED_AT, i64.add(i64.load(L.INSTRUCTIONS), 1n));
-  c.jump(c.ip());
+  c.jump(c.ip(), true);
 }
 
 /** How a comparison ends: `goOn` is an i32, nonzero while the repetition may go on; `flags` sets them. */
@@ -83,8 +83,9 @@ function repeat(
   });
 }
 
-const source = (c: BodyContext, bytes: number, access = 0): Expr =>
-  c.load(c.implicitAddress(L.DS, pointer(c, RSI), bytes, ACCESS_READ), bytes, access);
+const sourceAt = (c: BodyContext, bytes: number): Expr => c.implicitAddress(L.DS, pointer(c, RSI), bytes, ACCESS_READ);
+const source = (c: BodyContext, bytes: number, access = 0): Expr => c.load(sourceAt(c, bytes), bytes, access);
+const counter = (c: BodyContext): Expr => width(c.variant.asize).zext64(c.gpr(RCX, c.variant.asize));
 const destinationAt = (c: BodyContext, bytes: number, access: number): Expr =>
   c.fixedSegmentAddress(L.ES, pointer(c, RDI), bytes | access);
 
@@ -146,8 +147,11 @@ export const cmps =
     const step = stepOf(c, bytes);
     repeat(c, () => {
       // When both operands fault, it is the second that processors report.
-      const b = c.load(destinationAt(c, bytes, ACCESS_READ), bytes);
-      const a = source(c, bytes);
+      const to = destinationAt(c, bytes, ACCESS_READ);
+      const b = c.load(to, bytes);
+      const from = sourceAt(c, bytes);
+      const a = c.load(from, bytes);
+      c.comparesStrings(from, to, bytes, c.variant.rep === 0 ? i64.const(1) : counter(c));
       advance(c, RSI, step);
       advance(c, RDI, step);
       return comparison(c, size, a, b);
@@ -163,6 +167,7 @@ export const scas =
     repeat(c, () => {
       const a = c.let(c.gpr(0, size));
       const b = c.load(destinationAt(c, bytes, ACCESS_READ), bytes);
+      c.compares(width(size), a, b);
       advance(c, RDI, step);
       return comparison(c, size, a, b);
     });

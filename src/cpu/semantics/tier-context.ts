@@ -3,10 +3,12 @@
 // (jit/region-context.ts). BodyContext builds operands, stack and flags on it, and knows no tier.
 
 import type { CpuCore } from '../core.js';
+import { type CoverageFunction, compareStrings } from '../coverage/notes.js';
 import type { Row } from '../isa/row.js';
 import * as L from '../layout.js';
 import { type Expr, type I32Like, i32, i64, type Type } from '../wasm/expr.js';
 import type { FunctionBuilder, Label } from '../wasm/function.js';
+import type { Width } from './width.js';
 
 /** A rare operation in TypeScript. i32 operands arrive as signed numbers, i64 ones as signed bigints. */
 // biome-ignore lint/suspicious/noExplicitAny: operands differ by operation; the row's body gives the right ones
@@ -72,8 +74,8 @@ export abstract class TierContext {
   /** i64: IP of this instruction and of the next (masked to the mode's width). */
   abstract ip(): Expr;
   abstract nextIp(): Expr;
-  /** End the block at an IP. Nothing may follow. */
-  abstract jump(target: Expr): void;
+  /** End the block at an IP. Nothing may follow. `stays`: not a branch, the instruction goes on later. */
+  abstract jump(target: Expr, stays?: boolean): void;
   /** Relative branch to nextIp + imm, truncated to the operand size. Nothing may follow the unconditional form. */
   abstract jumpRelative(): void;
   abstract branchIf(condition: Expr): void;
@@ -105,6 +107,41 @@ export abstract class TierContext {
   /** i32: number of the general register in ModRM.reg. */
   registerNumber(): Expr {
     return i32.shrU(this.registerField('reg'), 3);
+  }
+
+  // --- coverage: nothing is emitted where there is none -------------------------------------------------------
+
+  /** True when what is executed is noted. */
+  protected get covers(): boolean {
+    return false;
+  }
+  /** Call a function of coverage.ts, with i64 and i32 arguments. */
+  protected note(_what: CoverageFunction, _args: readonly Expr[]): void {}
+
+  private linearOf(ip: Expr): Expr {
+    const csBase = i64.load(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE);
+    return i64.and(i64.add(ip, csBase), i64.load(L.LINEAR_MASK));
+  }
+  /** This branch goes to an IP, in the same code segment. */
+  protected noteBranch(to: () => Expr): void {
+    if (this.covers) this.note('edge', [this.linearOf(this.ip()), this.linearOf(to())]);
+  }
+  /** A far branch: to be called before it, and what it returns after it. */
+  farBranch(): () => void {
+    if (!this.covers) return () => {};
+    const from = this.let(this.linearOf(this.ip()));
+    return () => this.note('edge', [from, this.linearOf(i64.load(L.RIP))]);
+  }
+  /** The instruction compares two values; behind whatever can abort it. */
+  compares(w: Width, left: Expr, right: Expr): void {
+    if (!this.covers || left.value !== undefined) return;
+    const operands = [w.zext64(left), w.zext64(right)];
+    this.note('comparison', [this.linearOf(this.ip()), i32.const(w.bytes), ...operands]);
+  }
+  /** The instruction compares up to `items` (i64) items of `bytes` bytes, from two linear addresses on. */
+  comparesStrings(left: Expr, right: Expr, bytes: number, items: Expr): void {
+    if (!this.covers) return;
+    this.f.if(i32.load(L.COMPARING), () => this.js(compareStrings, [left, right, i32.const(bytes), items]));
   }
 
   // --- what a tier may know beforehand ----------------------------------------------------------------------

@@ -1,15 +1,9 @@
 // What a case tells of where it was: edges, which are control transfers with how often they were taken, and the operands
 // of comparisons. Plain data, so that batches carry it between threads and machines.
 
-/** Operands of one comparison that were not equal. */
-export interface Comparison {
-  /** Linear address of the instruction, its low 48 bits. */
-  readonly site: number;
-  /** Bytes of each operand. */
-  readonly width: 1 | 2 | 4 | 8;
-  readonly left: bigint;
-  readonly right: bigint;
-}
+import type { Comparison } from '../../cpu/coverage/coverage.js';
+
+export type { Comparison } from '../../cpu/coverage/coverage.js';
 
 /**
  * What a machine notes of the instructions it executes. An edge is a number below 2^32: 29 bits from the addresses of a
