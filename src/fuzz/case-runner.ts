@@ -14,6 +14,7 @@ import { PAGE_CODE } from '../cpu/physical.js';
 import { saveProcessor } from '../cpu/snapshot.js';
 import { CR0_PG, IF } from '../cpu/state.js';
 import type { MapEntry } from './arbitraries/e820.js';
+import type { CoverageProbe } from './coverage/edges.js';
 import { runToFirstRead } from './first-read.js';
 import { MachineSnapshot } from './machine-snapshot.js';
 import type { RunnerOptions } from './options.js';
@@ -76,6 +77,7 @@ export class CaseRunner {
           watched = new WatchedMemory(inner);
           return watched;
         },
+        coverage: options.coverage ?? false,
       });
       guest.handoff.forget();
       return guest;
@@ -111,6 +113,11 @@ export class CaseRunner {
     this.#snapshot.restore();
   }
 
+  /** What cases execute: to begin() before one, and end() after it. Undefined without `coverage`. */
+  get coverage(): CoverageProbe | undefined {
+    return this.#guest.cpu.coverage;
+  }
+
   /** What the last case took. */
   get cycles(): number {
     return this.#cycles;
@@ -128,6 +135,8 @@ export class CaseRunner {
     this.#entries = this.target.mapOf(value) ?? [];
     this.#begin(bytes);
     const ended = this.#play();
+    // Judging executes parts of it again.
+    this.coverage?.end();
     this.#cycles = this.#guest.cpu.now - this.start;
     const verdict = this.#judge(ended, bytes, structure);
     this.#end();

@@ -10,6 +10,8 @@ export interface RunnerOptions {
   readonly panic?: readonly string[];
   /** Cycles that a case may take from the snapshot on. Default: 8 times those of the boot as it is, and 2,000,000. */
   readonly caseCycles?: number;
+  /** Note edges and comparisons (CaseRunner.coverage). Default false. */
+  readonly coverage?: boolean;
   /** A finding of the user's: a text says what is wrong. */
   readonly predicate?: (outcome: Outcome) => string | undefined;
 }

@@ -32,6 +32,7 @@ export class Coverage {
   readonly #addresses = new Map<number, [from: number, to: number]>();
   /** Slots of edges that hold one, taken in this period or not. */
   #filled = 0;
+  #ended: { readonly edges: Uint32Array; readonly comparisons: readonly Comparison[] } | undefined;
   /** Of string comparisons: not in wasm's table. */
   readonly #strings = new Map<string, Comparison>();
 
@@ -41,6 +42,7 @@ export class Coverage {
   ) {}
 
   begin(): void {
+    this.#ended = undefined;
     const { u32, u8 } = this.state;
     this.#filled += this.#forgetCounts();
     // Room for all that a period may take.
@@ -74,8 +76,20 @@ export class Coverage {
     return fresh;
   }
 
-  /** Edges since begin(), sorted: bits 3–31 which, bits 0–2 the step of how often. */
+  /**
+   * Edges since begin(), sorted: bits 3–31 which, bits 0–2 the step of how often. Ends the period: what is executed from
+   * here to the next begin() is in no answer.
+   */
   end(): Uint32Array {
+    this.#ended ??= { edges: this.#edges(), comparisons: this.#compared() };
+    return this.#ended.edges;
+  }
+  /** Comparisons of the period, ended or not, in the order in which each was first made; strings last. */
+  comparisons(): readonly Comparison[] {
+    return this.#ended?.comparisons ?? this.#compared();
+  }
+
+  #edges(): Uint32Array {
     const { u32 } = this.state;
     const edges = new Uint32Array(u32[L.EDGES_TAKEN >>> 2]!);
     for (let i = 0; i < edges.length; i++) {
@@ -88,7 +102,7 @@ export class Coverage {
     return edges.filter((edge, i) => i === 0 || edge !== edges[i - 1]);
   }
 
-  comparisons(): Comparison[] {
+  #compared(): Comparison[] {
     const { u32 } = this.state;
     const view = new DataView(u32.buffer);
     const made = u32[L.COMPARED >>> 2]!;

@@ -14,10 +14,10 @@ export interface CoverageProbe {
   /** Whether operands are noted, too, from the next begin() on: slower, so for inputs that are worth it. Off at first. */
   comparing: boolean;
   begin(): void;
-  /** Edges since begin(), sorted, each once. */
+  /** Edges since begin(), sorted, each once. What is executed from here to the next begin() counts for nothing. */
   end(): Uint32Array;
   /** Comparisons since begin(), in the order in which each was first made; a bounded number for each site. */
-  comparisons(): Comparison[];
+  comparisons(): readonly Comparison[];
   /**
    * Linear addresses (low 48 bits) of the branch and of where it went. An edge's step does not matter.
    * @throws RangeError when this machine has not taken it since it was last asked to begin()

@@ -40,6 +40,9 @@ class Tail {
   clone(): Tail {
     return new Tail(this.#state);
   }
+  getState(): readonly number[] {
+    return [this.#state];
+  }
 }
 
 /** A tape that plays. */
@@ -150,6 +153,9 @@ export class TapedArbitrary<T> extends RecordingArbitrary<T> {
 export function blankTape(seed: number): Uint32Array {
   return Uint32Array.of(new Tail(seed).next() >>> 0);
 }
+
+/** Random numbers that follow from the seed alone, the same on every Node. */
+export const randomOf = (seed: number): fc.Random => new fc.Random(new Tail(seed));
 
 /** A number that follows from the words, all of them and their order. */
 function seedOf(words: Uint32Array): number {
