@@ -33,7 +33,8 @@ export function checkOptionRom(bytes: Uint8Array): RomFinding[] {
     return [{ offset: 0, text: 'no option ROM begins there (55 aa is missing): the firmware will not run it' }];
   const findings: RomFinding[] = [];
   const say = (offset: number, text: string): void => {
-    findings.push({ offset, text });
+    // What is missing behind the end is told of at the end.
+    findings.push({ offset: Math.min(offset, bytes.length), text });
   };
   const length = bytes[2]! * 512;
   if (length === 0) {

@@ -52,7 +52,7 @@ export function placeHigh(file: NamedFile, role: string, highest: number, floor:
     const room = Math.max(0, highest - floor);
     throw new ImageError(
       `${file.name}: the ${role} has ${file.bytes.length} bytes, and between the kernel's end (${hex(floor)}) and ` +
-        `${hex(highest)} there is room for ${room}; give the guest more memory with --memory`,
+        `${hex(highest)} there is room for ${room}; give the guest more memory with --memory, or a smaller file`,
     );
   }
   return { address, data: file.bytes, role, source: { image: role, offset: 0 } };

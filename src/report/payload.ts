@@ -158,17 +158,32 @@ export function joinPayload(head: Omit<TraceHead, 'columns'>, columns: Columns):
   return payload;
 }
 
-/** The other way; columns are views of the payload. */
+/** The other way; columns are views of the payload. @throws Error when it was cut off or is none */
 export function splitPayload(payload: Uint8Array): { head: TraceHead; columns: Columns } {
-  const length = new DataView(payload.buffer, payload.byteOffset, payload.length).getUint32(0, true);
-  const head = JSON.parse(new TextDecoder().decode(payload.subarray(4, 4 + length))) as TraceHead;
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+  const length = payload.length < 4 ? 0 : view.getUint32(0, true);
+  if (length === 0 || 4 + length > payload.length) throw new Error('the data of the report is cut off');
+  const head = parseHead(new TextDecoder().decode(payload.subarray(4, 4 + length)));
   const columns: Columns = {};
   let at = 4 + length;
   for (const [name, bytes] of head.columns) {
+    if (!(bytes >= 0 && at + bytes <= payload.length)) throw new Error('the data of the report is cut off');
     columns[name] = payload.subarray(at, at + bytes);
     at += bytes;
   }
   return { head, columns };
+}
+
+function parseHead(text: string): TraceHead {
+  let head: TraceHead | null = null;
+  try {
+    head = JSON.parse(text);
+  } catch {
+    // Told below.
+  }
+  const isHead = Array.isArray(head?.columns) && head.columns.every((one) => Array.isArray(one));
+  if (!isHead) throw new Error('the data of the report has no head');
+  return head!;
 }
 
 /** Read `count` varints into `out`. @throws RangeError when the column is too short */

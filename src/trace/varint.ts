@@ -42,7 +42,7 @@ export class VarintWriter {
   }
 }
 
-/** Reads varints in order. @throws RangeError past the end or past 2^53. */
+/** Reads varints in order. @throws Error past the end or past 2^53. */
 export class VarintReader {
   #at = 0;
   constructor(readonly bytes: Uint8Array) {}
@@ -62,12 +62,12 @@ export class VarintReader {
       value += (byte & 127) * scale;
       scale *= 128;
     } while (byte >= 128 && scale <= 2 ** 49);
-    if (byte >= 128 || value > Number.MAX_SAFE_INTEGER) throw new RangeError('a varint is past 2^53');
+    if (byte >= 128 || value > Number.MAX_SAFE_INTEGER) throw new Error('a varint is past 2^53');
     return value;
   }
 
   #next(bytes: Uint8Array): number {
-    if (this.#at >= bytes.length) throw new RangeError('a column ends early');
+    if (this.#at >= bytes.length) throw new Error('a column ends early');
     return bytes[this.#at++]!;
   }
 }

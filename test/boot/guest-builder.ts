@@ -79,11 +79,11 @@ export function elfFile(plan: ElfPlan): Uint8Array<ArrayBuffer> {
     }
     const symbolOffset = place(symbols.data);
     const nameOffset = place(names);
-    const sections = writer(3 * sectionSize);
-    const section = (type: number, offset: number, size: number, link: number, entrySize: number) => {
+    const sections = writer(4 * sectionSize);
+    const section = (type: number, offset: number, size: number, link: number, entrySize: number, flags = 0) => {
       sections.u32(0);
       sections.u32(type);
-      sections.word(0);
+      sections.word(flags);
       sections.word(0);
       sections.word(offset);
       sections.word(size);
@@ -93,10 +93,12 @@ export function elfFile(plan: ElfPlan): Uint8Array<ArrayBuffer> {
       sections.word(entrySize);
     };
     section(0, 0, 0, 0, 0);
-    section(2, symbolOffset, symbols.data.length, 2, bits === 64 ? 24 : 16);
+    // Where the symbols are: code.
+    section(1, 0, 0, 0, 0, 4);
+    section(2, symbolOffset, symbols.data.length, 3, bits === 64 ? 24 : 16);
     section(3, nameOffset, names.length, 0, 0);
     sectionOffset = place(sections.data);
-    sectionCount = 3;
+    sectionCount = 4;
   }
 
   const header = writer(headerSize);

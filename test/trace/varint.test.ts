@@ -33,6 +33,6 @@ test('zigzag puts small distances first', (t) => {
 });
 
 test('a column that ends early or runs past 2^53 is refused', (t) => {
-  t.throws(() => new VarintReader(Uint8Array.of(0x80)).read(), { instanceOf: RangeError });
-  t.throws(() => new VarintReader(new Uint8Array(9).fill(0xff)).read(), { instanceOf: RangeError });
+  t.throws(() => new VarintReader(Uint8Array.of(0x80)).read(), { message: 'a column ends early' });
+  t.throws(() => new VarintReader(new Uint8Array(9).fill(0xff)).read(), { message: 'a varint is past 2^53' });
 });
