@@ -72,7 +72,7 @@ export function elfFile(plan: ElfPlan): Uint8Array<ArrayBuffer> {
       if (bits === 32) symbols.word(symbol.address);
       if (bits === 32) symbols.u32(symbol.size ?? 0);
       symbols.bytes(0x12, 0);
-      symbols.u16(1);
+      symbols.u16(3);
       if (bits === 64) symbols.word(symbol.address);
       if (bits === 64) symbols.word(symbol.size ?? 0);
       name += symbol.name.length + 1;
@@ -93,10 +93,10 @@ export function elfFile(plan: ElfPlan): Uint8Array<ArrayBuffer> {
       sections.word(entrySize);
     };
     section(0, 0, 0, 0, 0);
+    section(2, symbolOffset, symbols.data.length, 2, bits === 64 ? 24 : 16);
+    section(3, nameOffset, names.length, 0, 0);
     // Where the symbols are: code.
     section(1, 0, 0, 0, 0, 4);
-    section(2, symbolOffset, symbols.data.length, 3, bits === 64 ? 24 : 16);
-    section(3, nameOffset, names.length, 0, 0);
     sectionOffset = place(sections.data);
     sectionCount = 4;
   }

@@ -81,6 +81,8 @@ const NOT_READERS: Readonly<Record<string, string>> = {
   'src/boot/real-mode/bios-code.ts': 'is code of our own',
   'src/trace/event-columns.ts': 'writes',
   'src/trace/lzma-encoder.ts': 'writes',
+  'src/trace/lzma-prices.ts': 'writes',
+  'src/trace/lzma-range-encoder.ts': 'writes',
   'src/trace/match-finder.ts': 'writes',
   'src/trace/memory-press.ts': 'writes',
   'src/trace/memory-stream.ts': 'writes',
@@ -90,7 +92,7 @@ const NOT_READERS: Readonly<Record<string, string>> = {
   'src/trace/writer.ts': 'writes',
 };
 
-test('every file of src/boot, src/trace, src/platform/block and src/fuzz/arbitraries’ readers has a row', (t) => {
+test('every file of src/boot, src/trace and src/platform/block has a row', (t) => {
   const files = ['src/boot', 'src/trace', 'src/platform/block'].flatMap((folder) =>
     readdirSync(packageFile(folder), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))

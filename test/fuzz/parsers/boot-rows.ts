@@ -182,7 +182,7 @@ export const bootRows: readonly Parser[] = [
   ...byUnpacking,
   {
     name: 'a bare .lzma file',
-    covers: ['src/boot/unpack/lzma.ts'],
+    covers: ['src/boot/unpack/lzma.ts', 'src/boot/unpack/lzma-model.ts'],
     inputs: () => damaged([packed.lzma!.subarray(0, -4)]),
     parse: (bytes) => unpackLzma(bytes, 1 * MIB),
     refusal: clause(DamagedData),
