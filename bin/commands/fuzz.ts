@@ -1,21 +1,20 @@
 // vmreplay fuzz: structures of a kind in the place of the one that a boot hands over, until the guest does what it must not.
 // Exit status 1 when something was found.
 
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import type { Command } from 'commander';
-import { UserError } from '../../src/api/user-error.js';
+import { type Command, Option } from 'commander';
 import { grouped } from '../../src/figures.js';
-import type { FuzzOptions, FuzzResult, Outcome } from '../../src/fuzz/index.js';
+import type { Finding, FuzzOptions, FuzzProgress, FuzzResult } from '../../src/fuzz/index.js';
 import { addBootOptions, bootOptions } from '../options/boot.js';
 import { collectTexts, parsePositive, parseText } from '../options/values.js';
-import { type OutputOptions, Progress, print } from '../print/output.js';
+import { complain, type OutputOptions, Progress, print } from '../print/output.js';
 import { interruptible } from '../terminal.js';
 
 type Values = Parameters<typeof bootOptions>[0] &
   OutputOptions & {
     runs?: number;
     seconds?: number;
+    jobs: number;
+    status?: number;
     path?: string;
     out: string;
     panic?: string[];
@@ -34,8 +33,10 @@ export function addFuzz(program: Command): void {
     )
     .option('--runs <n>', 'cases (default: 10000, or as many as fit with --seconds)', parsePositive)
     .option('--seconds <s>', 'stop drawing cases after so long', parsePositive)
+    .addOption(new Option('--jobs <n>', 'threads, each with a machine of its own').argParser(parsePositive).default(1))
     .option('--path <path>', 'only the case of a finding, with its --seed', parseText)
     .option('--out <folder>', 'where findings are written', parseText, 'fuzz-findings')
+    .option('--status <s>', 'a line of progress on stderr every so many seconds, terminal or not', parsePositive)
     .option('--panic <text>', 'a text on a console that is a finding; repeatable', collectTexts)
     .option('--case-cycles <n>', 'a case that takes longer hangs (default: from the boot as it is)', parsePositive)
     .option('--predicate <file>', 'a module whose default export says what is wrong with a case', parseText);
@@ -49,56 +50,73 @@ export function addFuzz(program: Command): void {
 }
 
 async function fuzzVerb(target: string, values: Values): Promise<number> {
-  const { runs, seconds, path, out, panic, caseCycles, predicate, quiet, ...rest } = values;
+  const { runs, seconds, jobs, status, path, out, panic, caseCycles, predicate, quiet, ...rest } = values;
   const { seed, ...boot } = bootOptions(rest);
-  const { fuzz, writeFindings } = await import('../../src/fuzz/index.js');
+  const { fuzz, writeFinding } = await import('../../src/fuzz/index.js');
   const progress = new Progress({ quiet: quiet === true });
-  const check = predicate === undefined ? undefined : await loadPredicate(predicate);
+  const say = (text: string) => {
+    progress.clear();
+    print({ quiet: quiet === true }, text);
+  };
   const options: FuzzOptions = {
     target,
     boot,
     seed: seed ?? 1,
+    // With threads, this one has time for signals and progress.
+    ...(path === undefined && { jobs }),
     ...(runs !== undefined && { runs }),
     ...(seconds !== undefined && { seconds }),
     ...(path !== undefined && { path }),
     ...(panic && { panic }),
     ...(caseCycles !== undefined && { caseCycles }),
-    ...(check && { predicate: check }),
-    onProgress: (cases, findings) => progress.show(`${grouped(cases)} cases, ${findings} findings`),
+    ...(predicate !== undefined && { predicateFile: predicate }),
+    onProgress: reporter(progress, status),
+    onWarning: (text) => {
+      progress.clear();
+      complain(text);
+    },
+    onFinding: async (finding) => say(findingText(finding, await writeFinding(out, options, finding))),
   };
   const { result, interrupted } = await interruptible(async (signal) => {
     const result = await fuzz({ ...options, signal });
     return { result, interrupted: signal.aborted };
   });
-  progress.clear();
-  const folders = path === undefined ? await writeFindings(out, options, result) : [];
-  print({ quiet: quiet === true }, text(result, folders));
+  if (path !== undefined) for (const finding of result.findings) say(findingText(finding));
+  say(summary(result));
   if (interrupted) return INTERRUPTED;
   return result.findings.length > 0 ? 1 : 0;
 }
 
-function text({ cases, findings, start }: FuzzResult, folders: readonly string[]): string {
-  const lines = findings.map(({ cause, verdict, structure }, i) => {
-    const broken = structure.breaks.map(({ name }) => name).join(', ') || 'a valid structure';
-    return `${cause}: ${verdict.detail} (${broken})${folders[i] ? `\n  ${folders[i]}` : `\n${structure}`}`;
-  });
-  lines.push(`${grouped(cases)} cases from cycle ${grouped(start)}, ${findings.length} findings`);
-  return lines.join('\n');
+/** A finding in a line, and its folder, or what it is when it has none. */
+function findingText({ cause, verdict, structure }: Finding, folder?: string): string {
+  const broken = structure.breaks.map(({ name }) => name).join(', ') || 'a valid structure';
+  return `${cause}: ${verdict.detail} (${broken})\n${folder === undefined ? structure : `  ${folder}`}`;
 }
 
-/** The user's judgement of a case. @throws UserError */
-async function loadPredicate(file: string): Promise<(outcome: Outcome) => string | undefined> {
-  const path = resolve(file);
-  let loaded: unknown;
-  try {
-    if (/\.[cm]?ts$/.test(path)) {
-      const { createJiti } = await import('jiti');
-      loaded = await createJiti(path, { fsCache: false }).import(path, { default: true });
-    } else loaded = ((await import(pathToFileURL(path).href)) as { default?: unknown }).default;
-  } catch (error) {
-    throw new UserError(`${file}: cannot be loaded: ${(error as Error).message}; check --predicate`);
+function summary({ cases, findings, start }: FuzzResult): string {
+  return `${grouped(cases)} cases from cycle ${grouped(start)}, ${findings.length} findings`;
+}
+
+/** The line that follows a campaign; with `status` one every so many seconds. */
+function reporter(progress: Progress, status: number | undefined): (now: FuzzProgress) => void {
+  let last = Date.now();
+  return (now) => {
+    const text = progressText(now);
+    progress.show(text);
+    if (status === undefined || Date.now() - last < status * 1000) return;
+    last = Date.now();
+    progress.clear();
+    process.stderr.write(`${text}\n`);
+  };
+}
+
+function progressText({ cases, casesPerSecond, findings, verdicts, guided }: FuzzProgress): string {
+  const words = [`${grouped(cases)} cases`, `${grouped(casesPerSecond)} a second`, `${findings} findings`];
+  if (guided !== undefined) {
+    words.push(`${grouped(guided.edges)} edges, the last ${guided.secondsSinceEdge} s ago`);
+    words.push(`${grouped(guided.corpus)} inputs`);
   }
-  if (typeof loaded !== 'function')
-    throw new UserError(`${file}: the default export is no function; write export default (outcome) => undefined`);
-  return loaded as (outcome: Outcome) => string | undefined;
+  const faults = Object.entries(verdicts).sort(([, a], [, b]) => b - a);
+  for (const [oracle, count] of faults) words.push(`${grouped(count)} ${oracle}`);
+  return words.join(', ');
 }

@@ -70,7 +70,10 @@ function withoutEnds({
 const quoted = (word: string): string => (/^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 /** The line that runs this one case; boot options in the order of the command line's help. */
-export function commandOf({ target, boot, panic = [], caseCycles }: FuzzOptions, { seed, path }: Finding): string {
+export function commandOf(
+  { target, boot, panic = [], caseCycles, predicateFile }: FuzzOptions,
+  { seed, path }: Finding,
+): string {
   const words = ['vmreplay', 'fuzz', target];
   const option = (name: string, value: string | number | undefined) => {
     if (value !== undefined) words.push(`--${name}`, quoted(String(value)));
@@ -90,13 +93,17 @@ export function commandOf({ target, boot, panic = [], caseCycles }: FuzzOptions,
   option('max-cycles', boot.maxCycles);
   option('case-cycles', caseCycles);
   for (const text of panic) option('panic', text);
+  option('predicate', predicateFile);
   option('seed', seed);
   option('path', path);
   return words.join(' ');
 }
 
-function regressionTest({ target, boot, panic, caseCycles }: FuzzOptions, { cause, seed, path }: Finding): string {
-  const options = { target, boot: { ...boot, signal: undefined }, panic, caseCycles, seed, path };
+function regressionTest(
+  { target, boot, panic, caseCycles, predicateFile }: FuzzOptions,
+  { cause, seed, path }: Finding,
+): string {
+  const options = { target, boot: { ...boot, signal: undefined }, panic, caseCycles, predicateFile, seed, path };
   return `// ${cause}: the smallest structure with which it was seen. Passes when it is not seen any more.
 import test from 'ava';
 import { fuzz } from 'vmreplay/fuzz';

@@ -1,7 +1,7 @@
 // The campaign as the library has it. Guest and machine are loaded when one runs: a project that only draws structures
 // does not pay for them.
 
-import type { FuzzOptions, FuzzResult } from './options.js';
+import type { Finding, FuzzOptions, FuzzResult } from './options.js';
 
 /**
  * Throw structures at a guest, from the point at which it first reads the target. The same seed gives the same cases and
@@ -9,7 +9,7 @@ import type { FuzzOptions, FuzzResult } from './options.js';
  * @throws UserError when the boot has no such structure, or the guest never looks at it; ImageError for bad images
  */
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
-  const { runCampaign } = await import('./campaign.js');
+  const { runCampaign } = await import('./campaign/campaign.js');
   return runCampaign(options);
 }
 
@@ -19,8 +19,13 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
  * @returns the folders, in the order of the findings
  */
 export async function writeFindings(directory: string, options: FuzzOptions, result: FuzzResult): Promise<string[]> {
-  const { writeFinding } = await import('./finding-files.js');
   const folders: string[] = [];
   for (const finding of result.findings) folders.push(await writeFinding(directory, options, finding));
   return folders;
+}
+
+/** The same for one finding, as `onFinding` has them. @returns the folder */
+export async function writeFinding(directory: string, options: FuzzOptions, finding: Finding): Promise<string> {
+  const files = await import('./finding-files.js');
+  return files.writeFinding(directory, options, finding);
 }

@@ -3,7 +3,7 @@
 
 import type { BootOptions, StopSignal } from '../api/options.js';
 import type { Structure } from './structure.js';
-import type { Verdict } from './verdict.js';
+import type { Oracle, Verdict } from './verdict.js';
 
 export interface RunnerOptions {
   /** Texts on a console that are a finding, beside `Kernel panic`. */
@@ -43,8 +43,28 @@ export interface FuzzOptions extends RunnerOptions {
   readonly path?: string;
   /** Findings after which to stop. Default 50. */
   readonly most?: number;
-  readonly onProgress?: (cases: number, findings: number) => void;
+  /** Threads, each with a machine of its own; the caller's thread when absent. The results are the same. */
+  readonly jobs?: number;
+  /** A module whose default export is a predicate: what threads need in the place of a function. */
+  readonly predicateFile?: string;
+  /** A finding, as soon as it is known to be the campaign's; the campaign goes on when this has settled. */
+  readonly onFinding?: (finding: Finding) => void | Promise<void>;
+  /** Something that went wrong and is made good: one sentence. */
+  readonly onWarning?: (sentence: string) => void;
+  readonly onProgress?: (progress: FuzzProgress) => void;
   readonly signal?: StopSignal;
+}
+
+/** How far a campaign is. */
+export interface FuzzProgress {
+  readonly cases: number;
+  /** In the last seconds. */
+  readonly casesPerSecond: number;
+  readonly findings: number;
+  /** Cases at fault, by oracle; of batches that are over. */
+  readonly verdicts: Readonly<Partial<Record<Oracle, number>>>;
+  /** Inputs that are kept, edges that they reach, and since when no new one was met; of guided campaigns. */
+  readonly guided?: { readonly corpus: number; readonly edges: number; readonly secondsSinceEdge: number };
 }
 
 /** A cause, and the smallest structure that has it. */
@@ -53,14 +73,18 @@ export interface Finding {
   readonly verdict: Verdict;
   readonly structure: Structure<unknown>;
   readonly seed: number;
-  /** Of the structure among those of the seed, for `--path`. */
+  /** Of the structure among those of the seed, or of the tape, for `--path`. */
   readonly path: string;
+  /** What it was made from, in a guided campaign: words that were drawn for another structure, changed. */
+  readonly tape?: Uint32Array;
   /** Cases before it. */
   readonly cases: number;
 }
 
 export interface FuzzResult {
   readonly cases: number;
+  /** Cases at fault, by oracle; those of shrinking are not counted. */
+  readonly verdicts: Readonly<Partial<Record<Oracle, number>>>;
   readonly findings: readonly Finding[];
   /** Cycle at which every case begins. */
   readonly start: number;

@@ -1,20 +1,23 @@
 // What can be wrong with how a guest took a structure. Two verdicts are the same finding when oracle and site are.
 
-/** Who found fault. */
-export type Oracle =
-  | 'triple fault'
-  | 'exception loop'
-  | 'hang'
-  | 'write outside declared memory'
-  | 'read outside declared memory'
-  | 'read of reserved memory'
-  | 'DMA outside declared memory'
-  | 'execution outside loaded images'
-  | 'unexpected port'
-  | 'unexpected MMIO'
-  | 'panic'
-  | 'debug exit'
-  | 'predicate';
+/** Who finds fault. New ones at the end: results of batches have their numbers. */
+export const ORACLES = [
+  'triple fault',
+  'exception loop',
+  'hang',
+  'write outside declared memory',
+  'read outside declared memory',
+  'read of reserved memory',
+  'DMA outside declared memory',
+  'execution outside loaded images',
+  'unexpected port',
+  'unexpected MMIO',
+  'panic',
+  'debug exit',
+  'predicate',
+] as const;
+
+export type Oracle = (typeof ORACLES)[number];
 
 export interface Verdict {
   readonly oracle: Oracle;

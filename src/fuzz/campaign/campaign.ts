@@ -1,0 +1,151 @@
+// A campaign: batches of cases, run by whoever is there, findings told apart by cause. After a finding the campaign goes
+// on behind it. The time limit only says after how many cases to stop.
+// Invariant: the same seed gives the same cases, verdicts and findings, whoever runs the batches (executor.ts).
+
+import fc from 'fast-check';
+import { UserError } from '../../api/user-error.js';
+import type { CaseRunner } from '../case-runner.js';
+import { TapeArbitrary } from '../coverage/tape.js';
+import type { Finding, FuzzOptions, FuzzResult } from '../options.js';
+import type { Structure } from '../structure.js';
+import { type Executor, Inline, makeRunner, mutateInput, planOf } from './executor.js';
+import { Pace } from './pace.js';
+import { BatchRunner } from './run-batch.js';
+import { type CampaignFinding, CampaignState } from './state.js';
+import { Threads } from './threads.js';
+
+const MANY = 1_000_000_000;
+const DEFAULT_RUNS = 10_000;
+const MOST_FINDINGS = 50;
+/** Between two reports of progress, and two looks at whether to stop, ms. */
+const LOOK_EVERY = 250;
+
+/**
+ * Throw structures at a guest.
+ * @throws UserError when the boot has no such structure, or the guest never looks at it; ImageError for bad images
+ */
+export async function runCampaign(options: FuzzOptions): Promise<FuzzResult> {
+  if (options.path !== undefined) return runPath(options, options.path);
+  const { seed = 1, seconds, most = MOST_FINDINGS } = options;
+  const runs = options.runs ?? (seconds === undefined ? DEFAULT_RUNS : MANY);
+  const state = new CampaignState({ seed, guided: false, runs, whole: false, most, minimize: (inputs) => inputs });
+  return new Campaign(options, state).run();
+}
+
+class Campaign {
+  readonly #pace: Pace;
+  readonly #until: number;
+  #executor: Executor | undefined;
+  #runner: Promise<CaseRunner> | undefined;
+  readonly #findings: Finding[] = [];
+
+  constructor(
+    private readonly options: FuzzOptions,
+    private readonly state: CampaignState,
+  ) {
+    const { seconds } = options;
+    this.#until = seconds === undefined ? Number.POSITIVE_INFINITY : Date.now() + seconds * 1000;
+    this.#pace = new Pace(state, options.onProgress);
+  }
+
+  async run(): Promise<FuzzResult> {
+    const executor = await this.#makeExecutor();
+    const look = () => {
+      if (executor instanceof Threads) this.#pace.add(executor.takeCases());
+      this.#pace.tell();
+      if (this.#isToStop()) executor.stop();
+    };
+    const timer = setInterval(look, LOOK_EVERY);
+    try {
+      await this.#runBatches(executor);
+      return {
+        cases: this.state.cases,
+        verdicts: this.state.verdicts,
+        findings: this.#findings,
+        start: executor.start ?? (await this.#ownRunner()).start,
+      };
+    } finally {
+      clearInterval(timer);
+      await executor.close();
+    }
+  }
+
+  async #runBatches(executor: Executor): Promise<void> {
+    const { state } = this;
+    const watchOf = (batch: Parameters<Executor['run']>[0]) => () => ({
+      known: new Set(state.findings.keys()),
+      most: state.isNext(batch) ? state.wanted : Number.POSITIVE_INFINITY,
+    });
+    const pending: { batch: Parameters<Executor['run']>[0]; result: ReturnType<Executor['run']> }[] = [];
+    for (;;) {
+      while (pending.length < executor.width && !this.#isToStop()) {
+        const batch = state.next();
+        if (batch === undefined) break;
+        const result = executor.run(batch, watchOf(batch));
+        // It is awaited below, after those before it.
+        result.catch(() => {});
+        pending.push({ batch, result });
+      }
+      const first = pending.shift();
+      if (first === undefined || state.over) return;
+      const { found } = state.merge(first.batch, await first.result);
+      for (const finding of found) await this.#tell(finding);
+      this.#pace.tell();
+    }
+  }
+
+  #isToStop(): boolean {
+    return this.options.signal?.aborted === true || Date.now() > this.#until;
+  }
+
+  async #makeExecutor(): Promise<Executor> {
+    const { options } = this;
+    const { jobs, onWarning } = options;
+    if (jobs === undefined) {
+      const onCases = (cases: number) => {
+        this.#pace.add(cases);
+        this.#pace.tell();
+      };
+      this.#executor = new Inline(await this.#ownRunner(), onCases, () => this.#isToStop());
+    } else {
+      if (options.predicate && options.predicateFile === undefined)
+        throw new UserError('a predicate that is a function cannot go to threads; give predicateFile, or no jobs');
+      this.#executor = new Threads(planOf(options), jobs, (sentence) => onWarning?.(sentence));
+    }
+    return this.#executor;
+  }
+
+  /** A machine of this thread, made when one is needed. */
+  #ownRunner(): Promise<CaseRunner> {
+    this.#runner ??= makeRunner(planOf(this.options), this.options.predicate);
+    return this.#runner;
+  }
+
+  async #tell(found: CampaignFinding): Promise<void> {
+    const { arbitrary } = (await this.#ownRunner()).target;
+    const finding = withStructure(found, arbitrary);
+    this.#findings.push(finding);
+    await this.options.onFinding?.(finding);
+  }
+}
+
+/** The structure that a finding names. */
+function withStructure(found: CampaignFinding, arbitrary: fc.Arbitrary<Structure<unknown>>): Finding {
+  const { tape, seed, path, cause, verdict, cases } = found;
+  const source = tape === undefined ? arbitrary : new TapeArbitrary(arbitrary, tape);
+  const [structure] = fc.sample(source, { seed, path, numRuns: 1 });
+  return { cause, verdict, structure: structure!, seed, path, ...(tape && { tape }), cases };
+}
+
+/** Only the case of a finding. */
+async function runPath(options: FuzzOptions, path: string): Promise<FuzzResult> {
+  if (!/^\d+(:\d+)*$/.test(path))
+    throw new UserError(`--path ${path}: numbers with colons are needed, as a finding has them`);
+  const runner = await makeRunner(planOf(options), options.predicate);
+  const { arbitrary } = runner.target;
+  const { seed = 1 } = options;
+  const { cases, found } = new BatchRunner(runner, mutateInput).runPath(arbitrary, seed, path);
+  const findings = found.map(({ case: _, ...one }) => withStructure({ ...one, cases: 0 }, arbitrary));
+  const verdicts = Object.fromEntries(findings.map(({ verdict }) => [verdict.oracle, 1]));
+  return { cases, verdicts, findings, start: runner.start };
+}
