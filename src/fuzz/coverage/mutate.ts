@@ -113,7 +113,7 @@ const CHANGES: readonly Change[] = [
 
 /**
  * A tape that differs from its parents in a few places.
- * @param parents at least one, none of them empty
+ * @param parents at least one
  * @param dictionary operands that were not equal; may be empty
  * @throws RangeError without parents
  */
@@ -127,9 +127,10 @@ export function mutate(
   const changes = dictionary.length === 0 ? CHANGES : [...CHANGES, compared, compared, compared, compared];
   const context = { random, parents, dictionary };
   const count = random.nextInt(0, 1) === 0 ? 1 : random.nextInt(2, MOST_CHANGES);
+  if (words.length === 0) words.push(word(random));
   for (let i = 0; i < count; i++) {
-    if (words.length === 0) words.push(word(random));
     one(random, changes)(words, context);
+    if (words.length === 0) words.push(word(random));
   }
   return Uint32Array.from(words.slice(0, MOST_WORDS));
 }
