@@ -20,6 +20,8 @@ type Values = Parameters<typeof bootOptions>[0] &
     panic?: string[];
     caseCycles?: number;
     predicate?: string;
+    until?: string;
+    symbols?: string;
   };
 
 const INTERRUPTED = 130;
@@ -29,7 +31,7 @@ export function addFuzz(program: Command): void {
     .description('throw boot structures at a guest, valid and hostile ones; exit status 1 when one is taken wrongly')
     .argument(
       '<target>',
-      'start-info, boot-params, multiboot, multiboot2, cmdline, initrd, e820, table-loader or boot-order',
+      'start-info, boot-params, multiboot, multiboot2, cmdline, initrd, elf, e820, table-loader, acpi-tables, smbios, fw-cfg-directory, boot-order, option-rom, kernel-items, setup-header or partition-table',
     )
     .option('--runs <n>', 'cases (default: 10000, or as many as fit with --seconds)', parsePositive)
     .option('--seconds <s>', 'stop drawing cases after so long', parsePositive)
@@ -39,6 +41,8 @@ export function addFuzz(program: Command): void {
     .option('--status <s>', 'a line of progress on stderr every so many seconds, terminal or not', parsePositive)
     .option('--panic <text>', 'a text on a console that is a finding; repeatable', collectTexts)
     .option('--case-cycles <n>', 'a case that takes longer hangs (default: from the boot as it is)', parsePositive)
+    .option('--until <place>', 'a symbol, an address or hand-off: where a case ends well', parseText)
+    .option('--symbols <file>', 'where the symbol is (default: the kernel)', parseText)
     .option('--predicate <file>', 'a module whose default export says what is wrong with a case', parseText);
   const seed = verb.options.find(({ long }) => long === '--seed')!;
   seed.description = 'of the cases';
@@ -50,7 +54,8 @@ export function addFuzz(program: Command): void {
 }
 
 async function fuzzVerb(target: string, values: Values): Promise<number> {
-  const { runs, seconds, jobs, status, path, out, panic, caseCycles, predicate, quiet, ...rest } = values;
+  const { runs, seconds, jobs, status, path, out, panic, caseCycles, predicate, until, symbols, quiet, ...rest } =
+    values;
   const { seed, ...boot } = bootOptions(rest);
   const { fuzz, writeFinding } = await import('../../src/fuzz/index.js');
   const progress = new Progress({ quiet: quiet === true });
@@ -69,6 +74,8 @@ async function fuzzVerb(target: string, values: Values): Promise<number> {
     ...(path !== undefined && { path }),
     ...(panic && { panic }),
     ...(caseCycles !== undefined && { caseCycles }),
+    ...(until !== undefined && { until }),
+    ...(symbols !== undefined && { symbols }),
     ...(predicate !== undefined && { predicateFile: predicate }),
     onProgress: reporter(progress, status),
     onWarning: (text) => {

@@ -70,6 +70,14 @@ export function openDisks({ machine, drives = [], cdrom }: BootOptions): Disks {
   return { files: [...disks.map(({ file }) => file), ...(cd ? [cd] : [])], ide, virtio };
 }
 
+/** The same disks with other sources, numbered as they are found: IDE places, then virtio. */
+export function changeDisks(disks: Disks, change: (source: BlockSource, n: number) => BlockSource): Disks {
+  let n = 0;
+  const ide = disks.ide.map((medium) => medium && { ...medium, source: change(medium.source, n++) });
+  const virtio = disks.virtio.map((file) => ({ ...file, source: change(file.source, n++) }));
+  return { ...disks, ide, virtio };
+}
+
 function openDisk(option: string, path: string, role: string): DiskFile {
   const source = new FileSource(option, path, findImage(option, path));
   return { name: path, record: { role, sha256: source.hash(), size: source.size }, source };

@@ -16,6 +16,7 @@ import * as L from '../cpu/layout.js';
 import { ShadowMemory } from '../cpu/shadow.js';
 import { saveProcessor } from '../cpu/snapshot.js';
 import { buildAcpiTables } from '../platform/acpi/tables.js';
+import type { BlockSource } from '../platform/block/block-image.js';
 import type { Board, BoardOptions } from '../platform/board.js';
 import type { Plain } from '../platform/device.js';
 import type { FwCfg } from '../platform/devices/fw-cfg.js';
@@ -32,7 +33,7 @@ import { FRAME_BUFFER, setUpScreen } from '../platform/video-setup.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { MemoryRegion } from '../trace/memory.js';
 import { checkOptions } from './check-options.js';
-import { type Disks, openDisks } from './disks.js';
+import { changeDisks, type Disks, openDisks } from './disks.js';
 import { prepareFirmware, romRanges, romSizeOf } from './firmware-guest.js';
 import { entryState, HandoffWatch } from './handoff.js';
 import { type ImageFile, imageRecord, readImage } from './images.js';
@@ -65,6 +66,8 @@ export interface Seams {
   placed?(boot: BootImage): void;
   /** The fw_cfg items, all of them there, to be changed. */
   configured?(fwCfg: FwCfg): void;
+  /** Another disk in the place of one, IDE places first. */
+  disk?(source: BlockSource, n: number): BlockSource;
   /** The processor notes branches and comparisons (`cpu.coverage`). */
   readonly coverage?: boolean;
 }
@@ -139,7 +142,7 @@ interface BootFiles {
   readonly disks: Disks;
 }
 
-function readFiles(options: BootOptions): BootFiles {
+function readFiles(options: BootOptions, { disk }: Seams): BootFiles {
   return {
     kernel: options.kernel === undefined ? undefined : readImage('kernel', options.kernel),
     initrd: options.initrd === undefined ? undefined : readImage('initrd', options.initrd),
@@ -151,7 +154,7 @@ function readFiles(options: BootOptions): BootFiles {
       return { name: item.name, data: image.bytes, image };
     }),
     serialIn: options.serialIn === undefined ? undefined : readImage('serial-in', options.serialIn).bytes,
-    disks: openDisks(options),
+    disks: disk ? changeDisks(openDisks(options), disk) : openDisks(options),
   };
 }
 
@@ -182,7 +185,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
   checkOptions(options);
   const ram = options.memory ?? 128 * MIB;
   const { rtc = '2020-01-01T00:00:00Z', seed = 0 } = options;
-  const files = readFiles(options);
+  const files = readFiles(options, seams);
   const route = chooseRoute(options, files.kernel);
   const machine = options.machine ?? 'pc';
   const microvm = machine === 'microvm' ? new MicrovmPlan(options, files.disks.virtio) : undefined;

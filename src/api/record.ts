@@ -3,7 +3,7 @@
 // where bytes leave the serial port, behind the seam.
 
 import { statSync } from 'node:fs';
-import type { RunEnd } from '../cpu/bus.js';
+import type { GuestMemory, RunEnd } from '../cpu/bus.js';
 import { Recorder } from '../replay/record.js';
 import { SymbolTable } from '../trace/symbols.js';
 import { TraceWriter } from '../trace/writer.js';
@@ -95,15 +95,29 @@ export async function record(options: RecordOptions): Promise<RunResult> {
 
 /**
  * The same of a boot that is changed before cycle 0.
- * @param changes `placed` and `configured` of Seams; without their types, which would lead the library's to the processor's
+ * @param changes `placed`, `configured` and `disk` of Seams, and `injected`, bytes that a device writes to memory at a
+ * cycle; without their types, which would lead the library's to the processor's
  */
 export async function recordChanged(options: RecordOptions, changes: object): Promise<RunResult> {
   const { output } = options;
   if (output === undefined) throw new UserError('a recording needs the name of the trace to write; give --output');
   const late = new LateSink();
   const recorder = new Recorder(late);
-  const guest = makeGuest(options, { ...recorderSeams(recorder), ...changes });
+  const { injected, ...seams } = changes as { injected?: { cycle: number; address: number; data: Uint8Array } };
+  const recording = recorderSeams(recorder);
+  let memory: GuestMemory | undefined;
+  const guest = makeGuest(options, {
+    ...recording,
+    memory: (inner) => {
+      memory = recording.memory(inner);
+      return memory;
+    },
+    ...seams,
+  });
   const { cpu } = guest;
+  const writes = injected
+    ? [{ cycle: injected.cycle, reached: () => memory!.write(injected.address, injected.data) }]
+    : [];
   const screenshots = new Screenshots(options.screenshots, guest.vga, options.onWarning);
   const notes = { tool: `vmreplay ${VERSION}`, names: guest.imageNames };
   const writer = new TraceWriter(output, guest.header, notes, new CpuSite(cpu));
@@ -119,7 +133,8 @@ export async function recordChanged(options: RecordOptions, changes: object): Pr
       writer.takeCheckpoints((event) => taker.take(event));
     }
     const console = watchConsoles(guest, options);
-    end = await runGuest(cpu, { ...controlOf(guest, options), pauses: screenshots.pauses() });
+    const pauses = [...writes, ...screenshots.pauses()].sort((a, b) => a.cycle - b.cycle);
+    end = await runGuest(cpu, { ...controlOf(guest, options), pauses });
     console.flush();
     screenshots.finish(cpu.now);
     warnOfRom(guest, end, options);

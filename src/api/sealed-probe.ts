@@ -53,6 +53,7 @@ class SealedProbe implements Probe {
     while (!this.ended && cpu.now < cycle) {
       let end = cpu.runUntil(cycle);
       if (end.reason === 'breakpoint') {
+        player.catchUp(cpu.now);
         const passed = handoff.reached();
         if (passed === undefined) continue;
         end = passed;

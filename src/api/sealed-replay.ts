@@ -95,7 +95,10 @@ export async function replayStretch(
     untilCycle: to?.cycle,
     reset,
     over: () => player.stopped,
-    breakpoint: () => handoff.reached(),
+    breakpoint: () => {
+      player.catchUp(cpu.now);
+      return handoff.reached();
+    },
     pauses: [...screenshots.pauses(), ...probe(cpu)].sort((a, b) => a.cycle - b.cycle),
   });
   console.flush();

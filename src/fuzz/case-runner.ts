@@ -7,19 +7,27 @@
 
 import { type Guest, makeGuest } from '../api/guest.js';
 import type { BootOptions } from '../api/options.js';
-import { TextWatch } from '../api/run.js';
+import { TIER } from '../api/tier.js';
+import { UserError } from '../api/user-error.js';
+import type { HandoffProtocol } from '../boot/handoff/handoff.js';
 import type { RunEnd } from '../cpu/bus.js';
+import { Translator } from '../cpu/jit/translator.js';
 import * as L from '../cpu/layout.js';
 import { PAGE_CODE } from '../cpu/physical.js';
 import { saveProcessor } from '../cpu/snapshot.js';
 import { CR0_PG, IF } from '../cpu/state.js';
 import type { MapEntry } from './arbitraries/e820.js';
+import { Consoles } from './consoles.js';
 import type { CoverageProbe } from './coverage/edges.js';
-import { runToFirstRead } from './first-read.js';
+import { type EndPoint, endPoint } from './end-point.js';
+import { type FreshMachine, runToFirstRead } from './first-read.js';
+import { type HandoffFault, handoffFaults, kernelClaims } from './handoff-oracle.js';
+import { KernelEntry } from './kernel-entry.js';
 import { MachineSnapshot } from './machine-snapshot.js';
 import type { RunnerOptions } from './options.js';
+import { CoveredSource, type Place } from './place.js';
 import type { Structure } from './structure.js';
-import { findTarget, putInPlace, type Target } from './targets.js';
+import { findTarget, handoffOf, putInPlace, type Target } from './targets.js';
 import type { Oracle, Verdict } from './verdict.js';
 import { WatchedBus, WatchedMemory } from './watched-machine.js';
 
@@ -33,8 +41,57 @@ const LOOK_STEPS = 300;
 /** Exceptions within a look that are a loop of them. */
 const MANY_EXCEPTIONS = 8;
 const MIB_PAGES = 256;
+/** Cycles within which a guest that waits shows it: some ticks of a PC's 18.2 a second. */
+const IDLE_LOOK = 100_000_000;
 const PAGE = 4096;
 const RAM = 1;
+
+/** What cases run on. */
+interface WatchedMachine extends FreshMachine {
+  readonly memory: WatchedMemory;
+}
+
+/** A machine that stands where the structure is first looked at. @throws UserError */
+function standAtFirstRead(name: string, boot: BootOptions, coverage = false): WatchedMachine {
+  const first = makeMachine(boot, undefined, coverage);
+  const protocol = handoffOf(name, first.guest);
+  if (protocol !== undefined)
+    return runToFirstRead(
+      () => makeMachine(boot, protocol, coverage),
+      { in: 'hand-off' },
+      boot.maxCycles ?? BOOT_LIMIT,
+    );
+  const { place } = findTarget(name, first.guest);
+  if (place.in === 'hand-off') throw new Error('a structure that is known before its hand-off');
+  return runToFirstRead(() => makeMachine(boot, undefined, coverage), place, boot.maxCycles ?? BOOT_LIMIT);
+}
+
+/** The place of a target, where it can only be told in a machine that stands there. @throws UserError */
+export function placeOf(name: string, boot: BootOptions): Place {
+  const fresh = makeMachine(boot, undefined);
+  if (handoffOf(name, fresh.guest) === undefined) return findTarget(name, fresh.guest).place;
+  const { guest, entry } = standAtFirstRead(name, boot);
+  return findTarget(name, guest, entry).place;
+}
+
+function makeMachine(boot: BootOptions, protocol: HandoffProtocol | undefined, coverage = false): WatchedMachine {
+  let memory: WatchedMemory | undefined;
+  const disks: CoveredSource[] = [];
+  const guest = makeGuest(boot, {
+    lines: (inner) => inner,
+    memory: (inner) => {
+      memory = new WatchedMemory(inner);
+      return memory;
+    },
+    disk: (source) => {
+      const covered = new CoveredSource(source);
+      disks.push(covered);
+      return covered;
+    },
+    coverage,
+  });
+  return { guest, disks, entry: new KernelEntry(guest, protocol), memory: memory! };
+}
 
 interface Ended {
   readonly end: RunEnd;
@@ -51,7 +108,7 @@ export class CaseRunner {
   readonly #options: RunnerOptions;
   readonly #boot: BootOptions;
   readonly #usual: { end: RunEnd; cycles: number };
-  readonly #limit: number;
+  #limit: number;
   /** The memory map, and the same with only those pages above 1 MiB that something was loaded to. */
   readonly #allHosts: Uint32Array;
   readonly #loadedHosts: Uint32Array;
@@ -60,33 +117,27 @@ export class CaseRunner {
   readonly #code = new Set<number>();
   /** Pages outside of what was loaded whose code has been decoded in this case. */
   readonly #strays: number[] = [];
+  readonly #firmware: boolean;
+  readonly #machine: WatchedMachine;
+  readonly #consoles: Consoles;
+  readonly #until: EndPoint;
+  /** Requirements of a hand-off that the boot as it is breaks, too. */
+  readonly #usualFaults: ReadonlySet<string>;
   #cycles = 0;
-  #serial: number[] = [];
-  #panic: string | undefined;
   #entries: readonly MapEntry[] = [];
 
   /** @throws UserError when the boot has no such structure, or never looks at it */
   constructor(name: string, boot: BootOptions, options: RunnerOptions = {}) {
     this.#options = options;
     this.#boot = boot;
-    let watched: WatchedMemory | undefined;
-    const make = () => {
-      const guest = makeGuest(boot, {
-        lines: (inner) => inner,
-        memory: (inner) => {
-          watched = new WatchedMemory(inner);
-          return watched;
-        },
-        coverage: options.coverage ?? false,
-      });
-      guest.handoff.forget();
-      return guest;
-    };
-    const { place } = findTarget(name, make());
-    this.#guest = runToFirstRead(make, place, boot.maxCycles ?? BOOT_LIMIT);
-    this.target = findTarget(name, this.#guest);
-    const { cpu, pc, boot: image, initialMemory } = this.#guest;
+    this.#machine = standAtFirstRead(name, boot, options.coverage ?? false);
+    const { guest, entry } = this.#machine;
+    this.#guest = guest;
+    this.target = findTarget(name, guest, entry);
+    const { place } = this.target;
+    const { cpu, pc, boot: image, initialMemory } = guest;
     const { physical } = cpu;
+    this.#firmware = image.route === 'firmware';
     const pages = physical.ramSize / PAGE;
     this.#allHosts = physical.host.slice(0, pages);
     this.#loaded = new Uint8Array(pages);
@@ -95,19 +146,39 @@ export class CaseRunner {
     };
     for (const { address, data } of initialMemory) if (address < physical.ramSize) load(address, data.length);
     for (const { address, data, zeros = 0 } of image.segments) load(address, data.length + zeros);
-    if (place.in === 'memory') load(place.address, place.room);
+    if (place.in === 'memory' || place.in === 'hand-off') load(place.address, place.room);
+    if (place.in === 'hand-off') {
+      // What a loader in the guest put there is told by its being there, and the kernel's claim by its header.
+      for (let page = MIB_PAGES; page < pages; page++) if (!this.#isBlank(page)) load(page * PAGE, PAGE);
+      for (const { address, length } of kernelClaims(entry.record())) load(address, length);
+    }
     this.#loadedHosts = this.#allHosts.map((host, page) => (page < MIB_PAGES || this.#loaded[page] ? host : 0));
     this.#bus = new WatchedBus(cpu, pc);
-    watched!.bus = this.#bus;
+    this.#machine.memory.bus = this.#bus;
     cpu.bus = this.#bus;
-    this.#watchConsoles();
+    this.#consoles = new Consoles(guest, boot, options.panic);
+    this.#until = endPoint(options.until, options.symbols, boot, this.#machine, place.in === 'hand-off');
+    if (this.#until?.at === 'address') cpu.setBreakpoint(this.#until.address);
+    if (this.#until?.at === 'hand-off') entry.watch();
+    // Translated code notes no edges.
+    if (!options.coverage)
+      cpu.translateBy((parts) => new Translator(parts, { ...TIER, threshold: () => TIER.threshold }));
     this.#snapshot = new MachineSnapshot(cpu, pc);
     this.start = cpu.now;
     // The boot as it is: what it uses, and how it ends.
-    const end = cpu.runUntil(this.start + Math.min(boot.maxCycles ?? BOOT_LIMIT, BOOT_LIMIT));
+    const last = Math.min(boot.untilCycle ?? Number.POSITIVE_INFINITY, boot.maxCycles ?? BOOT_LIMIT, BOOT_LIMIT);
+    const end = this.#runTo(Math.max(last, this.start));
+    if (this.#firmware && end.reason === 'until-cycle' && boot.untilCycle === undefined && boot.maxCycles === undefined)
+      throw new UserError(
+        `${name}: this boot does not end by itself; say where a case ends with --until, --until-debugcon or --until-cycle`,
+      );
     this.#usual = { end, cycles: cpu.now - this.start };
+    this.#usualFaults = new Set(this.#handoffFaults(end).map(({ rule }) => rule));
     this.#limit = options.caseCycles ?? LONGER * this.#usual.cycles + BASE_CYCLES;
-    for (let page = 0; page < pages; page++) if ((physical.flags[page]! & PAGE_CODE) !== 0) this.#code.add(page);
+    if (boot.untilCycle !== undefined && end.reason === 'until-cycle') this.#limit = last - this.start;
+    physical.flags.forEach((flags, page) => {
+      if ((flags & PAGE_CODE) !== 0) this.#code.add(page);
+    });
     this.#bus.learning = false;
     cpu.code.onClaim = (page) => this.#claimed(page);
     this.#snapshot.restore();
@@ -144,10 +215,10 @@ export class CaseRunner {
   }
 
   #begin(bytes: Uint8Array): void {
-    this.#serial.length = 0;
-    this.#panic = undefined;
+    this.#consoles.begin();
+    this.#machine.entry.begin();
     this.#bus.found = undefined;
-    putInPlace(this.#guest, this.target.place, bytes);
+    putInPlace(this.#guest, this.target.place, bytes, this.#machine.disks);
     this.#hide();
   }
 
@@ -161,10 +232,38 @@ export class CaseRunner {
 
   /** Code is about to be decoded in a page. */
   #claimed(page: number): void {
-    if (this.#loaded[page] || this.#code.has(page)) return;
+    if (this.#firmware ? !this.#isBlank(page) : this.#loaded[page] || this.#code.has(page)) return;
     this.#strays.push(page);
     const detail = `goes to page 0x${page.toString(16)}000, where nothing was loaded`;
     this.#bus.note('execution outside loaded images', detail);
+  }
+
+  /**
+   * Whether there is nothing in a page of memory: firmware and its option ROMs copy themselves about, so that of a boot
+   * through firmware only what nobody wrote counts as not loaded.
+   */
+  #isBlank(page: number): boolean {
+    const { physical, state } = this.#guest.cpu;
+    const host = physical.host[page]!;
+    return host === 0 || state.u32.subarray(host >>> 2, (host + PAGE) >>> 2).every((word) => word === 0);
+  }
+
+  /** Run on to a cycle, the end of a case, or whatever ends the machine. */
+  #runTo(cycle: number): RunEnd {
+    const { cpu } = this.#guest;
+    const { entry } = this.#machine;
+    for (;;) {
+      const end = cpu.runUntil(cycle);
+      if (end.reason !== 'breakpoint' || this.#until?.at !== 'hand-off' || entry.isHere()) return end;
+      const passed = entry.pass();
+      if (passed !== undefined) return passed;
+    }
+  }
+
+  /** What of the hand-off breaks its protocol, where a case ended with one. */
+  #handoffFaults(end: RunEnd): HandoffFault[] {
+    if (end.reason !== 'breakpoint' || this.#until?.at !== 'hand-off') return [];
+    return handoffFaults(this.#machine.entry.record(), this.#guest.memory.ramSize);
   }
 
   /** Take out of the map what the structure does not declare. */
@@ -193,7 +292,7 @@ export class CaseRunner {
     const last = this.start + this.#limit;
     for (let after = LOOK; ; after *= 2) {
       const next = Math.min(last, this.start + this.#usual.cycles + after);
-      const end = cpu.runUntil(next);
+      const end = this.#runTo(next);
       const { found } = this.#bus;
       if (found !== undefined) return { end, trespass: found };
       if (end.reason !== 'until-cycle') return { end };
@@ -249,34 +348,47 @@ export class CaseRunner {
     const same = end.reason === usual.reason && end.code === usual.code;
     if (end.reason === 'triple-fault' && !same) {
       // With paging, addresses say nothing of what was loaded.
-      if ((cpu.state.cr0 & CR0_PG) !== 0 || this.#isLoaded(here))
+      if ((cpu.state.cr0 & CR0_PG) !== 0 || this.#isKnownCode(here))
         return { oracle: 'triple fault', site: here, detail: 'an exception that could not be delivered', cycle };
       // Nothing could be fetched: in the machine itself there may be memory, so that the fault is not the end of it.
-      const detail = `goes to 0x${here.toString(16)}, where nothing was loaded`;
+      const what = this.#firmware ? 'which the boot as it is does not execute' : 'where nothing was loaded';
+      const detail = `goes to 0x${here.toString(16)}, ${what}`;
       const site = this.#lastLoaded(bytes, cycle);
       return { oracle: 'execution outside loaded images', site, detail, cycle: cycle - 1 };
     }
     const low = this.#strayWrites();
     if (low.length > 0) return this.#wroteLow(bytes, low);
-    if (this.#panic !== undefined) return { oracle: 'panic', site: here, detail: this.#panic, cycle };
+    const { panic } = this.#consoles;
+    if (panic !== undefined) return { oracle: 'panic', site: here, detail: panic, cycle };
     if (end.reason === 'debug-exit' && !same && end.code !== this.#boot.successCode)
       return { oracle: 'debug exit', site: here, detail: `code ${end.code}`, cycle };
     if (end.reason === 'halted' && !same) return { oracle: 'hang', site: here, detail: 'halted for good', cycle };
-    if (end.reason === 'until-cycle' && !same)
+    if (end.reason === 'until-cycle' && !same && !(this.#firmware && this.#isIdle()))
       return { oracle: 'hang', site: this.#loopSite(), detail: `no end within ${this.#limit} cycles`, cycle };
+    const fault = this.#handoffFaults(end).find(({ rule }) => !this.#usualFaults.has(rule));
+    if (fault) return { oracle: 'hand-off', site: here, detail: `${fault.rule}: ${fault.detail}`, cycle };
     const said = this.#options.predicate?.({
       structure: structure.value,
       breaks: structure.breaks.map(({ name }) => name),
       end: end.reason,
       code: end.code,
-      serial: Buffer.from(this.#serial).toString('latin1'),
+      serial: Buffer.from(this.#consoles.serial).toString('latin1'),
       cycles: cycle - this.start,
     });
     return said === undefined ? undefined : { oracle: 'predicate', site: here, detail: said, cycle };
   }
 
-  #isLoaded(address: number): boolean {
-    return this.#loaded[address >>> 12] === 1;
+  /** Whether an instruction is one of those that this guest has: loaded, or in a page that the boot as it is executes. */
+  #isKnownCode(address: number): boolean {
+    return this.#firmware ? this.#code.has(address >>> 12) : this.#loaded[address >>> 12] === 1;
+  }
+
+  /** Whether the guest waits for interrupts, as firmware does that has nothing to boot: looked at for a second. */
+  #isIdle(): boolean {
+    const { cpu } = this.#guest;
+    const from = cpu.now;
+    const instructions = cpu.instructions;
+    return this.#runTo(from + IDLE_LOOK).reason === 'until-cycle' && cpu.instructions - instructions < IDLE_LOOK / 16;
   }
 
   /** Lowest instruction of what runs now: the same wherever in a loop it is looked at. */
@@ -292,7 +404,7 @@ export class CaseRunner {
 
   /** Pages below 1 MiB that were written and neither declared nor loaded. */
   #strayWrites(): number[] {
-    if (this.#entries.length === 0) return [];
+    if (this.#entries.length === 0 || this.#firmware) return [];
     const declared = (page: number) =>
       this.#entries.some(({ address, length, type }) => {
         const at = BigInt(page) << 12n;
@@ -337,42 +449,18 @@ export class CaseRunner {
       let last: number | undefined;
       while (cpu.now < cycle) {
         const ip = ipOf(cpu);
-        if (this.#isLoaded(ip)) last = ip;
+        if (this.#isKnownCode(ip)) last = ip;
         if (cpu.runUntil(cpu.now + 1).reason !== 'until-cycle') break;
       }
       if (last !== undefined) return last;
     }
     return 0;
   }
-
-  #watchConsoles(): void {
-    const { pc, cpu } = this.#guest;
-    const { untilSerial, untilDebugcon } = this.#boot;
-    const stop = (reason: RunEnd['reason']) => () => cpu.stop({ reason });
-    const watches = (text: string | undefined, reason: RunEnd['reason']) =>
-      ['Kernel panic', ...(this.#options.panic ?? [])]
-        .map(
-          (one) =>
-            new TextWatch(one, () => {
-              this.#panic ??= one;
-              cpu.stop({ reason: 'interrupted' });
-            }),
-        )
-        .concat(text === undefined ? [] : [new TextWatch(text, stop(reason))]);
-    const serial = watches(untilSerial, 'until-serial');
-    const debugcon = watches(untilDebugcon, 'until-debugcon');
-    pc.onSerial = (byte) => {
-      this.#serial.push(byte);
-      for (const watch of serial) watch.byte(byte);
-    };
-    pc.onDebugcon = (byte) => {
-      for (const watch of debugcon) watch.byte(byte);
-    };
-  }
 }
 
 /** Linear address of the instruction at RIP, its low 48 bits: what a number holds exactly. */
-const ipOf = ({ state }: Guest['cpu']): number => Number(BigInt.asUintN(48, state.rip));
+const ipOf = ({ state }: Guest['cpu']): number =>
+  Number(state.is64 ? BigInt.asUintN(48, state.rip) : BigInt.asUintN(32, state.rip + state.base(L.CS)));
 
 /** The processor's state without what only counts. */
 function registersOf(cpu: Guest['cpu']): Uint8Array {

@@ -7,12 +7,12 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeGuest } from '../api/guest.js';
 import type { BootOptions } from '../api/options.js';
 import { recordChanged } from '../api/record.js';
 import { replay } from '../api/replay.js';
+import { placeOf } from './case-runner.js';
 import type { Finding, FuzzOptions } from './options.js';
-import { findTarget, placing } from './targets.js';
+import { placing } from './place.js';
 
 /** Verdicts that are ends of the machine's own: the run comes to them by itself. */
 const ENDS = new Set(['triple fault', 'debug exit']);
@@ -41,9 +41,9 @@ export async function writeFinding(directory: string, options: FuzzOptions, find
 }
 
 async function recordCase(trace: string, options: FuzzOptions, { verdict }: Finding, bytes: Uint8Array): Promise<void> {
-  const { place } = findTarget(options.target, makeGuest(options.boot));
+  const place = placeOf(options.target, options.boot);
   const own = ENDS.has(verdict.oracle);
-  const boot = { ...withoutEnds(options.boot), output: trace };
+  const boot = { ...withoutEnds(options.boot), noReboot: true, output: trace };
   const until = own ? { maxCycles: verdict.cycle + 1 } : { untilCycle: verdict.cycle };
   const recorded = await recordChanged({ ...boot, ...until }, placing(place, bytes));
   const { divergence } = await replay(trace);
@@ -71,7 +71,7 @@ const quoted = (word: string): string => (/^[\w./:=,@%+-]+$/.test(word) ? word :
 
 /** The line that runs this one case; boot options in the order of the command line's help. */
 export function commandOf(
-  { target, boot, panic = [], caseCycles, predicateFile }: FuzzOptions,
+  { target, boot, panic = [], caseCycles, until, symbols, predicateFile }: FuzzOptions,
   { seed, path }: Finding,
 ): string {
   const words = ['vmreplay', 'fuzz', target];
@@ -82,16 +82,27 @@ export function commandOf(
   option('memory', boot.memory === undefined ? undefined : `${boot.memory / 1024}K`);
   option('cpu', boot.cpu);
   option('boot', boot.boot);
+  option('bios', boot.bios);
+  for (const rom of boot.optionRoms ?? []) option('option-rom', rom);
+  option('vga', boot.vga);
+  if (boot.fwCfgDma === false) words.push('--no-fw-cfg-dma');
   option('kernel', boot.kernel);
   option('initrd', boot.initrd);
   for (const { path: file, cmdline } of boot.modules ?? []) option('module', cmdline ? `${file},${cmdline}` : file);
   option('append', boot.append);
   for (const { name, file, string } of boot.fwCfg ?? [])
     option('fw-cfg', `name=${name},${file === undefined ? `string=${string}` : `file=${file}`}`);
+  for (const { path: file, interface: where } of boot.drives ?? [])
+    option('drive', where === undefined ? file : `${file},if=${where}`);
+  option('cdrom', boot.cdrom);
   option('until-serial', boot.untilSerial);
+  option('until-debugcon', boot.untilDebugcon);
+  option('until-cycle', boot.untilCycle);
   option('success-code', boot.successCode);
   option('max-cycles', boot.maxCycles);
   option('case-cycles', caseCycles);
+  option('until', until);
+  option('symbols', symbols);
   for (const text of panic) option('panic', text);
   option('predicate', predicateFile);
   option('seed', seed);
@@ -100,10 +111,11 @@ export function commandOf(
 }
 
 function regressionTest(
-  { target, boot, panic, caseCycles, predicateFile }: FuzzOptions,
+  { target, boot, panic, caseCycles, until, symbols, predicateFile }: FuzzOptions,
   { cause, seed, path }: Finding,
 ): string {
-  const options = { target, boot: { ...boot, signal: undefined }, panic, caseCycles, predicateFile, seed, path };
+  const plain = { ...boot, signal: undefined };
+  const options = { target, boot: plain, panic, caseCycles, until, symbols, predicateFile, seed, path };
   return `// ${cause}: the smallest structure with which it was seen. Passes when it is not seen any more.
 import test from 'ava';
 import { fuzz } from 'vmreplay/fuzz';

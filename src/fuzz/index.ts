@@ -3,6 +3,7 @@
 // Each kind of structure gives valid values and hostile ones; a value encodes itself and prints as what it says.
 
 export * from './arbitraries/acpi.js';
+export * from './arbitraries/acpi-file.js';
 export * from './arbitraries/boot-order.js';
 export * from './arbitraries/boot-params.js';
 export * from './arbitraries/bzimage.js';
@@ -11,6 +12,7 @@ export * from './arbitraries/cpio.js';
 export * from './arbitraries/e820.js';
 export * from './arbitraries/elf.js';
 export * from './arbitraries/fw-cfg.js';
+export * from './arbitraries/kernel-items.js';
 export * from './arbitraries/multiboot.js';
 export * from './arbitraries/multiboot2.js';
 export * from './arbitraries/option-rom.js';

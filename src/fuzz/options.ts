@@ -12,6 +12,13 @@ export interface RunnerOptions {
   readonly caseCycles?: number;
   /** Note edges and comparisons (CaseRunner.coverage). Default false. */
   readonly coverage?: boolean;
+  /**
+   * Where a case ends with nothing to find fault with: the name of a symbol, a linear address as `0x…`, or `hand-off`.
+   * Default: a boot through firmware with a kernel ends at the hand-off, any other by itself.
+   */
+  readonly until?: string;
+  /** Where the symbol is looked up: an ELF file, a System.map, or a Linux kernel. Default: the kernel itself. */
+  readonly symbols?: string;
   /** A finding of the user's: a text says what is wrong. */
   readonly predicate?: (outcome: Outcome) => string | undefined;
 }

@@ -1,27 +1,26 @@
-// What `vmreplay fuzz` can put in the place of what a boot hands over: where the structure lies in this boot, which
-// arbitrary makes others, and how one gets there, before cycle 0 (for a trace) or at the snapshot (for a case).
+// What `vmreplay fuzz` can put in the place of what a boot hands over: where the structure lies in this boot, and which
+// arbitrary makes others. Of a direct boot it is what our loader leaves in memory; of a boot through firmware what the
+// firmware finds (firmware-targets.ts), and what an option ROM hands over (handed-targets.ts).
 // A structure in memory stays at its address, and what lies behind it is overwritten only as far as nothing else is there.
-// Left out: structures that firmware makes itself in the guest.
 
 import type fc from 'fast-check';
-import type { Guest, Seams } from '../api/guest.js';
+import type { Guest } from '../api/guest.js';
 import { UserError } from '../api/user-error.js';
-import type { BootImage, Segment } from '../boot/image.js';
-import { bootOrder } from './arbitraries/boot-order.js';
-import { type BootParams, bootParams } from './arbitraries/boot-params.js';
+import type { HandoffProtocol } from '../boot/handoff/handoff.js';
+import type { BootParams } from './arbitraries/boot-params.js';
+import { bootParams } from './arbitraries/boot-params.js';
 import { commandLine } from './arbitraries/command-line.js';
 import { cpio } from './arbitraries/cpio.js';
-import { type E820Map, e820, type MapEntry } from './arbitraries/e820.js';
+import type { E820Map, MapEntry } from './arbitraries/e820.js';
+import { elf } from './arbitraries/elf.js';
 import { type MultibootInfo, multiboot } from './arbitraries/multiboot.js';
 import { type Multiboot2Info, multiboot2 } from './arbitraries/multiboot2.js';
 import { type StartInfo, startInfo } from './arbitraries/start-info.js';
-import { tableLoader } from './arbitraries/table-loader.js';
+import { FIRMWARE_ROWS } from './firmware-targets.js';
+import { findHanded } from './handed-targets.js';
+import type { KernelEntry } from './kernel-entry.js';
+import { type Place, segmentAt } from './place.js';
 import { either, type Structure, type StructureKind } from './structure.js';
-
-/** Where the structure of a boot is. */
-export type Place =
-  | { readonly in: 'memory'; readonly address: number; readonly length: number; readonly room: number }
-  | { readonly in: 'fw_cfg'; readonly file: string };
 
 /** A target in one boot. */
 export interface Target {
@@ -32,27 +31,38 @@ export interface Target {
   mapOf(value: unknown): readonly MapEntry[] | undefined;
 }
 
-interface Row {
+/** A boot's structure: where it is, and others of its kind. */
+export type Found = Pick<Target, 'place' | 'arbitrary'>;
+
+type Find = (guest: Guest) => Found;
+
+export interface Row {
   readonly about: string;
-  /** @throws UserError when the boot has no such structure */
-  find(guest: Guest): Pick<Target, 'place' | 'arbitrary'>;
+  /** In a direct boot, and in one through firmware. @throws UserError when the boot has no such structure */
+  readonly find?: Find;
+  readonly findInFirmware?: Find;
+  /** Of a boot through firmware it is there only when a kernel is entered by this protocol. */
+  readonly handed?: {
+    readonly protocol: HandoffProtocol;
+    readonly role: string;
+    kind(at: Handed): StructureKind<unknown>;
+  };
   mapOf?(value: never): readonly MapEntry[];
+}
+
+/** What is known of a structure in memory for making others. */
+export interface Handed {
+  readonly address: number;
+  /** Its bytes, and what else lies with it. */
+  readonly bytes: Uint8Array;
+  readonly ramEnd: number;
+  readonly modules: readonly { address: number; size: number }[];
 }
 
 const MOST_ROOM = 0x1_0000;
 
 /** A structure that the loader left in memory. */
-function inMemory(
-  name: string,
-  role: string,
-  make: (found: {
-    address: number;
-    segment: Segment;
-    offset: number;
-    guest: Guest;
-    ramEnd: number;
-  }) => StructureKind<unknown>,
-): Row['find'] {
+function inMemory(name: string, role: string, make: (at: Handed) => StructureKind<unknown>): Find {
   return (guest) => {
     const { boot, memory } = guest;
     const found = boot.structures.find((one) => one.name === role);
@@ -64,94 +74,91 @@ function inMemory(
     const { address, length } = found;
     const behind = boot.segments.filter((one) => one.address > address && one !== segment).map((one) => one.address);
     const room = Math.min(...behind, address + MOST_ROOM, memory.ramSize) - address;
-    const offset = address - segment.address;
-    const kind = make({ address, segment, offset, guest, ramEnd: memory.ramSize });
+    const bytes = segment.data.subarray(address - segment.address);
+    const kind = make({ address, bytes, ramEnd: memory.ramSize, modules: modulesOf(guest) });
     const place = { in: 'memory' as const, address, length, room };
     return { place, arbitrary: either(kind).filter((one) => one.encode().length <= room) };
   };
 }
 
-const segmentAt = (boot: BootImage, address: number): Segment | undefined =>
-  boot.segments.find((one) => address >= one.address && address < one.address + one.data.length);
+/** The contents of the initrd or of the first module, in its place and size. */
+function inModule(name: string, make: () => StructureKind<unknown>): Find {
+  return (guest) => {
+    const [found] = modulesOf(guest);
+    if (!found) throw new UserError(`${name}: this boot has none; give one with --initrd or --module`);
+    const { address, size: length } = found;
+    const arbitrary = either(make()).filter((one) => one.encode().length <= length);
+    return { place: { in: 'memory', address, length, room: length }, arbitrary };
+  };
+}
 
 const modulesOf = ({ boot }: Guest) =>
   boot.segments
     .filter(({ role }) => role === 'initrd' || role === 'module')
     .map(({ address, data }) => ({ address, size: data.length }));
 
-/** A file of fw_cfg. */
-function inFwCfg(name: string, file: string, make: (guest: Guest) => StructureKind<unknown>): Row['find'] {
-  return (guest) => {
-    if (!guest.pc.fwCfg.list().some((one) => one.name === file))
-      throw new UserError(`${name}: this machine has no fw_cfg file ${file}; choose another target`);
-    return { place: { in: 'fw_cfg', file }, arbitrary: either(make(guest)) };
-  };
-}
-
 /** A kind as one whose values nobody looks into. */
 const opaque = <T>(kind: StructureKind<T>): StructureKind<unknown> => kind as StructureKind<unknown>;
 
+/** The same structure, left by our loader or by an option ROM. */
+function handedOver(
+  name: string,
+  protocol: HandoffProtocol,
+  role: string,
+  kind: (at: Handed) => StructureKind<unknown>,
+): Pick<Row, 'find' | 'handed'> {
+  return { find: inMemory(name, role, kind), handed: { protocol, role, kind } };
+}
+
+const wordAt = (bytes: Uint8Array, offset: number): number =>
+  new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
+
 const ROWS: Readonly<Record<string, Row>> = {
   'start-info': {
-    about: 'hvm_start_info with memory map, modules and command line (--boot pvh)',
-    find: inMemory('start-info', 'hvm_start_info', ({ address, segment, offset, guest, ramEnd }) => {
-      const rsdp = new DataView(segment.data.buffer, segment.data.byteOffset).getUint32(offset + 32, true);
-      return opaque(startInfo({ address, ramEnd, rsdp, modules: modulesOf(guest) }));
-    }),
+    about: 'hvm_start_info with memory map, modules and command line (--boot pvh, or as pvh.bin makes it)',
+    ...handedOver('start-info', 'pvh', 'hvm_start_info', ({ bytes, ...at }) =>
+      opaque(startInfo({ ...at, rsdp: wordAt(bytes, 32) })),
+    ),
     mapOf: ({ memoryMap }: StartInfo) => memoryMap,
   },
   'boot-params': {
-    about: 'boot_params with e820 table, setup_data and command line (--boot linux32, linux64)',
-    find: inMemory('boot-params', 'boot_params', ({ address, segment, offset, guest, ramEnd }) => {
-      const template = segment.data.slice(offset, offset + 4096);
-      const [ramdisk] = modulesOf(guest);
-      return opaque(bootParams({ address, ramEnd, template, ...(ramdisk && { ramdisk }) }));
-    }),
+    about:
+      'boot_params with e820 table, setup_data and command line (--boot linux32, linux64, or as setup code makes it)',
+    ...handedOver('boot-params', 'linux32', 'boot_params', ({ bytes, modules: [ramdisk], ...at }) =>
+      opaque(bootParams({ ...at, template: bytes.slice(0, 4096), ...(ramdisk && { ramdisk }) })),
+    ),
     mapOf: ({ memoryMap }: BootParams) => memoryMap,
   },
   multiboot: {
-    about: 'the Multiboot information structure (--boot multiboot)',
-    find: inMemory('multiboot', 'multiboot_info', ({ address, guest, ramEnd }) =>
-      opaque(multiboot({ address, ramEnd, modules: modulesOf(guest) })),
-    ),
+    about: 'the Multiboot information structure (--boot multiboot, or as multiboot.bin makes it)',
+    ...handedOver('multiboot', 'multiboot', 'multiboot_info', (at) => opaque(multiboot(at))),
     mapOf: ({ memoryMap }: MultibootInfo) => memoryMap,
   },
   multiboot2: {
     about: 'the Multiboot2 information structure (--boot multiboot2)',
-    find: inMemory('multiboot2', 'multiboot2_info', ({ address, guest, ramEnd }) =>
-      opaque(multiboot2({ address, ramEnd, modules: modulesOf(guest) })),
-    ),
+    find: inMemory('multiboot2', 'multiboot2_info', (at) => opaque(multiboot2(at))),
     mapOf: ({ tags }: Multiboot2Info) => tags.flatMap((tag) => (tag.kind === 'memory map' ? tag.entries : [])),
   },
   cmdline: {
-    about: 'the command line, where the loader put it',
+    about: 'the command line, where the loader put it, or as fw_cfg has it',
     find: inMemory('cmdline', 'cmdline', () => opaque(commandLine())),
+    ...FIRMWARE_ROWS.cmdline,
   },
   initrd: {
     about: 'the contents of the initrd, or of the first module, in its place and size',
-    find: (guest) => {
-      const [found] = modulesOf(guest);
-      if (!found) throw new UserError('initrd: this boot has none; give one with --initrd or --module');
-      const { address, size: length } = found;
-      const arbitrary = either(opaque(cpio())).filter((one) => one.encode().length <= length);
-      return { place: { in: 'memory', address, length, room: length }, arbitrary };
-    },
+    find: inModule('initrd', () => opaque(cpio())),
+    ...FIRMWARE_ROWS.initrd,
+  },
+  elf: {
+    about: 'the initrd or first module as an ELF file, for guests that load one',
+    find: inModule('elf', () => opaque(elf())),
   },
   e820: {
-    about: "fw_cfg's etc/e820, for guests that read it",
-    find: inFwCfg('e820', 'etc/e820', ({ memory }) => opaque(e820({ ramEnd: memory.ramSize }))),
+    about: "fw_cfg's etc/e820",
+    ...FIRMWARE_ROWS.e820,
     mapOf: ({ entries }: E820Map) => entries,
   },
-  'table-loader': {
-    about: "fw_cfg's etc/table-loader, the ACPI linker's script",
-    find: inFwCfg('table-loader', 'etc/table-loader', ({ pc }) =>
-      opaque(tableLoader({ files: pc.fwCfg.list().filter(({ name, size }) => /^etc\/acpi\//.test(name) && size > 8) })),
-    ),
-  },
-  'boot-order': {
-    about: "fw_cfg's bootorder; the guest must have the file (--fw-cfg name=bootorder,string=…)",
-    find: inFwCfg('boot-order', 'bootorder', () => opaque(bootOrder())),
-  },
+  ...FIRMWARE_ROWS.others,
 };
 
 /** Names of all targets, with a line for each. */
@@ -160,32 +167,36 @@ export const TARGETS: readonly { name: string; about: string }[] = Object.entrie
   about,
 }));
 
-/** The target in a boot. @throws UserError when there is none of that name, or the boot has no such structure */
-export function findTarget(name: string, guest: Guest): Target {
+function rowOf(name: string): Row {
   const row = Object.hasOwn(ROWS, name) ? ROWS[name] : undefined;
   if (!row) throw new UserError(`there is no fuzz target ${name}; choose one of ${Object.keys(ROWS).join(', ')}`);
-  if (guest.shadow || guest.boot.route === 'firmware')
-    throw new UserError(`${name}: fuzzing needs a direct boot; give --kernel without --bios, or a --boot route`);
-  return { name, ...row.find(guest), mapOf: (value) => row.mapOf?.(value as never) };
+  return row;
 }
 
-/** The changes of a boot that put a structure in its place before cycle 0. */
-export function placing(place: Place, bytes: Uint8Array): Pick<Seams, 'placed' | 'configured'> {
-  if (place.in === 'fw_cfg') return { configured: (fwCfg) => fwCfg.setFile(place.file, bytes) };
-  return {
-    placed: (boot) => {
-      const before = segmentAt(boot, place.address)!;
-      const offset = place.address - before.address;
-      const data = new Uint8Array(Math.max(before.data.length, offset + bytes.length));
-      data.set(before.data);
-      data.set(bytes, offset);
-      boot.segments[boot.segments.indexOf(before)] = { ...before, data };
-    },
-  };
+const isFirmware = ({ boot }: Guest): boolean => boot.route === 'firmware';
+
+/** By which protocol a kernel is entered when the target is there; undefined when it is there before. */
+export function handoffOf(name: string, guest: Guest): HandoffProtocol | undefined {
+  const row = rowOf(name);
+  return isFirmware(guest) && !row.findInFirmware ? row.handed?.protocol : undefined;
 }
 
-/** Put a structure in its place in a machine that waits at the snapshot. */
-export function putInPlace({ cpu, pc }: Guest, place: Place, bytes: Uint8Array): void {
-  if (place.in === 'fw_cfg') pc.fwCfg.setFile(place.file, bytes);
-  else cpu.physical.write(place.address, bytes);
+/**
+ * The target in a boot.
+ * @param entry of a machine that stands at the hand-off, for structures that are only there then
+ * @throws UserError when there is none of that name, or the boot has no such structure
+ */
+export function findTarget(name: string, guest: Guest, entry?: KernelEntry): Target {
+  const row = rowOf(name);
+  const find = isFirmware(guest) ? row.findInFirmware : row.find;
+  const mapOf = (value: unknown) => row.mapOf?.(value as never);
+  if (find) return { name, ...find(guest), mapOf };
+  if (isFirmware(guest) && row.handed && entry) return { name, ...findHanded(name, row.handed, guest, entry), mapOf };
+  throw new UserError(
+    isFirmware(guest)
+      ? `${name}: a boot through firmware hands over none that is known beforehand; choose another target, or a --boot route`
+      : `${name}: only firmware looks at it; give --bios, or choose another target`,
+  );
 }
+
+export { type Place, placing, putInPlace } from './place.js';

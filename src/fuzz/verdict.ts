@@ -15,6 +15,7 @@ export const ORACLES = [
   'panic',
   'debug exit',
   'predicate',
+  'hand-off',
 ] as const;
 
 export type Oracle = (typeof ORACLES)[number];
@@ -31,4 +32,8 @@ export interface Verdict {
 
 /** What tells one finding from another. */
 export const causeOf = ({ oracle, site, detail }: Verdict): string =>
-  oracle === 'predicate' || oracle === 'panic' ? `${oracle}: ${detail}` : `${oracle} at 0x${site.toString(16)}`;
+  oracle === 'predicate' || oracle === 'panic'
+    ? `${oracle}: ${detail}`
+    : oracle === 'hand-off'
+      ? `hand-off: ${detail.split(':')[0]}`
+      : `${oracle} at 0x${site.toString(16)}`;

@@ -5,6 +5,7 @@
 
 import type { AccessSize, Bus, GuestMemory } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
+import * as L from '../cpu/layout.js';
 import type { Board } from '../platform/board.js';
 import type { Oracle } from './verdict.js';
 
@@ -90,7 +91,11 @@ export class WatchedBus implements Bus {
   note(oracle: Oracle, detail: string): void {
     if (this.found !== undefined) return;
     const { cpu } = this;
-    this.found = { oracle, site: cpu.ipLow + (cpu.ipHigh & 0xffff) * 2 ** 32, detail, cycle: cpu.cycle };
+    const { state } = cpu;
+    const site = state.is64
+      ? cpu.ipLow + (cpu.ipHigh & 0xffff) * 2 ** 32
+      : (cpu.ipLow + Number(state.base(L.CS))) >>> 0;
+    this.found = { oracle, site, detail, cycle: cpu.cycle };
     cpu.stop({ reason: 'interrupted' });
   }
 

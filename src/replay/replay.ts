@@ -170,6 +170,11 @@ export class PlayerBus implements Bus {
     }
   }
 
+  /** The run was stopped at a boundary by a tool: bring about what the trace has there before anything of the guest's. */
+  catchUp(cycle: number): void {
+    this.#effectsAt(cycle);
+  }
+
   /** A loader is about to enter a kernel. */
   handoff(protocol: string, data: Uint8Array): void {
     this.#compare(actualEvent(this.#world.site, 'handoff', 0, 0, 0, 0, protocol, data));

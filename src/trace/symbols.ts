@@ -70,6 +70,12 @@ export class SymbolTable {
     return encodeCanonical({ addresses: bytes, names: this.#names });
   }
 
+  /** Linear address of a symbol, the lowest when there are several of the name. */
+  addressOf(name: string): bigint | undefined {
+    const at = this.#names.indexOf(name);
+    return at < 0 ? undefined : this.#addresses[at];
+  }
+
   /** The symbol that a linear address belongs to. */
   lookup(address: bigint): SymbolAt | undefined {
     let low = 0;

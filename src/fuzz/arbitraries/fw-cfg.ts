@@ -24,18 +24,25 @@ export interface FwCfgDirectory {
 const NAME_SIZE = 56;
 const FIRST_FILE = 0x20;
 
-export function fwCfgDirectory(): StructureKind<FwCfgDirectory> {
+export interface FwCfgDirectoryOptions {
+  /** Files of a real machine; when absent, they are made up. */
+  readonly files?: readonly FwCfgEntry[];
+}
+
+export function fwCfgDirectory({ files }: FwCfgDirectoryOptions = {}): StructureKind<FwCfgDirectory> {
   const name = fc.tuple(fc.constantFrom('etc/', 'opt/', 'genroms/', ''), word(40)).map((parts) => parts.join(''));
   return {
     name: 'fw-cfg-directory',
     specification: 'QEMU, docs/specs/fw_cfg.rst, "File Directory (Key 0x0019)"',
-    valid: fc
-      .uniqueArray(fc.record({ name, size: fc.nat(0x2_0000) }), { maxLength: 32, selector: (file) => file.name })
-      .map((files) => ({
-        entries: files
-          .sort((a, b) => (a.name < b.name ? -1 : 1))
-          .map((file, i) => ({ name: file.name, size: file.size, key: FIRST_FILE + i })),
-      })),
+    valid: files
+      ? fc.subarray([...files]).map((some) => ({ entries: some.map(({ name, size, key }) => ({ name, size, key })) }))
+      : fc
+          .uniqueArray(fc.record({ name, size: fc.nat(0x2_0000) }), { maxLength: 32, selector: (file) => file.name })
+          .map((made) => ({
+            entries: made
+              .sort((a, b) => (a.name < b.name ? -1 : 1))
+              .map((file, i) => ({ name: file.name, size: file.size, key: FIRST_FILE + i })),
+          })),
     breaks: {
       'more files than there are': (draft, _at, value) => {
         draft.count = draft.entries.length + 1 + low32(value);

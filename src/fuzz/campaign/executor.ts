@@ -23,16 +23,21 @@ export interface Executor {
 }
 
 /** What a thread needs to make its machine: plain data. */
-export type RunnerPlan = Pick<FuzzOptions, 'target' | 'boot' | 'panic' | 'caseCycles' | 'predicateFile'>;
+export type RunnerPlan = Pick<
+  FuzzOptions,
+  'target' | 'boot' | 'panic' | 'caseCycles' | 'until' | 'symbols' | 'predicateFile'
+>;
 
 /** What can be sent. */
-export function planOf({ target, boot, panic, caseCycles, predicateFile }: FuzzOptions): RunnerPlan {
+export function planOf({ target, boot, panic, caseCycles, until, symbols, predicateFile }: FuzzOptions): RunnerPlan {
   const { onConsole, onDebugcon, onWarning, onProgress, signal, ...plain } = boot;
   return {
     target,
     boot: plain,
     ...(panic && { panic }),
     ...(caseCycles !== undefined && { caseCycles }),
+    ...(until !== undefined && { until }),
+    ...(symbols !== undefined && { symbols }),
     ...(predicateFile !== undefined && { predicateFile }),
   };
 }
