@@ -22,9 +22,10 @@ export interface PayloadJob {
   readonly raw: Uint8Array<SharedArrayBuffer>;
 }
 
-/** Pages by ascending address, as threads share them: the masks of the bytes to store, and those bytes, joined. */
+/** Pages or parts of them by ascending address, as threads share them; each has room for a whole one. */
 export interface PageJob {
   readonly addresses: Float64Array<SharedArrayBuffer>;
+  readonly lengths: Uint32Array<SharedArrayBuffer>;
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly masks: Uint8Array<SharedArrayBuffer>;
 }
@@ -164,31 +165,29 @@ export function pressOnThread({ control, port }: PressLine): void {
 
 function sharePages(pages: readonly ObservedPage[]): PageJob {
   const { length } = pages;
-  let size = 0;
-  for (const { mask } of pages) for (const bits of mask) for (let b = bits; b !== 0; b &= b - 1) size++;
-  const bytes = new Uint8Array(new SharedArrayBuffer(size));
-  const addresses = new Float64Array(new SharedArrayBuffer(8 * length));
-  const masks = new Uint8Array(new SharedArrayBuffer(MASK * length));
-  let used = 0;
-  pages.forEach(({ address, bytes: page, mask }, i) => {
-    const offset = address % PAGE;
-    addresses[i] = address - offset;
-    masks.set(mask, MASK * i);
-    for (let n = 0; n < page.length; n++) {
-      if ((mask[(offset + n) >> 3]! >> ((offset + n) & 7)) & 1) bytes[used++] = page[n]!;
-    }
+  const job: PageJob = {
+    addresses: new Float64Array(new SharedArrayBuffer(8 * length)),
+    lengths: new Uint32Array(new SharedArrayBuffer(4 * length)),
+    bytes: new Uint8Array(new SharedArrayBuffer(PAGE * length)),
+    masks: new Uint8Array(new SharedArrayBuffer(MASK * length)),
+  };
+  pages.forEach(({ address, bytes, mask }, i) => {
+    job.addresses[i] = address;
+    job.lengths[i] = bytes.length;
+    job.bytes.set(bytes, PAGE * i);
+    job.masks.set(mask, MASK * i);
   });
-  return { addresses, bytes, masks };
+  return job;
 }
 
-/** The pages again; bytes that are not to be stored are zero. One buffer serves them all, in turn. */
-function* unsharePages({ addresses, bytes, masks }: PageJob): Generator<ObservedPage> {
-  const page = new Uint8Array(PAGE);
-  let used = 0;
+/** The pages again; views. */
+function* unsharePages({ addresses, lengths, bytes, masks }: PageJob): Generator<ObservedPage> {
   for (let i = 0; i < addresses.length; i++) {
-    const mask = masks.subarray(MASK * i, MASK * (i + 1));
-    for (let n = 0; n < PAGE; n++) page[n] = (mask[n >> 3]! >> (n & 7)) & 1 ? bytes[used++]! : 0;
-    yield { address: addresses[i]!, bytes: page, mask };
+    yield {
+      address: addresses[i]!,
+      bytes: bytes.subarray(PAGE * i, PAGE * i + lengths[i]!),
+      mask: masks.subarray(MASK * i, MASK * (i + 1)),
+    };
   }
 }
 

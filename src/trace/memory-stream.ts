@@ -1,27 +1,25 @@
 // Initial memory as it comes to be observed. A long boot need not wait for its memory at the end: at state hashes,
-// which stand at the same cycles in every recording, what the guest has seen since goes to be packed, if it is much.
-// A boot that sees little never does that, and its memory is written as a whole.
+// which stand at the same cycles in every recording, what the guest has seen since goes to be packed: as soon as it is
+// much, and again when it is much and nothing more seems to come. Pieces cost size, since code that runs at different
+// times lies in the same pages. A boot that sees little never does that, and its memory is written as a whole.
 //
 // Invariant: what is handed over follows from the guest's accesses alone. Each observed byte goes once.
 
 import type { MemoryRegion, ObservedMemory, ObservedPage } from './memory.js';
 
 const PAGE = 4096;
-const MASK = 512;
+const WORDS = PAGE / 32;
 /** Observed bytes, zeros included, that are worth chunks of their own while the guest runs. */
 const MUCH = 0x30_0000;
 /** The part of what waits that may have come since the last step: pages in pieces are larger, so growth goes on first. */
 const QUIET = 16;
-/** Of one job: observed bytes, and guest memory between its first and last page. */
-const JOB_BYTES = 0x80_0000;
+/** Of one job: pages, and guest memory between its first and last page. */
+const JOB_PAGES = 0xc00;
 const JOB_SPAN = 0x200_0000;
 
 export class MemoryStream {
-  readonly #regions: readonly MemoryRegion[];
-  readonly #observed: ObservedMemory;
+  readonly #pages: PagePart[] = [];
   readonly #add: (pages: readonly ObservedPage[]) => void;
-  /** What went already, of each page. */
-  readonly #sent = new Map<number, Uint32Array>();
   #begun = false;
   /** New bytes at the last step. */
   #waiting = 0;
@@ -35,86 +33,108 @@ export class MemoryStream {
     observed: ObservedMemory,
     add: (pages: readonly ObservedPage[]) => void,
   ) {
-    this.#regions = [...regions].sort((a, b) => a.address - b.address);
-    this.#observed = observed;
+    for (const { address, data } of [...regions].sort((a, b) => a.address - b.address)) {
+      const end = address + data.length;
+      for (let from = address; from < end; ) {
+        const to = Math.min(end, (Math.floor(from / PAGE) + 1) * PAGE);
+        this.#pages.push(new PagePart(from, data.subarray(from - address, to - address), observed));
+        from = to;
+      }
+    }
     this.#add = add;
   }
 
-  /** Hand over what is new, if it is much. Call it at cycles that are the same in every recording. */
+  /** Hand over what is new, if it is time. Call it at cycles that are the same in every recording. */
   step(): void {
-    const fresh = this.#fresh();
-    const grown = fresh.bytes - this.#waiting;
-    this.#waiting = fresh.bytes;
-    if (fresh.bytes < MUCH || grown * QUIET > fresh.bytes) return;
-    this.#send(fresh.pages);
+    let fresh = 0;
+    for (const page of this.#pages) fresh += page.fresh();
+    const grown = fresh - this.#waiting;
+    this.#waiting = fresh;
+    if (fresh < MUCH || (this.#begun && grown * QUIET > fresh)) return;
+    this.#send();
     this.#waiting = 0;
   }
 
   /** Hand over the rest. @returns false when nothing went before: then the memory is the caller's to write */
   finish(): boolean {
-    if (this.#begun) this.#send(this.#fresh().pages);
+    if (this.#begun) this.#send();
     return this.#begun;
   }
 
-  /** Pages with bytes that did not go yet, and how many there are. */
-  #fresh(): { pages: (ObservedPage & { count: number })[]; bytes: number } {
-    const pages: (ObservedPage & { count: number })[] = [];
-    let bytes = 0;
-    for (const { address, data } of this.#regions) {
-      const end = address + data.length;
-      for (let from = address; from < end; ) {
-        const page = Math.floor(from / PAGE);
-        const to = Math.min(end, (page + 1) * PAGE);
-        const fresh = this.#freshIn(page, from % PAGE, to - page * PAGE);
-        if (fresh) {
-          pages.push({ address: from, bytes: data.subarray(from - address, to - address), ...fresh });
-          bytes += fresh.count;
-        }
-        from = to;
-      }
-    }
-    return { pages, bytes };
-  }
-
-  #freshIn(page: number, from: number, to: number): { mask: Uint8Array; count: number } | undefined {
-    const observed = this.#observed.observedIn(page);
-    const words = observed && new Uint32Array(observed.buffer, observed.byteOffset, MASK / 4);
-    const sent = this.#sent.get(page);
-    let any = 0;
-    for (let i = from >> 5; i < (to + 31) >> 5 && any === 0; i++)
-      any = (words ? words[i]! : -1) & ~(sent ? sent[i]! : 0);
-    if (any === 0) return undefined;
-    const mask = new Uint32Array(MASK / 4);
-    let count = 0;
-    for (let i = from >> 5; i < (to + 31) >> 5; i++) {
-      let bits = (words ? words[i]! : -1) & ~(sent ? sent[i]! : 0);
-      // A region may begin or end within the page.
-      if (i === from >> 5) bits &= -1 << (from & 31);
-      if (i === to >> 5) bits &= ~(-1 << (to & 31));
-      mask[i] = bits;
-      for (; bits !== 0; bits &= bits - 1) count++;
-    }
-    return count === 0 ? undefined : { mask: new Uint8Array(mask.buffer), count };
-  }
-
-  #send(pages: readonly (ObservedPage & { count: number })[]): void {
+  #send(): void {
     this.#begun = true;
     let job: ObservedPage[] = [];
-    let bytes = 0;
-    for (const page of pages) {
-      if (job.length > 0 && (bytes >= JOB_BYTES || page.address >= job[0]!.address + JOB_SPAN)) {
+    for (const part of this.#pages) {
+      if (part.fresh() === 0) continue;
+      if (job.length > 0 && (job.length >= JOB_PAGES || part.address >= job[0]!.address + JOB_SPAN)) {
         this.#add(job);
         job = [];
-        bytes = 0;
       }
-      job.push(page);
-      bytes += page.count;
-      const number = Math.floor(page.address / PAGE);
-      const sent = this.#sent.get(number) ?? new Uint32Array(MASK / 4);
-      const mask = new Uint32Array(page.mask.buffer, page.mask.byteOffset, MASK / 4);
-      for (let i = 0; i < sent.length; i++) sent[i]! |= mask[i]!;
-      this.#sent.set(number, sent);
+      job.push(part.take());
     }
     if (job.length > 0) this.#add(job);
   }
+}
+
+/** A page of a region, or what of it belongs to the region. */
+class PagePart {
+  /** Bits of what was observed and, when any did, of what went already. */
+  #observed: Uint32Array | undefined;
+  #sent: Uint32Array | undefined;
+
+  constructor(
+    readonly address: number,
+    private readonly bytes: Uint8Array,
+    private readonly memory: ObservedMemory,
+  ) {}
+
+  /** Observed bytes that did not go yet. */
+  fresh(): number {
+    const sent = this.#sent;
+    const observed = this.#words();
+    let count = 0;
+    for (let i = 0; i < WORDS; i++) {
+      const bits = sent === undefined ? observed[i]! : observed[i]! & ~sent[i]!;
+      if (bits !== 0) count += bitsIn(bits & this.#within(i));
+    }
+    return count;
+  }
+
+  /** What is fresh; it counts as gone. */
+  take(): ObservedPage {
+    const observed = this.#words();
+    this.#sent ??= new Uint32Array(WORDS);
+    const sent = this.#sent;
+    const mask = new Uint32Array(WORDS);
+    for (let i = 0; i < WORDS; i++) {
+      mask[i] = observed[i]! & ~sent[i]! & this.#within(i);
+      sent[i]! |= mask[i]!;
+    }
+    return { address: this.address, bytes: this.bytes, mask: new Uint8Array(mask.buffer) };
+  }
+
+  #words(): Uint32Array {
+    if (this.#observed) return this.#observed;
+    const mask = this.memory.observedIn(Math.floor(this.address / PAGE));
+    const words = mask
+      ? new Uint32Array(mask.buffer, mask.byteOffset, WORDS)
+      : new Uint32Array(WORDS).fill(0xffff_ffff);
+    this.#observed = words;
+    return words;
+  }
+
+  /** Bits of a word of the mask whose bytes belong to the part: all, but in a page that a region begins or ends in. */
+  #within(word: number): number {
+    if (this.bytes.length === PAGE) return -1;
+    const from = (this.address % PAGE) - word * 32;
+    const to = from + this.bytes.length;
+    if (from >= 32 || to <= 0) return 0;
+    return (from > 0 ? -1 << from : -1) & (to < 32 ? ~(-1 << to) : -1);
+  }
+}
+
+function bitsIn(word: number): number {
+  let n = word - ((word >>> 1) & 0x5555_5555);
+  n = (n & 0x3333_3333) + ((n >>> 2) & 0x3333_3333);
+  return Math.imul((n + (n >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
 }

@@ -20,7 +20,7 @@ const ZERO_RUN = 32;
 
 /** Which bytes of the initial memory the guest has observed. */
 export interface ObservedMemory {
-  /** Mask of the observed bytes of a 4 KiB page, bit 0 of byte 0 first; undefined when all are. */
+  /** Mask of the observed bytes of a 4 KiB page, bit 0 of byte 0 first; undefined when all are. The same array always. */
   observedIn(page: number): Uint8Array | undefined;
 }
 
