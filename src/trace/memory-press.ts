@@ -6,7 +6,8 @@
 
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import { type ChunkType, type PackedPayload, packPayload } from './chunks.js';
+import type { ChunkType, PackedPayload } from './chunks.js';
+import { packKept } from './kept-payloads.js';
 import { encodePages, type ObservedPage } from './memory.js';
 import { findWorker } from './unpack-pool.js';
 
@@ -192,10 +193,10 @@ function* unsharePages({ addresses, lengths, bytes, masks }: PageJob): Generator
 }
 
 function pressJob(job: PressJob): PressedPayload[] {
-  if ('raw' in job) return [{ ...job, ...packPayload(job.type, job.raw) }];
+  if ('raw' in job) return [{ ...job, ...packKept(job.type, job.raw) }];
   const payloads: PressedPayload[] = [];
   for (const raw of encodePages(unsharePages(job))) {
-    payloads.push({ type: 'MEMO', raw, ...packPayload('MEMO', raw, MIN_LZMA) });
+    payloads.push({ type: 'MEMO', raw, ...packKept('MEMO', raw, MIN_LZMA) });
   }
   return payloads;
 }
