@@ -278,7 +278,14 @@ export const TRACK_READS = 1024;
 export const TRACK_WRITES = 1028;
 /** u32: 1 for a page that is partial by a copy: who reads an unknown byte of it observes another page's. */
 export const TRACK_COPIED = 1032;
-export const TRACK_SIZE = 1036;
+/**
+ * Of a copied page: u32 offset in another page of the byte that its first byte stands for; u32 addresses of the masks of
+ * observed bytes of that page and of the one behind it, 0 = emitted code cannot reach it.
+ */
+export const TRACK_SHIFT = 1036;
+export const TRACK_SEEN = 1040;
+export const TRACK_SEEN_NEXT = 1044;
+export const TRACK_SIZE = 1048;
 
 /** Fields of a block's header: u32 cost in cycles, u16 instructions, u16 offset in the page of the first one. */
 export const HEADER_COST = 0;

@@ -36,7 +36,7 @@ interface PartialPage {
   origin: number;
   /**
    * No loader filled it; unobserved bytes were copied to it. Some byte of it is unknown: it is whole as soon as none is,
-   * and so emitted code leaves every change of the mask to `read` and `write`.
+   * and so emitted code leaves the last change of the mask to `read` and `write`.
    */
   readonly copied: boolean;
   /** Reads and writes so far. */
@@ -91,6 +91,20 @@ export class ObservedMemory {
     return p;
   }
 
+  /** What a page's unknown bytes stand for, also for emitted code. */
+  private setOrigin(page: number, p: PartialPage, origin: number): void {
+    p.origin = origin;
+    if (p.record === 0 || !p.copied) return;
+    const from = page * 4096 + origin;
+    const source = Math.floor(from / 4096);
+    const { buffer } = this.room!;
+    const maskAt = (mask: Uint8Array | undefined) => (mask?.buffer === buffer ? mask.byteOffset : 0);
+    const words = new Uint32Array(buffer, p.record + L.TRACK_SHIFT, 3);
+    words[0] = from - source * 4096;
+    words[1] = maskAt(this.masks.get(source));
+    words[2] = maskAt(this.masks.get(source + 1));
+  }
+
   /** A page that a loader filled. */
   private loaded(page: number): void {
     const { record, unknown } = this.begin(page, 0, false);
@@ -138,10 +152,10 @@ export class ObservedMemory {
     return false;
   }
 
-  /** How many items of `bytes` bytes, of those from `offset` on, each have a byte that nobody has observed. */
-  unknownItems(page: number, offset: number, bytes: number, items: number): number {
+  /** How many of some items, `step` bytes long and apart (downwards where negative), have a byte that nobody has observed. */
+  unknownItems(page: number, offset: number, step: number, items: number): number {
     let n = 0;
-    while (n < items && this.isUnknown(page, offset + n * bytes, bytes)) n++;
+    while (n < items && this.isUnknown(page, offset + n * step, Math.abs(step))) n++;
     return n;
   }
 
@@ -168,7 +182,7 @@ export class ObservedMemory {
     const origin = from + source.origin - to;
     let p = this.partial.get(page);
     if (p === undefined) p = this.begin(page, origin, true);
-    else p.origin = origin;
+    this.setOrigin(page, p, origin);
     if (((from | to | length) & 7) === 0) {
       const first = (from % 4096) >>> 3;
       p.unknown.set(source.unknown.subarray(first, first + (length >>> 3)), (to % 4096) >>> 3);
@@ -254,7 +268,7 @@ export class ObservedMemory {
       const origin = view.getFloat64(at + 8, true);
       const loaded = kind === SAVED_LOADED ? this.partial.get(page) : undefined;
       const p = loaded ?? this.begin(page, origin, true);
-      p.origin = origin;
+      this.setOrigin(page, p, origin);
       p.counts[READS] = view.getUint32(at + 16, true);
       p.counts[WRITES] = view.getUint32(at + 20, true);
       p.unknown.set(saved.subarray(at + 24, at + SAVED_SIZE));

@@ -1,7 +1,7 @@
 // REP MOVS and REP STOS by runs: iterations that stay within a page on each side, whose translations are at hand, and
 // that the budget covers are done at once. The outcome is that of the single iterations, cycle for cycle: each is
-// charged and retired, the registers say how far the instruction came. Everything else (DF set, 16-bit addresses,
-// segments with a base or limit, TLB misses, sources that the run itself would overwrite) is left to them.
+// charged and retired, the registers say how far the instruction came. Everything else (16-bit addresses, segments with
+// a base or limit, TLB misses, sources that the run itself would overwrite) is left to them.
 
 import type { CpuCore } from '../core.js';
 import * as L from '../layout.js';
@@ -33,8 +33,12 @@ function hostOf(c: BodyContext, linear: Expr, bytes: Expr, tag: number): Expr {
   return c.let(select(hit, i32.add(i32.wrap(linear), i32.load(entry, L.TLB_ADDEND)), i32.const(0)));
 }
 
-/** Items of `bytes` bytes up to the end of the page. */
-const room = (at: Expr, bytes: number): Expr => i32.divU(i32.sub(4096, i32.and(i32.wrap(at), 0xfff)), bytes);
+/** Items of `bytes` bytes up to the end of the page, or with `down` (an i32, 0 or 1) from this one on to its beginning. */
+function room(c: BodyContext, at: Expr, bytes: number, down: Expr): Expr {
+  const offset = c.let(i32.and(i32.wrap(at), 0xfff));
+  const up = c.let(i32.divU(i32.sub(4096, offset), bytes));
+  return select(i32.and(down, i32.ne(up, 0)), i32.add(i32.divU(offset, bytes), 1), up);
+}
 const least = (c: BodyContext, a: Expr, b: Expr): Expr => {
   const [x, y] = [c.let(a), c.let(b)];
   return c.let(select(i32.ltU(x, y), x, y));
@@ -80,15 +84,16 @@ export function emitRun(
   const { f } = c;
   const w = width(asize);
   const pointer = (n: number) => c.let(w.zext64(c.gpr(n, asize)));
-  const forwards = i32.eqz(i32.and(i32.load(L.EFLAGS), DF));
   const moves = kind === 'movs';
-  const usable = i32.and(forwards, isPlain(L.ES));
+  const usable = isPlain(L.ES);
   f.if(moves ? i32.and(usable, i32.eqz(c.takesSegment())) : usable, () => {
+    const down = c.let(i32.ne(i32.and(i32.load(L.EFLAGS), DF), 0));
     const to = pointer(RDI);
     const from = moves ? pointer(RSI) : to;
     const count = f.local(I64);
     f.set(count, w.zext64(c.gpr(RCX, asize)));
-    const inPage = moves ? least(c, room(to, bytes), room(from, bytes)) : c.let(room(to, bytes));
+    const roomAt = (at: Expr) => room(c, at, bytes, down);
+    const inPage = moves ? least(c, roomAt(to), roomAt(from)) : c.let(roomAt(to));
     // The first item is paid for; a budget below 0 pays for no other.
     const budget = c.let(i32.load(L.BUDGET));
     const items = f.local(I32);
@@ -96,11 +101,17 @@ export function emitRun(
     f.if(i64.ltU(count, i64.extendU(items)), () => f.set(items, i32.wrap(count)));
     f.if(i32.gtS(items, 1), () => {
       const length = c.let(i32.mul(items, bytes));
-      const target = hostOf(c, to, length, L.TLB_WRITE);
-      const source = moves ? hostOf(c, from, length, L.TLB_READ) : target;
-      const apart = moves ? i32.geU(i32.sub(target, source), length) : i32.const(1);
+      // The run's lowest byte lies so far below its first item.
+      const below = c.let(i64.extendU(select(down, i32.sub(length, bytes), i32.const(0))));
+      const target = hostOf(c, c.let(i64.sub(to, below)), length, L.TLB_WRITE);
+      const source = moves ? hostOf(c, c.let(i64.sub(from, below)), length, L.TLB_READ) : target;
+      const apart = moves
+        ? i32.geU(select(down, i32.sub(source, target), i32.sub(target, source)), length)
+        : i32.const(1);
       const done = (length: Expr) => {
-        const advance = (n: number) => c.setGpr(n, asize, w.add(c.gpr(n, asize), w.from32(length)));
+        const by = c.let(select(down, i32.sub(0, length), length));
+        const step = c.let(asize === 64 ? i64.extendS(by) : by);
+        const advance = (n: number) => c.setGpr(n, asize, w.add(c.gpr(n, asize), step));
         advance(RDI);
         if (moves) advance(RSI);
         c.setGpr(RCX, asize, w.sub(c.gpr(RCX, asize), w.from32(items)));
@@ -117,7 +128,7 @@ export function emitRun(
       // A source that has no plain translation even after an item was read may be memory that nobody has observed.
       if (moves)
         f.if(i32.and(i32.eqz(source), i32.eqz(patience!)), () => {
-          const copied = c.jsResult(copyUnseen, I32, [from, to, i32.const(bytes), items]);
+          const copied = c.jsResult(copyUnseen, I32, [from, to, i32.const(bytes), items, down]);
           f.set(patience!, select(copied, i32.const(1), items));
           f.if(copied, () => {
             f.set(items, copied);
@@ -129,6 +140,6 @@ export function emitRun(
 }
 
 /** As LinearMemory has it. */
-function copyUnseen(cpu: CpuCore, from: bigint, to: bigint, bytes: number, items: number): number {
-  return cpu.memory.copyUnseen(from, to, bytes, items, cpu.state.reg32(RCX) * bytes);
+function copyUnseen(cpu: CpuCore, from: bigint, to: bigint, bytes: number, items: number, down: number): number {
+  return cpu.memory.copyUnseen(from, to, bytes, items, cpu.state.reg32(RCX) * bytes, down !== 0);
 }
