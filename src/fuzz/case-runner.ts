@@ -26,6 +26,7 @@ import { KernelEntry } from './kernel-entry.js';
 import { MachineSnapshot } from './machine-snapshot.js';
 import type { RunnerOptions } from './options.js';
 import { CoveredSource, type Place } from './place.js';
+import { Sites } from './sites.js';
 import type { Structure } from './structure.js';
 import { findTarget, handoffOf, putInPlace, type Target } from './targets.js';
 import type { Oracle, Verdict } from './verdict.js';
@@ -123,6 +124,7 @@ export class CaseRunner {
   readonly #until: EndPoint;
   /** Requirements of a hand-off that the boot as it is breaks, too. */
   readonly #usualFaults: ReadonlySet<string>;
+  readonly #sites: Sites;
   #cycles = 0;
   #entries: readonly MapEntry[] = [];
 
@@ -163,6 +165,7 @@ export class CaseRunner {
     // Translated code notes no edges.
     if (!options.coverage)
       cpu.translateBy((parts) => new Translator(parts, { ...TIER, threshold: () => TIER.threshold }));
+    this.#sites = new Sites(guest, boot, options.symbols);
     this.#snapshot = new MachineSnapshot(cpu, pc);
     this.start = cpu.now;
     // The boot as it is: what it uses, and how it ends.
@@ -209,7 +212,8 @@ export class CaseRunner {
     // Judging executes parts of it again.
     this.coverage?.end();
     this.#cycles = this.#guest.cpu.now - this.start;
-    const verdict = this.#judge(ended, bytes, structure);
+    const found = this.#judge(ended, bytes, structure);
+    const verdict = found && { ...found, ...this.#sites.name(found.site) };
     this.#end();
     return verdict;
   }

@@ -29,9 +29,10 @@ export async function writeFinding(directory: string, options: FuzzOptions, find
   const bytes = structure.encode();
   put('structure.txt', `${structure}\n`);
   put('structure.bin', bytes);
-  const { oracle, site, detail, cycle } = verdict;
+  const { oracle, site, symbol, stack, detail, cycle } = verdict;
   const breaks = structure.breaks.map(({ name }) => name);
-  const facts = { target: options.target, oracle, site: `0x${site.toString(16)}`, detail, cycle, breaks, seed, path };
+  const where = { site: `0x${site.toString(16)}`, ...(symbol !== undefined && { symbol }), ...(stack && { stack }) };
+  const facts = { target: options.target, cause, oracle, ...where, detail, cycle, breaks, seed, path };
   put('finding.json', `${JSON.stringify(facts, undefined, 2)}\n`);
   put('command.txt', `${commandOf(options, finding)}\n`);
   put('regression.test.mjs', regressionTest(options, finding));
