@@ -9,7 +9,7 @@ import { type Guest, makeGuest } from '../api/guest.js';
 import type { BootOptions } from '../api/options.js';
 import { TIER } from '../api/tier.js';
 import { UserError } from '../api/user-error.js';
-import type { HandoffProtocol } from '../boot/handoff/handoff.js';
+import { type HandoffProtocol, readHandoff } from '../boot/handoff/handoff.js';
 import type { RunEnd } from '../cpu/bus.js';
 import { Translator } from '../cpu/jit/translator.js';
 import * as L from '../cpu/layout.js';
@@ -153,6 +153,10 @@ export class CaseRunner {
       // What a loader in the guest put there is told by its being there, and the kernel's claim by its header.
       for (let page = MIB_PAGES; page < pages; page++) if (!this.#isBlank(page)) load(page * PAGE, PAGE);
       for (const { address, length } of kernelClaims(entry.record())) load(address, length);
+    }
+    if (image.route === 'linux32' || image.route === 'linux64') {
+      const handed = readHandoff(image.route, image.route, image.entry, (at, length) => physical.read(at, length));
+      for (const { address, length } of kernelClaims(handed)) load(address, length);
     }
     this.#loadedHosts = this.#allHosts.map((host, page) => (page < MIB_PAGES || this.#loaded[page] ? host : 0));
     this.#bus = new WatchedBus(cpu, pc);
