@@ -1,9 +1,13 @@
 // vmreplay fuzz: structures of a kind in the place of the one that a boot hands over, until the guest does what it must not.
 // Exit status 1 when something was found.
 
+import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
+import { UserError } from '../../src/api/user-error.js';
 import { grouped } from '../../src/figures.js';
+import { hexOfWords, wordsOfBytes } from '../../src/fuzz/coverage/tape-text.js';
 import type { Finding, FuzzOptions, FuzzProgress, FuzzResult } from '../../src/fuzz/index.js';
+import { systemReason } from '../../src/trace/error.js';
 import { addBootOptions, bootOptions } from '../options/boot.js';
 import { collectTexts, parsePositive, parseText } from '../options/values.js';
 import { complain, type OutputOptions, Progress, print } from '../print/output.js';
@@ -16,6 +20,9 @@ type Values = Parameters<typeof bootOptions>[0] &
     jobs: number;
     status?: number;
     path?: string;
+    tape?: string;
+    guided?: boolean;
+    corpus?: string;
     out: string;
     panic?: string[];
     caseCycles?: number;
@@ -37,12 +44,15 @@ export function addFuzz(program: Command): void {
     .option('--seconds <s>', 'stop drawing cases after so long', parsePositive)
     .addOption(new Option('--jobs <n>', 'threads, each with a machine of its own').argParser(parsePositive).default(1))
     .option('--path <path>', 'only the case of a finding, with its --seed', parseText)
+    .option('--tape <words>', 'with --path: what the case of a finding was made from, or a file of a corpus', parseText)
+    .option('--guided', "keep cases that reach new code of the guest's, and change those (default with --corpus)")
+    .option('--corpus <folder>', 'keep the campaign there; one that ended or was killed goes on', parseText)
     .option('--out <folder>', 'where findings are written', parseText, 'fuzz-findings')
     .option('--status <s>', 'a line of progress on stderr every so many seconds, terminal or not', parsePositive)
     .option('--panic <text>', 'a text on a console that is a finding; repeatable', collectTexts)
     .option('--case-cycles <n>', 'a case that takes longer hangs (default: from the boot as it is)', parsePositive)
     .option('--until <place>', 'a symbol, an address or hand-off: where a case ends well', parseText)
-    .option('--symbols <file>', 'names for addresses: ELF, System.map or a kernel (default: --kernel)', parseText)
+    .option('--symbols <file>', 'where the symbol is (default: the kernel)', parseText)
     .option('--predicate <file>', 'a module whose default export says what is wrong with a case', parseText);
   const seed = verb.options.find(({ long }) => long === '--seed')!;
   seed.description = 'of the cases';
@@ -54,10 +64,13 @@ export function addFuzz(program: Command): void {
 }
 
 async function fuzzVerb(target: string, values: Values): Promise<number> {
-  const { runs, seconds, jobs, status, path, out, panic, caseCycles, predicate, until, symbols, quiet, ...rest } =
+  const { runs, seconds, jobs, status, path, tape, guided, corpus, out, panic, caseCycles, predicate, ...others } =
     values;
+  const { until, symbols, quiet, ...rest } = others;
+  values;
   const { seed, ...boot } = bootOptions(rest);
-  const { fuzz, writeFinding } = await import('../../src/fuzz/index.js');
+  const { fuzz, isWritten, writeFinding } = await import('../../src/fuzz/index.js');
+  const only = path !== undefined || tape !== undefined;
   const progress = new Progress({ quiet: quiet === true });
   const say = (text: string) => {
     progress.clear();
@@ -68,10 +81,12 @@ async function fuzzVerb(target: string, values: Values): Promise<number> {
     boot,
     seed: seed ?? 1,
     // With threads, this one has time for signals and progress.
-    ...(path === undefined && { jobs }),
+    ...(!only && { jobs, guided: guided ?? corpus !== undefined }),
     ...(runs !== undefined && { runs }),
     ...(seconds !== undefined && { seconds }),
     ...(path !== undefined && { path }),
+    ...(tape !== undefined && { tape: tapeText(tape) }),
+    ...(corpus !== undefined && { corpus }),
     ...(panic && { panic }),
     ...(caseCycles !== undefined && { caseCycles }),
     ...(until !== undefined && { until }),
@@ -82,13 +97,27 @@ async function fuzzVerb(target: string, values: Values): Promise<number> {
       progress.clear();
       complain(text);
     },
-    onFinding: async (finding) => say(findingText(finding, await writeFinding(out, options, finding))),
+    onFinding: async (finding, known) => {
+      if (known && (await isWritten(out, options, finding))) return;
+      say(findingText(finding, await written(out, options, finding)));
+    },
+  };
+  /** Its folder; one finding that cannot be written does not end a campaign of hours, a full disk does. */
+  const written = async (...which: Parameters<typeof writeFinding>) => {
+    try {
+      return await writeFinding(...which);
+    } catch (error) {
+      if (!(error instanceof Error) || 'code' in error) throw error;
+      progress.clear();
+      complain(`a finding is not written: ${error.message}`);
+      return undefined;
+    }
   };
   const { result, interrupted } = await interruptible(async (signal) => {
     const result = await fuzz({ ...options, signal });
     return { result, interrupted: signal.aborted };
   });
-  if (path !== undefined) for (const finding of result.findings) say(findingText(finding));
+  if (only) for (const finding of result.findings) say(findingText(finding));
   say(summary(result));
   if (interrupted) return INTERRUPTED;
   return result.findings.length > 0 ? 1 : 0;
@@ -100,8 +129,9 @@ function findingText({ cause, verdict, structure }: Finding, folder?: string): s
   return `${cause}: ${verdict.detail} (${broken})\n${folder === undefined ? structure : `  ${folder}`}`;
 }
 
-function summary({ cases, findings, start }: FuzzResult): string {
-  return `${grouped(cases)} cases from cycle ${grouped(start)}, ${findings.length} findings`;
+function summary({ cases, findings, start, guided }: FuzzResult): string {
+  const text = `${grouped(cases)} cases from cycle ${grouped(start)}, ${findings.length} findings`;
+  return guided ? `${text}, ${grouped(guided.edges)} edges by ${grouped(guided.corpus)} inputs` : text;
 }
 
 /** The line that follows a campaign; with `status` one every so many seconds. */
@@ -126,4 +156,14 @@ function progressText({ cases, casesPerSecond, findings, verdicts, guided }: Fuz
   const faults = Object.entries(verdicts).sort(([, a], [, b]) => b - a);
   for (const [oracle, count] of faults) words.push(`${grouped(count)} ${oracle}`);
   return words.join(', ');
+}
+
+/** A tape as digits. @throws UserError when it is neither digits nor a file */
+function tapeText(given: string): string {
+  if (/^[0-9a-f]+$/i.test(given)) return given;
+  try {
+    return hexOfWords(wordsOfBytes(readFileSync(given)));
+  } catch (error) {
+    throw new UserError(`--tape ${given}: cannot be read: ${systemReason(error)}; give a file, or digits of a finding`);
+  }
 }

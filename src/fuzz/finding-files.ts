@@ -5,7 +5,7 @@
 // lay there from cycle 0 on. So the trace needs nothing of this folder, and ends at the verdict's cycle. It is replayed
 // before it is called one.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BootOptions } from '../api/options.js';
 import { recordChanged } from '../api/record.js';
@@ -17,22 +17,36 @@ import { placing } from './place.js';
 /** Verdicts that are ends of the machine's own: the run comes to them by itself. */
 const ENDS = new Set(['triple fault', 'debug exit']);
 
+/** Where a finding is written. */
+export const folderOf = (directory: string, { target }: FuzzOptions, { cause }: Finding): string =>
+  join(directory, `${target}-${cause.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()}`.slice(0, 100));
+
+/** Whether it has been, to the end. */
+export const isWritten = (directory: string, options: FuzzOptions, finding: Finding): boolean =>
+  existsSync(join(folderOf(directory, options, finding), 'boot.trace'));
+
 /** @returns the folder @throws Error when the trace does not come to the verdict */
 export async function writeFinding(directory: string, options: FuzzOptions, finding: Finding): Promise<string> {
-  const { verdict, structure, cause, seed, path } = finding;
-  const folder = join(
-    directory,
-    `${options.target}-${cause.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()}`.slice(0, 100),
-  );
+  const { verdict, structure, seed, path, tape } = finding;
+  const folder = folderOf(directory, options, finding);
   mkdirSync(folder, { recursive: true });
   const put = (name: string, data: string | Uint8Array) => writeFileSync(join(folder, name), data);
   const bytes = structure.encode();
   put('structure.txt', `${structure}\n`);
   put('structure.bin', bytes);
-  const { oracle, site, symbol, stack, detail, cycle } = verdict;
+  const { oracle, site, detail, cycle } = verdict;
   const breaks = structure.breaks.map(({ name }) => name);
-  const where = { site: `0x${site.toString(16)}`, ...(symbol !== undefined && { symbol }), ...(stack && { stack }) };
-  const facts = { target: options.target, cause, oracle, ...where, detail, cycle, breaks, seed, path };
+  const facts = {
+    target: options.target,
+    oracle,
+    site: `0x${site.toString(16)}`,
+    detail,
+    cycle,
+    breaks,
+    seed,
+    tape,
+    path,
+  };
   put('finding.json', `${JSON.stringify(facts, undefined, 2)}\n`);
   put('command.txt', `${commandOf(options, finding)}\n`);
   put('regression.test.mjs', regressionTest(options, finding));
@@ -73,7 +87,7 @@ const quoted = (word: string): string => (/^[\w./:=,@%+-]+$/.test(word) ? word :
 /** The line that runs this one case; boot options in the order of the command line's help. */
 export function commandOf(
   { target, boot, panic = [], caseCycles, until, symbols, predicateFile }: FuzzOptions,
-  { seed, path }: Finding,
+  { seed, path, tape }: Finding,
 ): string {
   const words = ['vmreplay', 'fuzz', target];
   const option = (name: string, value: string | number | undefined) => {
@@ -107,16 +121,17 @@ export function commandOf(
   for (const text of panic) option('panic', text);
   option('predicate', predicateFile);
   option('seed', seed);
+  option('tape', tape);
   option('path', path);
   return words.join(' ');
 }
 
 function regressionTest(
   { target, boot, panic, caseCycles, until, symbols, predicateFile }: FuzzOptions,
-  { cause, seed, path }: Finding,
+  { cause, seed, path, tape }: Finding,
 ): string {
   const plain = { ...boot, signal: undefined };
-  const options = { target, boot: plain, panic, caseCycles, until, symbols, predicateFile, seed, path };
+  const options = { target, boot: plain, panic, caseCycles, until, symbols, predicateFile, seed, tape, path };
   return `// ${cause}: the smallest structure with which it was seen. Passes when it is not seen any more.
 import test from 'ava';
 import { fuzz } from 'vmreplay/fuzz';

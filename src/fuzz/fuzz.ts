@@ -29,3 +29,9 @@ export async function writeFinding(directory: string, options: FuzzOptions, find
   const files = await import('./finding-files.js');
   return files.writeFinding(directory, options, finding);
 }
+
+/** Whether a finding has its folder below `directory`. */
+export async function isWritten(directory: string, options: FuzzOptions, finding: Finding): Promise<boolean> {
+  const files = await import('./finding-files.js');
+  return files.isWritten(directory, options, finding);
+}

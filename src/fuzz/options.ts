@@ -17,7 +17,7 @@ export interface RunnerOptions {
    * Default: a boot through firmware with a kernel ends at the hand-off, any other by itself.
    */
   readonly until?: string;
-  /** Names for addresses, that of `until` too: an ELF file, a System.map, or a Linux kernel. Default: the kernel itself. */
+  /** Where the symbol is looked up: an ELF file, a System.map, or a Linux kernel. Default: the kernel itself. */
   readonly symbols?: string;
   /** A finding of the user's: a text says what is wrong. */
   readonly predicate?: (outcome: Outcome) => string | undefined;
@@ -48,14 +48,26 @@ export interface FuzzOptions extends RunnerOptions {
   readonly seed?: number;
   /** Run only the case of a finding. */
   readonly path?: string;
+  /** And this is its tape, when it has one; `path` is 0 when absent. */
+  readonly tape?: string;
   /** Findings after which to stop. Default 50. */
   readonly most?: number;
   /** Threads, each with a machine of its own; the caller's thread when absent. The results are the same. */
   readonly jobs?: number;
+  /** Keep inputs that reach new edges of the guest's code, and change them. Default false. */
+  readonly guided?: boolean;
+  /**
+   * A folder that keeps the campaign. One that was ended or killed goes on from its last whole generation; `runs` are
+   * those of the whole campaign, in whole generations.
+   */
+  readonly corpus?: string;
   /** A module whose default export is a predicate: what threads need in the place of a function. */
   readonly predicateFile?: string;
-  /** A finding, as soon as it is known to be the campaign's; the campaign goes on when this has settled. */
-  readonly onFinding?: (finding: Finding) => void | Promise<void>;
+  /**
+   * A finding, as soon as it is known to be the campaign's; the campaign goes on when this has settled. `known` are
+   * those that a campaign on disk had before.
+   */
+  readonly onFinding?: (finding: Finding, known: boolean) => void | Promise<void>;
   /** Something that went wrong and is made good: one sentence. */
   readonly onWarning?: (sentence: string) => void;
   readonly onProgress?: (progress: FuzzProgress) => void;
@@ -82,8 +94,8 @@ export interface Finding {
   readonly seed: number;
   /** Of the structure among those of the seed, or of the tape, for `--path`. */
   readonly path: string;
-  /** What it was made from, in a guided campaign: words that were drawn for another structure, changed. */
-  readonly tape?: Uint32Array;
+  /** What it was made from in a guided campaign, words that were drawn: hexadecimal digits, eight each. */
+  readonly tape?: string;
   /** Cases before it. */
   readonly cases: number;
 }
@@ -93,6 +105,8 @@ export interface FuzzResult {
   /** Cases at fault, by oracle; those of shrinking are not counted. */
   readonly verdicts: Readonly<Partial<Record<Oracle, number>>>;
   readonly findings: readonly Finding[];
+  /** Inputs that are kept, and edges that they reach, of a guided campaign. */
+  readonly guided?: { readonly corpus: number; readonly edges: number };
   /** Cycle at which every case begins. */
   readonly start: number;
 }

@@ -1,7 +1,5 @@
 // The user's judgement of a case, from a file: each thread loads it for itself, since functions do not travel.
 
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UserError } from '../api/user-error.js';
@@ -22,13 +20,4 @@ export async function loadPredicate(file: string): Promise<(outcome: Outcome) =>
   if (typeof loaded !== 'function')
     throw new UserError(`${file}: the default export is no function; write export default (outcome) => undefined`);
   return loaded as (outcome: Outcome) => string | undefined;
-}
-
-/** What tells one predicate from another; not what it imports. @throws UserError */
-export function hashOfPredicate(file: string): string {
-  try {
-    return createHash('sha256').update(readFileSync(file)).digest('hex');
-  } catch {
-    throw new UserError(`${file}: cannot be read; check --predicate`);
-  }
 }

@@ -16,9 +16,7 @@ interface Defect {
   site: string;
   oracles: string[];
   module?: boolean;
-  boot?: 'multiboot2' | 'linux32';
-  /** Default: the name's ELF file. */
-  image?: string;
+  boot?: 'multiboot2';
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'vmreplay-defects-'));
@@ -27,10 +25,10 @@ const module = join(directory, 'module.bin');
 writeFileSync(module, 'm'.repeat(3000));
 
 const defects = JSON.parse(readFileSync(packageFile('corpus/defects/defects.json'), 'utf8')) as Record<string, Defect>;
-const optionsOf = (name: string, { target, module: withModule, boot, image = `${name}.elf` }: Defect): FuzzOptions => ({
+const optionsOf = (name: string, { target, module: withModule, boot }: Defect): FuzzOptions => ({
   target,
   boot: {
-    kernel: packageFile(`corpus/defects/${image}`),
+    kernel: packageFile(`corpus/defects/${name}.elf`),
     memory: 16 << 20,
     append: 'a b',
     ...(boot && { boot }),

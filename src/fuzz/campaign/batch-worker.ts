@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { UserError } from '../../api/user-error.js';
 import { ImageError } from '../../boot/boot-error.js';
 import type { CaseRunner } from '../case-runner.js';
-import { makeRunner, mutateInput } from './executor.js';
+import { makeRunner } from './executor.js';
 import { BatchRunner } from './run-batch.js';
 import { type BatchAnswer, type BatchTask, CASES, STOP, type WorkerPlan } from './threads.js';
 
@@ -17,7 +17,7 @@ let made: Promise<{ runner: CaseRunner; batches: BatchRunner }> | undefined;
 
 async function make() {
   const runner = await makeRunner(plan);
-  return { runner, batches: new BatchRunner(runner, mutateInput) };
+  return { runner, batches: new BatchRunner(runner) };
 }
 
 parentPort!.on('message', async ({ batch, known, most }: BatchTask) => {

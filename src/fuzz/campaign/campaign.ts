@@ -5,10 +5,14 @@
 import fc from 'fast-check';
 import { UserError } from '../../api/user-error.js';
 import type { CaseRunner } from '../case-runner.js';
+import { minimize } from '../coverage/minimize.js';
 import { TapeArbitrary } from '../coverage/tape.js';
+import { hexOfWords, wordsOfHex } from '../coverage/tape-text.js';
 import type { Finding, FuzzOptions, FuzzResult } from '../options.js';
 import type { Structure } from '../structure.js';
-import { type Executor, Inline, makeRunner, mutateInput, planOf } from './executor.js';
+import { type Executor, Inline, makeRunner, planOf } from './executor.js';
+import { CampaignFolder } from './folder.js';
+import { identityOf } from './identity.js';
 import { Pace } from './pace.js';
 import { BatchRunner } from './run-batch.js';
 import { type CampaignFinding, CampaignState } from './state.js';
@@ -25,11 +29,18 @@ const LOOK_EVERY = 250;
  * @throws UserError when the boot has no such structure, or the guest never looks at it; ImageError for bad images
  */
 export async function runCampaign(options: FuzzOptions): Promise<FuzzResult> {
-  if (options.path !== undefined) return runPath(options, options.path);
+  if (options.path !== undefined || options.tape !== undefined) return runPath(options, options.path ?? '0');
   const { seed = 1, seconds, most = MOST_FINDINGS } = options;
   const runs = options.runs ?? (seconds === undefined ? DEFAULT_RUNS : MANY);
-  const state = new CampaignState({ seed, guided: false, runs, whole: false, most, minimize: (inputs) => inputs });
-  return new Campaign(options, state).run();
+  const { corpus, guided = false } = options;
+  const plan = { seed, guided, runs, whole: corpus !== undefined, most, minimize };
+  if (corpus === undefined) return new Campaign(options, new CampaignState(plan)).run();
+  const folder = new CampaignFolder(corpus, identityOf(planOf(options), { seed, guided }));
+  try {
+    return await new Campaign(options, new CampaignState(plan, folder.saved), folder).run();
+  } finally {
+    folder.close();
+  }
 }
 
 class Campaign {
@@ -42,6 +53,7 @@ class Campaign {
   constructor(
     private readonly options: FuzzOptions,
     private readonly state: CampaignState,
+    private readonly folder?: CampaignFolder,
   ) {
     const { seconds } = options;
     this.#until = seconds === undefined ? Number.POSITIVE_INFINITY : Date.now() + seconds * 1000;
@@ -57,11 +69,14 @@ class Campaign {
     };
     const timer = setInterval(look, LOOK_EVERY);
     try {
+      for (const finding of this.state.findings.values()) await this.#tell(finding, true);
       await this.#runBatches(executor);
+      const { cases, verdicts, guided, corpus, edges } = this.state;
       return {
-        cases: this.state.cases,
-        verdicts: this.state.verdicts,
+        cases,
+        verdicts,
         findings: this.#findings,
+        ...(guided && { guided: { corpus: corpus.length, edges } }),
         start: executor.start ?? (await this.#ownRunner()).start,
       };
     } finally {
@@ -88,8 +103,10 @@ class Campaign {
       }
       const first = pending.shift();
       if (first === undefined || state.over) return;
-      const { found } = state.merge(first.batch, await first.result);
-      for (const finding of found) await this.#tell(finding);
+      const { found, whole } = state.merge(first.batch, await first.result);
+      // Told before it is written down as known: whoever is killed in between finds it again.
+      for (const finding of found) await this.#tell(finding, false);
+      if (whole) this.folder?.save(state.save());
       this.#pace.tell();
     }
   }
@@ -121,11 +138,11 @@ class Campaign {
     return this.#runner;
   }
 
-  async #tell(found: CampaignFinding): Promise<void> {
+  async #tell(found: CampaignFinding, known: boolean): Promise<void> {
     const { arbitrary } = (await this.#ownRunner()).target;
     const finding = withStructure(found, arbitrary);
     this.#findings.push(finding);
-    await this.options.onFinding?.(finding);
+    await this.options.onFinding?.(finding, known);
   }
 }
 
@@ -134,18 +151,22 @@ function withStructure(found: CampaignFinding, arbitrary: fc.Arbitrary<Structure
   const { tape, seed, path, cause, verdict, cases } = found;
   const source = tape === undefined ? arbitrary : new TapeArbitrary(arbitrary, tape);
   const [structure] = fc.sample(source, { seed, path, numRuns: 1 });
-  return { cause, verdict, structure: structure!, seed, path, ...(tape && { tape }), cases };
+  return { cause, verdict, structure: structure!, seed, path, ...(tape && { tape: hexOfWords(tape) }), cases };
 }
 
 /** Only the case of a finding. */
 async function runPath(options: FuzzOptions, path: string): Promise<FuzzResult> {
   if (!/^\d+(:\d+)*$/.test(path))
     throw new UserError(`--path ${path}: numbers with colons are needed, as a finding has them`);
+  const tape = options.tape === undefined ? undefined : wordsOfHex(options.tape);
+  if (options.tape !== undefined && tape === undefined)
+    throw new UserError(`--tape ${options.tape.slice(0, 20)}: hexadecimal digits are needed, as a finding has them`);
   const runner = await makeRunner(planOf(options), options.predicate);
   const { arbitrary } = runner.target;
   const { seed = 1 } = options;
-  const { cases, found } = new BatchRunner(runner, mutateInput).runPath(arbitrary, seed, path);
-  const findings = found.map(({ case: _, ...one }) => withStructure({ ...one, cases: 0 }, arbitrary));
+  const source = tape === undefined ? arbitrary : new TapeArbitrary(arbitrary, tape);
+  const { cases, found } = new BatchRunner(runner).runPath(source, seed, path);
+  const findings = found.map(({ case: _, ...one }) => withStructure({ ...one, tape, cases: 0 }, arbitrary));
   const verdicts = Object.fromEntries(findings.map(({ verdict }) => [verdict.oracle, 1]));
   return { cases, verdicts, findings, start: runner.start };
 }

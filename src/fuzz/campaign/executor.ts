@@ -1,11 +1,10 @@
 // Who runs batches: this thread, others (threads.ts), other machines (queue.ts). Results are the same.
 
-import { UserError } from '../../api/user-error.js';
 import { CaseRunner } from '../case-runner.js';
 import type { FuzzOptions } from '../options.js';
 import { loadPredicate } from '../predicate.js';
 import type { Batch, BatchResult, BatchWatch } from './batch.js';
-import { BatchRunner, type Mutate } from './run-batch.js';
+import { BatchRunner } from './run-batch.js';
 
 /** What a campaign wants to be asked for when a batch begins, at once or later. */
 export type WatchOf = () => Pick<BatchWatch, 'known' | 'most'>;
@@ -25,15 +24,17 @@ export interface Executor {
 /** What a thread needs to make its machine: plain data. */
 export type RunnerPlan = Pick<
   FuzzOptions,
-  'target' | 'boot' | 'panic' | 'caseCycles' | 'until' | 'symbols' | 'predicateFile'
+  'target' | 'boot' | 'panic' | 'caseCycles' | 'until' | 'symbols' | 'predicateFile' | 'coverage'
 >;
 
 /** What can be sent. */
-export function planOf({ target, boot, panic, caseCycles, until, symbols, predicateFile }: FuzzOptions): RunnerPlan {
+export function planOf(options: FuzzOptions): RunnerPlan {
+  const { target, boot, panic, caseCycles, until, symbols, predicateFile, guided = false } = options;
   const { onConsole, onDebugcon, onWarning, onProgress, signal, ...plain } = boot;
   return {
     target,
     boot: plain,
+    coverage: guided,
     ...(panic && { panic }),
     ...(caseCycles !== undefined && { caseCycles }),
     ...(until !== undefined && { until }),
@@ -49,11 +50,6 @@ export async function makeRunner(plan: RunnerPlan, predicate?: FuzzOptions['pred
   return new CaseRunner(target, boot, { ...plan, ...(check && { predicate: check }) });
 }
 
-/** How a batch of a guided campaign makes new inputs. */
-export const mutateInput: Mutate = () => {
-  throw new UserError('guided campaigns are not there yet; leave --guided out');
-};
-
 /** In this thread, between two turns of the event loop. */
 export class Inline implements Executor {
   readonly width = 1;
@@ -65,7 +61,7 @@ export class Inline implements Executor {
     private readonly onCases: (cases: number) => void,
     private readonly shouldStop: () => boolean,
   ) {
-    this.#batches = new BatchRunner(runner, mutateInput);
+    this.#batches = new BatchRunner(runner);
   }
 
   get start(): number {

@@ -6,7 +6,8 @@
 
 import fc from 'fast-check';
 import type { CaseRunner } from '../case-runner.js';
-import type { Comparison, CoverageProbe } from '../coverage/edges.js';
+import type { CoverageProbe } from '../coverage/edges.js';
+import { mutate } from '../coverage/mutate.js';
 import { randomOf, TapeArbitrary, TapedArbitrary } from '../coverage/tape.js';
 import type { Structure } from '../structure.js';
 import { causeOf, ORACLES, type Verdict } from '../verdict.js';
@@ -24,35 +25,25 @@ export interface Runner extends Pick<CaseRunner, 'run' | 'hash' | 'cycles' | 'ta
   readonly coverage?: CoverageProbe | undefined;
 }
 
-/** A changed input. */
-export type Mutate = (
-  parents: readonly Uint32Array[],
-  dictionary: readonly Comparison[],
-  random: fc.Random,
-) => Uint32Array;
-
 /** Runs batches, one after the other, on one machine. */
 export class BatchRunner {
   readonly #hash: string;
   #unlooked = HASH_EVERY;
 
-  constructor(
-    private readonly runner: Runner,
-    private readonly mutate: Mutate,
-  ) {
+  constructor(private readonly runner: Runner) {
     this.#hash = runner.hash();
   }
 
   /** @throws Error when the machine fails: nothing that a guest does may be a reason */
   run(batch: Batch, watch: BatchWatch): BatchResult {
-    return new BatchRun(this.runner, this.mutate, batch, watch, () => this.#look()).run();
+    return new BatchRun(this.runner, batch, watch, () => this.#look()).run();
   }
 
   /** Only the case that a path leads to, as a finding if it is one. */
   runPath(arbitrary: fc.Arbitrary<Structure<unknown>>, seed: number, path: string): BatchResult {
     const batch = { generation: 0, index: 0, seed, cases: 1, parents: [], dictionary: [] };
     const watch = { known: new Set<string>(), most: 1, stop: () => false, onCases: () => {} };
-    const run = new BatchRun(this.runner, this.mutate, batch, watch, () => this.#look());
+    const run = new BatchRun(this.runner, batch, watch, () => this.#look());
     run.explore(arbitrary, path, 1);
     return run.result;
   }
@@ -77,7 +68,6 @@ class BatchRun {
 
   constructor(
     private readonly runner: Runner,
-    private readonly mutate: Mutate,
     private readonly batch: Batch,
     private readonly watch: BatchWatch,
     private readonly look: () => void,
@@ -112,7 +102,7 @@ class BatchRun {
     const { seed, cases, parents, dictionary } = this.batch;
     const random = randomOf(seed);
     for (let n = 0; n < cases && !this.#over; n++) {
-      const tape = this.mutate(parents, dictionary, random);
+      const tape = mutate(parents, dictionary, random);
       this.explore(new TapeArbitrary(this.runner.target.arbitrary, tape), '0', 1, tape);
     }
   }
