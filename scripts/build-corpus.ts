@@ -14,8 +14,14 @@ const defects = join(corpus, 'defects');
 const planted = (await readdir(defects)).filter((file) => file.endsWith('.asm')).map((file) => file.slice(0, -4));
 const folderOf = (name: string): string => (planted.includes(name) ? defects : join(corpus, name));
 
+/** A guest of Linux's protocol is a bzImage, all others are ELF files. */
+async function fileOf(name: string): Promise<string> {
+  const source = await readFile(join(folderOf(name), `${name}.asm`), 'utf8');
+  return source.includes('%include "linux.inc"') ? `${name}.bzimage` : `${name}.elf`;
+}
+
 async function assemble(name: string, directory: string): Promise<Buffer> {
-  const output = join(directory, `${name}.elf`);
+  const output = join(directory, name);
   const options = ['-Wall', '-Werror', '-f', 'bin', '-I', '../', '-o', output, `${name}.asm`];
   await execa('nasm', options, { cwd: folderOf(name) });
   return readFile(output);
@@ -35,16 +41,17 @@ const scratch = await mkdtemp(join(tmpdir(), 'vmreplay-corpus-'));
 let differing = 0;
 try {
   for (const name of names) {
-    const image = join(folderOf(name), `${name}.elf`);
+    const file = await fileOf(name);
+    const image = join(folderOf(name), file);
     const built = await assemble(name, scratch);
     const committed = await readFile(image).catch(() => undefined);
     if (committed?.equals(built)) continue;
     if (check) {
       differing += 1;
-      console.error(`${name}.elf ${committed ? 'is not what its source gives' : 'is missing'}`);
+      console.error(`${file} ${committed ? 'is not what its source gives' : 'is missing'}`);
     } else {
       await writeFile(image, built);
-      console.log(`${name}.elf ${built.length} bytes`);
+      console.log(`${file} ${built.length} bytes`);
     }
   }
   console.log(check ? `${names.length} images checked, ${differing} differ` : `${names.length} images are up to date`);

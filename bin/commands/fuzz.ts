@@ -52,7 +52,7 @@ export function addFuzz(program: Command): void {
     .option('--panic <text>', 'a text on a console that is a finding; repeatable', collectTexts)
     .option('--case-cycles <n>', 'a case that takes longer hangs (default: from the boot as it is)', parsePositive)
     .option('--until <place>', 'a symbol, an address or hand-off: where a case ends well', parseText)
-    .option('--symbols <file>', 'where the symbol is (default: the kernel)', parseText)
+    .option('--symbols <file>', 'names for addresses: ELF, System.map or a kernel (default: --kernel)', parseText)
     .option('--predicate <file>', 'a module whose default export says what is wrong with a case', parseText);
   const seed = verb.options.find(({ long }) => long === '--seed')!;
   seed.description = 'of the cases';

@@ -12,11 +12,15 @@ import type { Site, SiteCode } from '../trace/sink.js';
 
 /** Cycles between two periodic state hashes. */
 export const HASH_INTERVAL = 1 << 27;
+/** PAGE_DIRTY of four pages at once. */
+const FOUR_DIRTY = PAGE_DIRTY * 0x0101_0101;
 
 /** Hashes processor and RAM; pages are hashed again only when they were written since the last time. */
 export class MachineHash {
   private static readonly made = new WeakMap<Cpu, MachineHash>();
   private readonly hasher: StateHasher;
+  /** Pages that a hash being made has to look at. */
+  private dirty: readonly number[] = [];
   /** Pages of RAM written since whoever clears it did so, as far as hashes have seen it: 1 for each. */
   readonly written: Uint8Array;
 
@@ -32,8 +36,8 @@ export class MachineHash {
     const memory: HashedMemory = {
       pages: physical.ramSize >>> 12,
       page: (n) => state.u8.subarray(L.GUEST + n * 4096, L.GUEST + (n + 1) * 4096),
-      changed: (n) => (physical.flags[n]! & PAGE_DIRTY) !== 0,
-      blank: (n) => (physical.flags[n]! & PAGE_DIRTY) === 0,
+      // What nobody has written is zeros, and loaders write too.
+      changed: () => this.dirty,
     };
     this.written = new Uint8Array(memory.pages);
     this.hasher = new StateHasher(memory, physical.observed);
@@ -42,14 +46,26 @@ export class MachineHash {
   /** 32 bytes. */
   hash(): Uint8Array {
     const { physical, mmu } = this.cpu;
-    const result = this.hasher.hash(saveProcessor(this.cpu));
     const { flags } = physical;
-    for (let n = 0; n < this.written.length; n++) {
-      this.written[n]! |= flags[n]! & PAGE_DIRTY;
+    this.dirty = this.dirtyPages();
+    const result = this.hasher.hash(saveProcessor(this.cpu));
+    for (const n of this.dirty) {
+      this.written[n] = 1;
       flags[n]! &= ~PAGE_DIRTY;
     }
     mmu.flush(false);
     return result;
+  }
+
+  private dirtyPages(): number[] {
+    const { flags } = this.cpu.physical;
+    const words = new Uint32Array(flags.buffer, flags.byteOffset, Math.ceil(this.written.length / 4));
+    const pages: number[] = [];
+    for (let i = 0; i < words.length; i++) {
+      if ((words[i]! & FOUR_DIRTY) === 0) continue;
+      for (let n = i * 4; n < i * 4 + 4; n++) if (n < this.written.length && flags[n]! & PAGE_DIRTY) pages.push(n);
+    }
+    return pages;
   }
 }
 

@@ -33,13 +33,29 @@ export function romOfEnd(cpu: Cpu, end: RunEnd, roms: readonly ImageFile[]): str
   const realMode = (state.cr0 & CR0_PE) === 0 || (state.eflags & VM) !== 0;
   const at = Number(state.base(L.CS) + (state.rip & 0xffffn));
   if (!realMode || at < FIRST || at >= END) return undefined;
-  const peek = (address: number, length: number) => peekMemory(state, cpu.physical, BigInt(address), length);
+  const found = findRom(cpu, at, roms);
+  if (!found) return undefined;
+  const { rom, start } = found;
+  const name = rom ? `option ROM ${rom.name}` : `the option ROM at 0x${start.toString(16)}`;
+  return `the run ended inside ${name}, at its offset 0x${(at - start).toString(16)}`;
+}
+
+/** The option ROM that an address lies in, if it is one of these. @param at linear address */
+export function romAt(cpu: Cpu, at: number, roms: readonly ImageFile[]): { name: string; offset: number } | undefined {
+  const found = at >= FIRST && at < END ? findRom(cpu, at, roms) : undefined;
+  return found?.rom && { name: found.rom.name, offset: at - found.start };
+}
+
+function findRom(
+  cpu: Cpu,
+  at: number,
+  roms: readonly ImageFile[],
+): { rom: ImageFile | undefined; start: number } | undefined {
   for (let start = at - (at % STEP); start >= FIRST; start -= STEP) {
-    const head = peek(start, COMPARED);
+    const head = peekMemory(cpu.state, cpu.physical, BigInt(start), COMPARED);
     if (head[0] !== 0x55 || head[1] !== 0xaa) continue;
     const rom = roms.find(({ bytes }) => head.every((byte, i) => i >= bytes.length || byte === bytes[i]));
-    const name = rom ? `option ROM ${rom.name}` : `the option ROM at 0x${start.toString(16)}`;
-    return `the run ended inside ${name}, at its offset 0x${(at - start).toString(16)}`;
+    return { rom, start };
   }
   return undefined;
 }

@@ -9,7 +9,7 @@ import { type Guest, makeGuest } from '../api/guest.js';
 import type { BootOptions } from '../api/options.js';
 import { TIER } from '../api/tier.js';
 import { UserError } from '../api/user-error.js';
-import type { HandoffProtocol } from '../boot/handoff/handoff.js';
+import { type HandoffProtocol, readHandoff } from '../boot/handoff/handoff.js';
 import type { RunEnd } from '../cpu/bus.js';
 import { Translator } from '../cpu/jit/translator.js';
 import * as L from '../cpu/layout.js';
@@ -26,6 +26,7 @@ import { KernelEntry } from './kernel-entry.js';
 import { MachineSnapshot } from './machine-snapshot.js';
 import type { RunnerOptions } from './options.js';
 import { CoveredSource, type Place } from './place.js';
+import { Sites } from './sites.js';
 import type { Structure } from './structure.js';
 import { findTarget, handoffOf, putInPlace, type Target } from './targets.js';
 import type { Oracle, Verdict } from './verdict.js';
@@ -123,6 +124,7 @@ export class CaseRunner {
   readonly #until: EndPoint;
   /** Requirements of a hand-off that the boot as it is breaks, too. */
   readonly #usualFaults: ReadonlySet<string>;
+  readonly #sites: Sites;
   #cycles = 0;
   #entries: readonly MapEntry[] = [];
 
@@ -152,6 +154,10 @@ export class CaseRunner {
       for (let page = MIB_PAGES; page < pages; page++) if (!this.#isBlank(page)) load(page * PAGE, PAGE);
       for (const { address, length } of kernelClaims(entry.record())) load(address, length);
     }
+    if (image.route === 'linux32' || image.route === 'linux64') {
+      const handed = readHandoff(image.route, image.route, image.entry, (at, length) => physical.read(at, length));
+      for (const { address, length } of kernelClaims(handed)) load(address, length);
+    }
     this.#loadedHosts = this.#allHosts.map((host, page) => (page < MIB_PAGES || this.#loaded[page] ? host : 0));
     this.#bus = new WatchedBus(cpu, pc);
     this.#machine.memory.bus = this.#bus;
@@ -163,6 +169,7 @@ export class CaseRunner {
     // Translated code notes no edges.
     if (!options.coverage)
       cpu.translateBy((parts) => new Translator(parts, { ...TIER, threshold: () => TIER.threshold }));
+    this.#sites = new Sites(guest, boot, options.symbols);
     this.#snapshot = new MachineSnapshot(cpu, pc);
     this.start = cpu.now;
     // The boot as it is: what it uses, and how it ends.
@@ -209,7 +216,8 @@ export class CaseRunner {
     // Judging executes parts of it again.
     this.coverage?.end();
     this.#cycles = this.#guest.cpu.now - this.start;
-    const verdict = this.#judge(ended, bytes, structure);
+    const found = this.#judge(ended, bytes, structure);
+    const verdict = found && { ...found, ...this.#sites.name(found.site) };
     this.#end();
     return verdict;
   }

@@ -27,26 +27,17 @@ export const isWritten = (directory: string, options: FuzzOptions, finding: Find
 
 /** @returns the folder @throws Error when the trace does not come to the verdict */
 export async function writeFinding(directory: string, options: FuzzOptions, finding: Finding): Promise<string> {
-  const { verdict, structure, seed, path, tape } = finding;
+  const { cause, verdict, structure, seed, path, tape } = finding;
   const folder = folderOf(directory, options, finding);
   mkdirSync(folder, { recursive: true });
   const put = (name: string, data: string | Uint8Array) => writeFileSync(join(folder, name), data);
   const bytes = structure.encode();
   put('structure.txt', `${structure}\n`);
   put('structure.bin', bytes);
-  const { oracle, site, detail, cycle } = verdict;
+  const { oracle, site, symbol, stack, detail, cycle } = verdict;
   const breaks = structure.breaks.map(({ name }) => name);
-  const facts = {
-    target: options.target,
-    oracle,
-    site: `0x${site.toString(16)}`,
-    detail,
-    cycle,
-    breaks,
-    seed,
-    tape,
-    path,
-  };
+  const where = { site: `0x${site.toString(16)}`, ...(symbol !== undefined && { symbol }), ...(stack && { stack }) };
+  const facts = { target: options.target, cause, oracle, ...where, detail, cycle, breaks, seed, tape, path };
   put('finding.json', `${JSON.stringify(facts, undefined, 2)}\n`);
   put('command.txt', `${commandOf(options, finding)}\n`);
   put('regression.test.mjs', regressionTest(options, finding));

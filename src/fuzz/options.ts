@@ -17,7 +17,7 @@ export interface RunnerOptions {
    * Default: a boot through firmware with a kernel ends at the hand-off, any other by itself.
    */
   readonly until?: string;
-  /** Where the symbol is looked up: an ELF file, a System.map, or a Linux kernel. Default: the kernel itself. */
+  /** Names for addresses, that of `until` too: an ELF file, a System.map, or a Linux kernel. Default: the kernel itself. */
   readonly symbols?: string;
   /** A finding of the user's: a text says what is wrong. */
   readonly predicate?: (outcome: Outcome) => string | undefined;

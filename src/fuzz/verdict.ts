@@ -1,4 +1,5 @@
-// What can be wrong with how a guest took a structure. Two verdicts are the same finding when oracle and site are.
+// What can be wrong with how a guest took a structure. Two verdicts are the same finding when oracle, site and
+// stack are.
 
 /** Who finds fault. New ones at the end: results of batches have their numbers. */
 export const ORACLES = [
@@ -26,14 +27,19 @@ export interface Verdict {
   readonly site: number;
   /** One line for people. */
   readonly detail: string;
+  /** What the site is called: `name+0x12`, `bios.bin+0x1234`; absent where nobody knows. */
+  readonly symbol?: string;
+  /** Functions from the innermost outwards, the one at fault first; absent where there are no symbols. */
+  readonly stack?: readonly string[];
   /** Boundary at or behind the fault: a run up to there has it. */
   readonly cycle: number;
 }
 
-/** What tells one finding from another. */
-export const causeOf = ({ oracle, site, detail }: Verdict): string =>
-  oracle === 'predicate' || oracle === 'panic'
-    ? `${oracle}: ${detail}`
-    : oracle === 'hand-off'
-      ? `hand-off: ${detail.split(':')[0]}`
-      : `${oracle} at 0x${site.toString(16)}`;
+/** What tells one finding from another: who found fault, where, and how the guest came there. */
+export function causeOf({ oracle, site, symbol, stack = [], detail }: Verdict): string {
+  if (oracle === 'predicate' || oracle === 'panic') return `${oracle}: ${detail}`;
+  if (oracle === 'hand-off') return `${oracle}: ${detail.split(':')[0]}`;
+  const callers = stack.slice(1);
+  const from = callers.length === 0 ? '' : `, called from ${callers.join(', ')}`;
+  return `${oracle} at ${symbol ?? `0x${site.toString(16)}`}${from}`;
+}

@@ -15,10 +15,8 @@ export interface HashedMemory {
   readonly pages: number;
   /** 4096 bytes; a view, read at once. */
   page(n: number): Uint8Array;
-  /** True when the page was written, or one of its bytes became known, since the last hash. */
-  changed(n: number): boolean;
-  /** True when nothing was ever written to the page, asked at the first hash: it is zeros, and not read. */
-  blank?(n: number): boolean;
+  /** Pages that were written, or of which a byte became known, since the last hash; at the first, all but zeros. */
+  changed(first: boolean): Iterable<number>;
 }
 
 /** Which bytes of a page have content that a replay has too. */
@@ -48,11 +46,7 @@ export class StateHasher {
    * @returns 32 bytes; the caller clears its record of changed pages afterwards
    */
   hash(cpu: Uint8Array): Uint8Array {
-    const memory = this.#memory;
-    for (let n = 0; n < memory.pages; n++) {
-      if (this.#primed ? !memory.changed(n) : memory.blank?.(n)) continue;
-      this.#digests.set(this.#pageDigest(n), n * DIGEST);
-    }
+    for (const n of this.#memory.changed(!this.#primed)) this.#digests.set(this.#pageDigest(n), n * DIGEST);
     this.#primed = true;
     const hash = createHash('sha256').update('vmreplay state 1\n');
     hash.update(createHash('sha256').update(cpu).digest());

@@ -3,7 +3,7 @@
 // looked for. Where a function was called through a register, the nearest such return address is taken.
 // The result is a guess that is right nearly always, and says nothing where it knows nothing.
 
-import type { ReturnAddress } from './sampling.js';
+import type { ReturnAddress } from './return-addresses.js';
 
 export interface FunctionAt {
   readonly name: string;

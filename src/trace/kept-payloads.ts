@@ -15,7 +15,7 @@ import { type ChunkType, type PackedPayload, packPayload } from './chunks.js';
 /** What the packed form depends on besides its input: a new number whenever packPayload() gives other bytes. */
 export const PACKER = 1;
 /** Smallest payload that is looked for: others are packed sooner. */
-const WORTH = 0x4_0000;
+const WORTH = 0x1_0000;
 /** Bytes that all entries together may have: those of some twenty boots of a distribution's kernel. */
 const MOST = 64 << 20;
 const DIGEST = 32;

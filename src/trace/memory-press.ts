@@ -66,7 +66,6 @@ export class MemoryPress {
   readonly #jobs: (PressJob | undefined)[] = [];
   readonly #control = new Int32Array(new SharedArrayBuffer(4 * MAX_JOBS));
   readonly #results: (readonly PressedPayload[] | undefined)[] = [];
-  #left = 0;
   #worker: Worker | undefined;
   #port: MessagePort | undefined;
 
@@ -88,7 +87,6 @@ export class MemoryPress {
   #add(job: PressJob): void {
     const n = this.#jobs.push(job) - 1;
     if (n >= MAX_JOBS || !this.module || availableParallelism() < 2) return;
-    this.#left++;
     if (!this.#worker) {
       const { port1, port2 } = new MessageChannel();
       const line: PressLine = { control: this.#control, port: port2 };
@@ -141,8 +139,6 @@ export class MemoryPress {
   #take({ n, payloads }: PressResult): void {
     this.#results[n] ??= payloads;
     this.#jobs[n] = undefined;
-    // A thread that waits keeps the memory of its work.
-    if (--this.#left === 0) this.close();
   }
 }
 

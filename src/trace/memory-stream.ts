@@ -17,6 +17,10 @@ const QUIET = 16;
 const JOB_PAGES = 0xc00;
 const JOB_SPAN = 0x200_0000;
 
+/** Masks. */
+const NOTHING = new Uint8Array(WORDS * 4);
+const ALL = new Uint8Array(WORDS * 4).fill(0xff);
+
 export class MemoryStream {
   readonly #pages: PagePart[] = [];
   readonly #add: (pages: readonly ObservedPage[]) => void;
@@ -81,6 +85,9 @@ class PagePart {
   /** Bits of what was observed and, when any did, of what went already. */
   #observed: Uint32Array | undefined;
   #sent: Uint32Array | undefined;
+  /** The same. */
+  #observedBytes: Uint8Array | undefined;
+  #sentBytes: Uint8Array = NOTHING;
 
   constructor(
     readonly address: number,
@@ -92,6 +99,8 @@ class PagePart {
   fresh(): number {
     const sent = this.#sent;
     const observed = this.#words();
+    // Most pages are not looked at for long stretches. The comparison that is built in is quick from the first call on.
+    if (Buffer.compare(this.#observedBytes!, this.#sentBytes) === 0) return 0;
     let count = 0;
     for (let i = 0; i < WORDS; i++) {
       const bits = sent === undefined ? observed[i]! : observed[i]! & ~sent[i]!;
@@ -103,7 +112,10 @@ class PagePart {
   /** What is fresh; it counts as gone. */
   take(): ObservedPage {
     const observed = this.#words();
-    this.#sent ??= new Uint32Array(WORDS);
+    if (this.#sent === undefined) {
+      this.#sent = new Uint32Array(WORDS);
+      this.#sentBytes = new Uint8Array(this.#sent.buffer);
+    }
     const sent = this.#sent;
     const mask = new Uint32Array(WORDS);
     for (let i = 0; i < WORDS; i++) {
@@ -115,12 +127,10 @@ class PagePart {
 
   #words(): Uint32Array {
     if (this.#observed) return this.#observed;
-    const mask = this.memory.observedIn(Math.floor(this.address / PAGE));
-    const words = mask
-      ? new Uint32Array(mask.buffer, mask.byteOffset, WORDS)
-      : new Uint32Array(WORDS).fill(0xffff_ffff);
-    this.#observed = words;
-    return words;
+    const bytes = this.memory.observedIn(Math.floor(this.address / PAGE)) ?? ALL;
+    this.#observedBytes = bytes;
+    this.#observed = new Uint32Array(bytes.buffer, bytes.byteOffset, WORDS);
+    return this.#observed;
   }
 
   /** Bits of a word of the mask whose bytes belong to the part: all, but in a page that a region begins or ends in. */

@@ -1,7 +1,9 @@
 // vmreplay fuzz as people run it: findings on stdout and in folders, the command of a folder has the finding again.
 
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test from 'ava';
+import { execa } from 'execa';
 import { packageFile } from '../../bin/package.js';
 import { scratch, vmreplay } from './vmreplay.js';
 
@@ -21,6 +23,28 @@ test('a finding is printed and written, its trace replays, and its command has i
   const again = await vmreplay(...command.split(' ').slice(1));
   t.is(again.code, 1);
   t.regex(again.stdout, /^1 cases|start-info, broken: entry of no length/m);
+});
+
+test('the regression test of a folder fails as long as the finding is there, and passes when it is not', async (t) => {
+  const file = await scratch(t);
+  const out = file('findings');
+  await vmreplay('fuzz', 'start-info', '--memory', '8M', '--kernel', kernel, '--runs', '200', '--out', out);
+  const [name] = (await readdir(out)).filter((one) => one.includes('triple-fault'));
+  const folder = join(out, name!);
+  await mkdir(join(folder, 'node_modules'));
+  await symlink(packageFile('.'), join(folder, 'node_modules/vmreplay'));
+  await symlink(packageFile('node_modules/ava'), join(folder, 'node_modules/ava'));
+  await writeFile(join(folder, 'package.json'), '{}');
+  const ava = () => execa('node', ['node_modules/ava/entrypoints/cli.mjs', '--tap'], { cwd: folder, reject: false });
+  const fails = await ava();
+  t.is(fails.exitCode, 1, fails.stderr);
+  t.regex(fails.stdout, /not ok 1 - start-info: no triple fault at 0x100280/);
+  t.true(fails.stdout.includes("'triple fault at 0x100280'"));
+  // A loader that does not divide by the length of an entry.
+  const test = join(folder, 'regression.test.mjs');
+  await writeFile(test, (await readFile(test, 'utf8')).replace('map-zero-length.elf', 'map-top-of-last.elf'));
+  const passes = await ava();
+  t.is(passes.exitCode, 0, passes.stdout);
 });
 
 test('no finding is exit status 0, a wrong target one sentence', async (t) => {

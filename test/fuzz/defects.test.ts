@@ -16,7 +16,9 @@ interface Defect {
   site: string;
   oracles: string[];
   module?: boolean;
-  boot?: 'multiboot2';
+  boot?: 'multiboot2' | 'linux32';
+  /** Default: the name's ELF file. */
+  image?: string;
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'vmreplay-defects-'));
@@ -25,10 +27,10 @@ const module = join(directory, 'module.bin');
 writeFileSync(module, 'm'.repeat(3000));
 
 const defects = JSON.parse(readFileSync(packageFile('corpus/defects/defects.json'), 'utf8')) as Record<string, Defect>;
-const optionsOf = (name: string, { target, module: withModule, boot }: Defect): FuzzOptions => ({
+const optionsOf = (name: string, { target, module: withModule, boot, image = `${name}.elf` }: Defect): FuzzOptions => ({
   target,
   boot: {
-    kernel: packageFile(`corpus/defects/${name}.elf`),
+    kernel: packageFile(`corpus/defects/${image}`),
     memory: 16 << 20,
     append: 'a b',
     ...(boot && { boot }),

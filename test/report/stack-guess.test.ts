@@ -1,7 +1,8 @@
 // Call chains out of stacks that also hold what is left of earlier calls.
 
 import test from 'ava';
-import { callTarget, chooseInterval } from '../../src/report/sampling.js';
+import { callTarget } from '../../src/report/return-addresses.js';
+import { chooseInterval } from '../../src/report/sampling.js';
 import { guessStack } from '../../src/report/stack-guess.js';
 
 /** Functions of 0x100 bytes each from 0x1000. */

@@ -29,6 +29,8 @@ export const sentence =
     const { message } = error;
     if (/[\n\r]/.test(message)) return `more than a line: ${message}`;
     const file = files.find((name) => message.startsWith(`${name}: `));
+    // An option that does not go with the file, such as a command line that the kernel has no room for.
+    if (file === undefined && /^--[a-z-]+ is [^;]+; [a-z]/.test(message)) return undefined;
     if (file === undefined) return `does not name ${files.join(' or ')} first: ${message}`;
     if (/undefined|NaN|\[object/.test(message)) return `says nothing: ${message}`;
     if (!/ is needed$|[;:] [a-z][^;]* [^;]*$/.test(message.slice(file.length + 2)) || message.endsWith('.'))
