@@ -398,6 +398,9 @@ export class Follower {
         this.write(address, size, value);
         pc.mmioWrite(address, size, value);
       },
+      mmioString: () => false,
+      mmioReadString: () => new Uint8Array(0),
+      mmioWriteString: () => {},
       msrRead: (index) => pc.msrRead(index),
       msrWrite: (index, value) => pc.msrWrite(index, value),
       acknowledge: () => {

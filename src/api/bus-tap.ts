@@ -24,6 +24,15 @@ export class BusTap implements Bus {
   mmioWrite(address: number, size: AccessSize, value: number): void {
     this.inner.mmioWrite(address, size, value);
   }
+  mmioString(address: number, size: AccessSize, count: number, write: boolean): boolean {
+    return this.inner.mmioString(address, size, count, write);
+  }
+  mmioReadString(address: number, size: AccessSize, count: number): Uint8Array {
+    return this.inner.mmioReadString(address, size, count);
+  }
+  mmioWriteString(address: number, size: AccessSize, data: Uint8Array): void {
+    this.inner.mmioWriteString(address, size, data);
+  }
   msrRead(index: number): bigint {
     return this.inner.msrRead(index);
   }

@@ -50,6 +50,12 @@ export function finalScreen(reader: TraceReader): FinalScreen | undefined {
       case 'mmio-write':
         watch.mmioWrite(address, size, value);
         break;
+      case 'mmio-read-string':
+        watch.mmioReadString(address, size, Math.floor(data.length / size));
+        break;
+      case 'mmio-write-string':
+        watch.mmioWriteString(address, size, data);
+        break;
       case 'stop':
         if (event.name === 'reset') watch.reset();
         break;

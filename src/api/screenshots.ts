@@ -96,4 +96,12 @@ export class WatchedBus extends BusTap {
     this.watch.mmioWrite(address, size, value);
     super.mmioWrite(address, size, value);
   }
+  override mmioReadString(address: number, size: AccessSize, count: number): Uint8Array {
+    this.watch.mmioReadString(address, size, count);
+    return super.mmioReadString(address, size, count);
+  }
+  override mmioWriteString(address: number, size: AccessSize, data: Uint8Array): void {
+    this.watch.mmioWriteString(address, size, data);
+    super.mmioWriteString(address, size, data);
+  }
 }

@@ -21,6 +21,14 @@ export interface Bus {
   /** Read at a physical address that is neither RAM nor ROM. */
   mmioRead(address: number, size: AccessSize): number;
   mmioWrite(address: number, size: AccessSize, value: number): void;
+  /**
+   * Whether `count` accesses at ascending addresses (REP MOVS, REP STOS) can be made as one: to a device whose memory has
+   * no effect on anything else.
+   */
+  mmioString(address: number, size: AccessSize, count: number, write: boolean): boolean;
+  /** `count` reads at ascending addresses, little-endian into the result, after mmioString has allowed it. */
+  mmioReadString(address: number, size: AccessSize, count: number): Uint8Array;
+  mmioWriteString(address: number, size: AccessSize, data: Uint8Array): void;
   /** Registers that devices own: IA32_APIC_BASE (0x1b), IA32_TSC_DEADLINE (0x6e0), the TPR (0x808, as CR8 sees it in bits 4–7). */
   msrRead(index: number): bigint;
   msrWrite(index: number, value: bigint): void;

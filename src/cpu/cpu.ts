@@ -10,6 +10,7 @@ import { Coverage } from './coverage/coverage.js';
 import type { CpuModel } from './cpuid.js';
 import { DebugRegisters } from './debug-registers.js';
 import { type DecodeMode, Decoder } from './decode.js';
+import { DeviceStrings } from './device-strings.js';
 import { type Engine, instantiate, variants } from './engine.js';
 import { allRows } from './isa/rows.js';
 import { OpcodeTable } from './isa/table.js';
@@ -91,7 +92,9 @@ export class Cpu implements SmmProcessor, ProcessorLines {
     this.finder = new BlockFinder(this.state, this.mmu, this.physical, this.code);
     this.debug = new DebugRegisters(this.state);
     this.memory = new Memory(this.state, this.mmu, this.physical, this);
-    this.slow = new SlowPaths(this.state, this.mmu, this.physical, this.memory, this.code);
+    const variantOf = (handler: number) => variants.variantOf(handler);
+    const strings = new DeviceStrings(this.state, this.mmu, this.physical, this.memory, this, variantOf);
+    this.slow = new SlowPaths(this.state, this.mmu, this.physical, this.memory, this.code, strings);
     this.physical.onRemap = () => this.mmu.flush(false);
     this.physical.onPartial = (page) => this.mmu.dropPage(page);
     this.mmu.flush(false);

@@ -7,6 +7,7 @@
 // puts the empty TLB in force, so that the store comes here too, whatever else happens in between.
 
 import type { CodeCache } from './code-cache.js';
+import type { DeviceStrings } from './device-strings.js';
 import * as L from './layout.js';
 import { isCanonical, type Memory } from './linear-memory.js';
 import type { Mmu } from './mmu.js';
@@ -38,6 +39,7 @@ export class SlowPaths {
     private readonly physical: PhysicalMemory,
     private readonly memory: Memory,
     private readonly code: CodeCache,
+    private readonly strings: DeviceStrings,
   ) {
     this.buffer = state.u8.subarray(L.SCRATCH, L.SCRATCH + 16);
     this.first = Array.from({ length: 17 }, (_, n) => this.buffer.subarray(0, n));
@@ -126,6 +128,7 @@ export class SlowPaths {
           this.redo();
           return;
         }
+        if ((access & ACCESS_COPY) !== 0 && this.strings.read(at, bytes, this.buffer, uop)) return;
       } else if (!this.stepping && this.reachesDevice(lo, hi, bytes, false, user)) {
         this.redo();
         return;
@@ -172,6 +175,10 @@ export class SlowPaths {
         this.onAccess?.(lo, hi, bytes, true);
         const data = this.first[bytes]!;
         if (copied >= 0 && this.physical.copyUnseen(copied, at, data, s.get32(L.REGS + 8 * RCX) * bytes)) return;
+        if (this.physical.hostOf(at) === 0) {
+          if (!this.strings.write(at, data, uop)) this.memory.writePhysical(at, data);
+          return;
+        }
         this.memory.writePhysical(at, data);
         this.mmu.install(lo, hi, s.get32(L.DATA_TLB));
         return;

@@ -66,6 +66,21 @@ export class WatchedBus implements Bus {
     this.inner.mmioWrite(address, size, value);
   }
 
+  /** Memory that was taken out of the map belongs to no device. */
+  mmioString(address: number, size: AccessSize, count: number): boolean {
+    return this.inner.mmioString(address, size, count);
+  }
+
+  mmioReadString(address: number, size: AccessSize, count: number): Uint8Array {
+    this.#mmio(address, 'read');
+    return this.inner.mmioReadString(address, size, count);
+  }
+
+  mmioWriteString(address: number, size: AccessSize, data: Uint8Array): void {
+    this.#mmio(address, 'write');
+    this.inner.mmioWriteString(address, size, data);
+  }
+
   msrRead(index: number): bigint {
     this.accesses++;
     return this.inner.msrRead(index);

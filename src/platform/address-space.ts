@@ -18,6 +18,8 @@ export interface RangeOptions {
   unaligned?: boolean;
   /** Offset that the first address of the range has for the handler. Default 0. */
   offset?: number;
+  /** Memory: an access has no effect but on what it reads and writes, so that many may be made as one. Default false. */
+  memory?: boolean;
   /** A range that the guest placed: may cover others and be covered. Default false. */
   overlay?: boolean;
 }
@@ -42,6 +44,7 @@ export class Range {
   readonly unaligned: boolean;
   readonly offset: number;
   readonly overlay: boolean;
+  readonly memory: boolean;
 
   /** @param width the space's default for `options.width` */
   constructor(
@@ -58,6 +61,7 @@ export class Range {
     this.unaligned = options.unaligned ?? false;
     this.offset = options.offset ?? 0;
     this.overlay = options.overlay ?? false;
+    this.memory = options.memory ?? false;
   }
 
   read(address: number, size: AccessSize): number {

@@ -123,6 +123,18 @@ export abstract class Board implements Machine {
     this.mmio.write(address, size, value);
   }
 
+  mmioString(address: number, size: AccessSize, count: number): boolean {
+    return this.mmio.isMemory(address, size * count);
+  }
+
+  mmioReadString(address: number, size: AccessSize, count: number): Uint8Array {
+    return this.mmio.readString(address, size, count);
+  }
+
+  mmioWriteString(address: number, size: AccessSize, data: Uint8Array): void {
+    this.mmio.writeString(address, size, data);
+  }
+
   msrRead(index: number): bigint {
     return this.lapic.msrRead(index);
   }

@@ -54,6 +54,37 @@ export class MmioSpace {
     this.#find(address)?.write(address, size, value);
   }
 
+  /** Whether `size` bytes from an address on are one device's memory. */
+  isMemory(address: number, size: number): boolean {
+    const range = this.#find(address);
+    if (!range?.memory || !range.contains(address + size - 1)) return false;
+    // Ranges that the guest places may lie over one another.
+    return this.#list.all().every((other) => {
+      return other === range || address + size <= other.base || other.base + other.size <= address;
+    });
+  }
+
+  /** `count` reads at ascending addresses. */
+  readString(address: number, size: AccessSize, count: number): Uint8Array {
+    const data = new Uint8Array(size * count);
+    const range = this.#find(address);
+    for (let at = 0; at < data.length; at += size) {
+      const value = range?.read(address + at, size) ?? 0;
+      for (let i = 0; i < size; i++) data[at + i] = value >>> (8 * i);
+    }
+    return data;
+  }
+
+  /** Writes at ascending addresses. */
+  writeString(address: number, size: AccessSize, data: Uint8Array): void {
+    const range = this.#find(address);
+    for (let at = 0; at + size <= data.length; at += size) {
+      let value = 0;
+      for (let i = size - 1; i >= 0; i--) value = (value << 8) | data[at + i]!;
+      range?.write(address + at, size, value >>> 0);
+    }
+  }
+
   /** Name of the range that answers an address, for listings. */
   nameAt(address: number): string | undefined {
     return this.#find(address)?.name;

@@ -38,6 +38,6 @@ export function wireStdVga(ports: PortSpace, mmio: MmioSpace, rom?: Uint8Array):
     ports.map('vga', base, size, vga.ports, { width: 4, unaligned: true, offset: base - 0x3b0 });
   ports.map('vga-dispi', 0x1ce, 1, vga.dispi.indexPort, { width: 4, unaligned: true });
   ports.map('vga-dispi', 0x1cf, 2, vga.dispi.dataPort, { width: 4, unaligned: true });
-  mmio.map('vga', VGA_WINDOW, VGA_WINDOW_SIZE, vga.memory.window, { width: 1 });
+  mmio.map('vga', VGA_WINDOW, VGA_WINDOW_SIZE, vga.memory.window, { width: 1, memory: true });
   return device;
 }

@@ -155,6 +155,22 @@ export class RecordingBus implements Bus {
     this.#inner.mmioWrite(address, size, value);
   }
 
+  mmioString(address: number, size: AccessSize, count: number, write: boolean): boolean {
+    return this.#inner.mmioString(address, size, count, write);
+  }
+
+  mmioReadString(address: number, size: AccessSize, count: number): Uint8Array {
+    this.#sink.ask(ID['mmio-read-string'], address, size);
+    const data = this.#inner.mmioReadString(address, size, count);
+    this.#sink.answer(0, 0, data);
+    return data;
+  }
+
+  mmioWriteString(address: number, size: AccessSize, data: Uint8Array): void {
+    this.#sink.event(ID['mmio-write-string'], address, size, 0, 0, '', data);
+    this.#inner.mmioWriteString(address, size, data);
+  }
+
   msrRead(index: number): bigint {
     this.#sink.ask(ID['msr-read'], index, 0);
     const value = this.#inner.msrRead(index);

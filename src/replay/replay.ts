@@ -110,6 +110,21 @@ export class PlayerBus implements Bus {
     this.#request('mmio-write', address, size, value);
   }
 
+  /** As it was recorded: traces from before there were such strings have single accesses. */
+  mmioString(_address: number, _size: AccessSize, _count: number, write: boolean): boolean {
+    return this.#head?.kind === (write ? 'mmio-write-string' : 'mmio-read-string');
+  }
+
+  mmioReadString(address: number, size: AccessSize, count: number): Uint8Array {
+    const length = size * count;
+    const event = this.#request('mmio-read-string', address, size, 0, 0, undefined, length);
+    return event?.data ?? new Uint8Array(length).fill(0xff);
+  }
+
+  mmioWriteString(address: number, size: AccessSize, data: Uint8Array): void {
+    this.#request('mmio-write-string', address, size, 0, 0, data);
+  }
+
   msrRead(index: number): bigint {
     const event = this.#request('msr-read', index, 0);
     return event ? BigInt.asUintN(64, (BigInt(event.valueHigh) << 32n) | BigInt(event.value)) : 0n;

@@ -22,6 +22,8 @@ export function rowWords(event: WordedEvent, device: string, register: string): 
     case 'port-write-string':
     case 'mmio-read':
     case 'mmio-write':
+    case 'mmio-read-string':
+    case 'mmio-write-string':
     case 'msr-read':
     case 'msr-write': {
       const bytes = kind === 'port-write' && event.size === 1 ? Uint8Array.of(event.value) : data;

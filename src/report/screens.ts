@@ -96,6 +96,12 @@ export class ScreenFilm {
       case 'mmio-write':
         watch.mmioWrite(address, width, value);
         return true;
+      case 'mmio-read-string':
+        watch.mmioReadString(address, width, Math.floor(data.length / width));
+        return false;
+      case 'mmio-write-string':
+        watch.mmioWriteString(address, width, data);
+        return true;
       case 'stop':
         if (name === 'reset') watch.reset();
         return true;

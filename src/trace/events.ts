@@ -86,6 +86,9 @@ const ROWS: readonly KindRow[] = [
   row(19, 'end',               'check',   'none',     false, 'code',        true,  'none',   false),
   // A loader is about to enter a kernel: name is the protocol, data the record (trace/handoff.ts).
   row(20, 'handoff',           'check',   'none',     false, 'none',        true,  'bytes',  false),
+  // REP MOVS and REP STOS at a device's memory, one event for a run of items: data.length = count * size.
+  row(21, 'mmio-read-string',  'request', 'physical', true,  'none',        false, 'bytes',  true),
+  row(22, 'mmio-write-string', 'request', 'physical', true,  'none',        false, 'bytes',  true),
 ];
 
 export type EventKind =
@@ -108,7 +111,9 @@ export type EventKind =
   | 'milestone'
   | 'state-hash'
   | 'end'
-  | 'handoff';
+  | 'handoff'
+  | 'mmio-read-string'
+  | 'mmio-write-string';
 
 /** The rows by kind. */
 export const KINDS = Object.fromEntries(ROWS.map((r) => [r.kind, r])) as unknown as Readonly<

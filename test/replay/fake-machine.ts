@@ -209,6 +209,16 @@ export class FakePlatform implements Bus {
 
   mmioWrite(): void {}
 
+  mmioString(): boolean {
+    return false;
+  }
+
+  mmioReadString(): Uint8Array {
+    return new Uint8Array(0);
+  }
+
+  mmioWriteString(): void {}
+
   msrRead(index: number): bigint {
     return (0xfee0_0900_0000_0000n + BigInt(index)) & ((1n << 64n) - 1n);
   }

@@ -5,7 +5,7 @@
 import type { AccessSize } from '../bus.js';
 import type { CpuCore } from '../core.js';
 import * as L from '../layout.js';
-import { DF, gp, MODE_64BIT, TF } from '../state.js';
+import { type CpuState, DF, gp, MODE_64BIT, TF } from '../state.js';
 
 /** Cycles of an access to a port, and of each item of a string. */
 export const PORT_COST = 250;
@@ -58,27 +58,39 @@ export function stringRun(
   addressBits: number,
   write: number,
 ): number {
-  const s = cpu.state;
-  if (left === 1n || (s.get32(L.EFLAGS) & (TF | DF)) !== 0 || (Number(s.dr(7)) & 0xff) !== 0) return 1;
   const at = BigInt.asUintN(64, linear);
-  const from = BigInt.asUintN(addressBits, offset);
-  let room = 4096n - (at & 0xfffn);
-  const wraps = (1n << BigInt(addressBits)) - from;
-  if (wraps < room) room = wraps;
-  if ((s.get32(L.MODE) & MODE_64BIT) === 0) {
-    const limit = segmentRoom(cpu, at, from, write !== 0);
-    if (limit < room) room = limit;
-  }
-  let run = room / BigInt(bytes);
-  if (left < run) run = left;
-  const items = Math.min(Number(run), LONGEST_RUN);
+  const items = runItems(cpu.state, at, offset, left, bytes, addressBits, write !== 0, LONGEST_RUN);
   if (items < 2) return 1;
   return cpu.memory.probe(at, items * bytes, write !== 0, 'current', bytes) ? items : 1;
 }
 
+/** How many items of a string from `linear` on may be one run, whatever lies there: 1 where each must be seen alone. */
+export function runItems(
+  s: CpuState,
+  linear: bigint,
+  offset: bigint,
+  left: bigint,
+  bytes: number,
+  addressBits: number,
+  write: boolean,
+  longest: number,
+): number {
+  if (left === 1n || (s.get32(L.EFLAGS) & (TF | DF)) !== 0 || (Number(s.dr(7)) & 0xff) !== 0) return 1;
+  const from = BigInt.asUintN(addressBits, offset);
+  let room = 4096n - (linear & 0xfffn);
+  const wraps = (1n << BigInt(addressBits)) - from;
+  if (wraps < room) room = wraps;
+  if ((s.get32(L.MODE) & MODE_64BIT) === 0) {
+    const limit = segmentRoom(s, linear, from, write);
+    if (limit < room) room = limit;
+  }
+  let run = room / BigInt(bytes);
+  if (left < run) run = left;
+  return Math.max(1, Math.min(Number(run), longest));
+}
+
 /** Bytes up to the end of the shortest segment in which `offset` may have led to `linear`. */
-function segmentRoom(cpu: CpuCore, linear: bigint, offset: bigint, write: boolean): bigint {
-  const s = cpu.state;
+function segmentRoom(s: CpuState, linear: bigint, offset: bigint, write: boolean): bigint {
   let room = 4096n;
   for (let segment = L.ES; segment <= L.GS; segment++) {
     const place = L.SEGMENTS + L.SEGMENT_SIZE * segment;

@@ -59,4 +59,13 @@ export class VgaWatch {
   mmioWrite(address: number, size: AccessSize, value: number): void {
     this.#mmio.write(address, size, value);
   }
+
+  /** Of memory, a read of a VGA's window keeps what it read last (its latches). */
+  mmioReadString(address: number, size: AccessSize, count: number): void {
+    if (this.#mmio.nameAt(address) !== undefined) this.#mmio.readString(address, size, count);
+  }
+
+  mmioWriteString(address: number, size: AccessSize, data: Uint8Array): void {
+    this.#mmio.writeString(address, size, data);
+  }
 }

@@ -79,6 +79,8 @@ const SHAPES: Readonly<Record<EventKind, Shape>> = {
   'port-write-string': 'write',
   'mmio-read': 'read',
   'mmio-write': 'write',
+  'mmio-read-string': 'read',
+  'mmio-write-string': 'write',
   'msr-read': 'read',
   'msr-write': 'write',
   interrupt: 'async',

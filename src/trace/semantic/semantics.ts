@@ -98,7 +98,9 @@ export class Semantics {
       case 'port-write-string':
         return this.#port(event);
       case 'mmio-read':
-      case 'mmio-write': {
+      case 'mmio-write':
+      case 'mmio-read-string':
+      case 'mmio-write-string': {
         const written = event.kind === 'mmio-write' ? event.value : undefined;
         const name = this.#ioapics.access(event.address, written) ??
           mmioName(event.address) ??

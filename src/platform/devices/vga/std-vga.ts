@@ -24,6 +24,7 @@ export interface BarRange {
   width?: 1 | 2 | 4;
   minWidth?: 1 | 2 | 4;
   unaligned?: boolean;
+  memory?: boolean;
 }
 
 export interface StdVgaWiring {
@@ -43,7 +44,7 @@ export class StdVga extends PciFunction {
   constructor(rom: Uint8Array | undefined, wiring: StdVgaWiring) {
     super('vga', { vendor: 0x1234, device: 0x1111, revision: 2, classCode: 0x030000 });
     this.#addBar(wiring, 0, [
-      { name: 'vga-framebuffer', offset: 0, size: VGA_MEMORY_SIZE, handler: this.vga.memory.linear },
+      { name: 'vga-framebuffer', offset: 0, size: VGA_MEMORY_SIZE, handler: this.vga.memory.linear, memory: true },
     ]);
     const { dispi, mappedPorts } = this.vga;
     this.#addBar(wiring, 2, [
@@ -57,7 +58,8 @@ export class StdVga extends PciFunction {
     if (rom.length > MAX_ROM) throw new RangeError(`a VGA BIOS of ${rom.length} bytes is larger than 1 MiB`);
     const padded = new Uint8Array(Math.max(2048, 2 ** Math.ceil(Math.log2(rom.length))));
     padded.set(rom);
-    const ranges = [{ name: 'vga-rom', offset: 0, size: padded.length, handler: readOnly(padded), unaligned: true }];
+    const handler = readOnly(padded);
+    const ranges = [{ name: 'vga-rom', offset: 0, size: padded.length, handler, unaligned: true, memory: true }];
     this.addRom(padded.length, (address) => wiring.mapBar(6, ranges, address));
   }
 
