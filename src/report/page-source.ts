@@ -27,7 +27,8 @@ function builtPage(): PageSource {
   return JSON.parse(readFileSync(join(directory, BUILT), 'utf8')) as PageSource;
 }
 
-async function bundlePage(folder: string): Promise<PageSource> {
+/** Bundle the page's sources: here, and for the build. @param folder the sources */
+export async function bundlePage(folder: string): Promise<PageSource> {
   const { build } = await import('esbuild');
   const { outputFiles } = await build({
     entryPoints: [join(folder, 'main.ts'), join(folder, 'style.css')],
