@@ -42,7 +42,15 @@ type Program = (
   directory: string,
   url: string,
   load: (specifier: string) => Promise<unknown>,
-) => void;
+) => { readonly done: Promise<void> };
+
+/**
+ * End the process when the verb is done. Node would wait for what V8 has begun beside the program: compiling, collecting
+ * garbage. Output that a pipe has not yet taken is waited for.
+ */
+function exitAtOnce(): void {
+  if (process.stdout.writableLength === 0 && process.stderr.writableLength === 0) process.exit();
+}
 
 const [word, more] = process.argv.slice(2);
 if (more === undefined && (word === '--version' || word === '-V')) {
@@ -51,5 +59,6 @@ if (more === undefined && (word === '--version' || word === '-V')) {
   const file = join(dirname(__dirname), 'chunks', 'main.cjs');
   // The build writes ASCII.
   const program = compile(readFileSync(file, 'latin1'), file, BUILD).runInThisContext() as Program;
-  program(requireBuiltin, dirname(file), pathToFileURL(file).href, (specifier) => import(specifier));
+  const load = (specifier: string) => import(specifier);
+  void program(requireBuiltin, dirname(file), pathToFileURL(file).href, load).done.then(exitAtOnce);
 }

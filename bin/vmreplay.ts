@@ -4,6 +4,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../src/api/version.js';
+import { askPatience, endPatience } from '../src/start/patience.js';
 import { addDemo } from './commands/demo.js';
 import { addDiff } from './commands/diff.js';
 import { addFetch } from './commands/fetch.js';
@@ -57,6 +58,7 @@ async function main(): Promise<void> {
     process.exitCode = BAD_INPUT;
     return;
   }
+  askPatience();
   try {
     await program.parseAsync();
   } catch (error) {
@@ -67,6 +69,8 @@ async function main(): Promise<void> {
       complain(sentence(error));
       process.exitCode = BAD_INPUT;
     }
+  } finally {
+    endPatience();
   }
 }
 

@@ -10,6 +10,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { builtPath, readKept, writeKept } from './kept-file.js';
+import { interpreterLoaded } from './patience.js';
 
 /**
  * The module in a file.
@@ -18,7 +19,9 @@ import { builtPath, readKept, writeKept } from './kept-file.js';
 export function loadModule(url: URL, content: string): WebAssembly.Module {
   const file = fileURLToPath(url);
   const bytes = new Uint8Array(readFileSync(file));
-  return (mayKeep() ? keptModule(builtPath(file, content), bytes) : undefined) ?? new WebAssembly.Module(bytes);
+  const kept = mayKeep() ? keptModule(builtPath(file, content), bytes) : undefined;
+  interpreterLoaded();
+  return kept ?? new WebAssembly.Module(bytes);
 }
 
 /** Whether kept code is used at all. Code has to know how accesses behind the end of memory are caught. */
