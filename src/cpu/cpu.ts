@@ -103,6 +103,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
     this.engine = instantiate(memory, this, this.slow, options.coverage);
     this.breakpoints = new Breakpoints(this.state, this.physical, this.code);
     this.loop = new RunLoop(this, this.finder, this.debug, this.breakpoints, this.engine.run);
+    this.state.f64[L.NS_PER_CYCLE >>> 3] = options.timing.nsPerCycle;
     this.reset();
   }
 

@@ -180,6 +180,8 @@ export const SCRATCH = 0xa00;
 export const STEP_UOPS = 0xa80;
 /** A micro-op record that has the block at RIP found: what a run begins with. */
 export const START_UOP = 0xb00;
+/** f64: nanoseconds of a cycle, which are ticks of the TSC. */
+export const NS_PER_CYCLE = 0xb10;
 /** End of the architectural state that is saved and hashed. Fields past SCRATCH are working storage. */
 export const STATE_END = 0x1000;
 /** u32: blocks that became hot since somebody looked; then one entry for each: u32 header, u32 CODE_KEY, u64 PAGE_IP. */

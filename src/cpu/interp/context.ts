@@ -289,6 +289,9 @@ export class InterpreterContext extends BodyContext {
     this.f.store8(L.REGS + 8 * n + 1, value);
   }
 
+  override budget(): Expr {
+    return i32.load(L.BUDGET);
+  }
   override chargeIteration(): Expr {
     const left = this.let(i32.load(L.BUDGET));
     this.f.if(i32.gtS(left, 0), () => {

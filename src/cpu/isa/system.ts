@@ -79,7 +79,7 @@ export const systemRows: readonly Row[] = [
   row('0F 23', 'MOV', 'Dd,Ry', s.movToDr, { ...SLOW, size: 'f64' }),
   row('0F 30', 'WRMSR', '', s.operation(fast.wrmsr), { ...SLOW, cpuid: 'msr' }),
   row('0F 32', 'RDMSR', '', s.operation(fast.rdmsr), { ...SLOW, cpuid: 'msr' }),
-  row('0F 31', 'RDTSC', '', s.operation(fast.rdtsc), { cpuid: 'tsc', ends: true, cost: 6 }),
+  row('0F 31', 'RDTSC', '', s.rdtsc, { cpuid: 'tsc', ends: true, cost: 6 }),
   row('0F 33', 'RDPMC', '', s.operation(fast.rdpmc), { ends: true, cost: 6 }),
   row('0F AA', 'RSM', '', s.operation(smm.rsm), SLOW),
   row('0F A2', 'CPUID', '', s.operation(fast.cpuid), { ends: true, cost: 50 }),

@@ -450,6 +450,9 @@ export class RegionContext extends BodyContext {
     this.regionFlags.changed();
   }
 
+  override budget(): Expr {
+    return this.frame.budget;
+  }
   override chargeIteration(): Expr {
     throw new NotTranslated();
   }

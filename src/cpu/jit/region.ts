@@ -23,7 +23,7 @@ import { NotTranslated, RegionContext, type RegionParts } from './region-context
 import { RegionFlags } from './region-flags.js';
 
 /** Cold rows that call TypeScript only in rare cases: worth emitting all the same. */
-const RARELY_CALLS_OUT = new Set(['PUSHF', 'DIV', 'IDIV']);
+const RARELY_CALLS_OUT = new Set(['PUSHF', 'DIV', 'IDIV', 'RDTSC']);
 const HEAT_TRANSLATED = 0x80_0000;
 
 /** What all regions of a processor share. */

@@ -1,16 +1,16 @@
 // Bodies of system instructions: they fetch operands and hand the work to TypeScript (system/*.ts, msr.ts).
-// Rows end their blocks where an operation may change the mode or the flow, or reach a device. CLI and STI are done
-// here in the plain case, as kernels execute them all the time.
+// Rows end their blocks where an operation may change the mode or the flow, or reach a device. CLI, STI and RDTSC are
+// done here in the plain case, as kernels execute them all the time.
 
 import * as L from '../layout.js';
-import { CR0_EM, CR0_TS, IF, MODE_PROTECTED, MODE_V86 } from '../state.js';
+import { CR0_EM, CR0_TS, CR4_TSD, IF, MODE_PROTECTED, MODE_V86 } from '../state.js';
 import * as control from '../system/control.js';
 import * as fast from '../system/fast-calls.js';
 import * as flags from '../system/flags-system.js';
 import * as fpu from '../system/fpu-state.js';
 import { portRead, portWrite } from '../system/ports.js';
 import * as segments from '../system/segments.js';
-import { type Expr, I32, I64, i32, i64 } from '../wasm/expr.js';
+import { type Expr, f64, I32, I64, i32, i64 } from '../wasm/expr.js';
 import { ACCESS_READ, ACCESS_WRITE, type Body, type BodyContext, type SystemOperation } from './context.js';
 import { loadFarPointer } from './control-flow.js';
 import { width } from './width.js';
@@ -61,6 +61,9 @@ export const bound: Body = (c) => {
   c.js(flags.bound, [w.sext(c.read(0)), w.sext(lower), w.sext(upper)]);
 };
 
+/** f64: the cycle that is reached; exact behind an instruction that ends its block. */
+const now = (c: BodyContext): Expr => f64.sub(f64.load(L.DEADLINE), f64.convertI32S(c.budget()));
+
 /** CLI and STI when CPL ≤ IOPL outside V86 mode are done here; the rest (VME, PVI, faults) in TypeScript. */
 const interruptFlag =
   (set: boolean): Body =>
@@ -70,7 +73,17 @@ const interruptFlag =
     const plain = i32.and(i32.eqz(i32.and(i32.load(L.MODE), MODE_V86)), i32.leU(i32.load(L.CPL), iopl));
     if (set) {
       // Setting a set flag casts no shadow.
-      c.if(i32.or(i32.eqz(plain), i32.eqz(i32.and(eflags, IF))), () => c.js(flags.sti, []));
+      c.if(i32.or(i32.eqz(plain), i32.eqz(i32.and(eflags, IF))), () =>
+        c.if(
+          i32.and(plain, i32.eqz(i32.load(L.INTR))),
+          () => {
+            c.f.store32(L.EFLAGS, i32.or(eflags, IF));
+            c.f.store32(L.SHADOW, i32.const(1));
+            c.f.store64(L.SHADOW_CYCLE, i64.reinterpretF64(now(c)));
+          },
+          () => c.js(flags.sti, []),
+        ),
+      );
     } else
       c.if(
         plain,
@@ -80,6 +93,23 @@ const interruptFlag =
   };
 export const cli = interruptFlag(false);
 export const sti = interruptFlag(true);
+
+/** RDTSC where it is allowed, nobody has written the counter, and numbers are exact; the rest in TypeScript. */
+export const rdtsc: Body = (c) => {
+  const start = f64.sub(now(c), f64.const(c.variant.row.options.cost ?? 1));
+  const time = c.let(f64.mul(start, f64.load(L.NS_PER_CYCLE)));
+  const allowed = i32.or(i32.eqz(i32.and(i32.load(L.CR4), CR4_TSD)), i32.eqz(i32.load(L.CPL)));
+  const exact = f64.le(time, f64.const(Number.MAX_SAFE_INTEGER));
+  c.if(
+    i32.and(i32.and(allowed, exact), i64.eqz(i64.load(L.TSC_OFFSET))),
+    () => {
+      const ticks = c.let(i64.truncSatF64S(time));
+      c.setGpr(0, 32, i32.wrap(ticks));
+      c.setGpr(2, 32, i32.wrap(i64.shrU(ticks, 32n)));
+    },
+    () => c.js(fast.rdtsc, []),
+  );
+};
 
 // --- descriptor tables and selectors ----------------------------------------------------------------------
 

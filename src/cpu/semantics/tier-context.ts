@@ -96,6 +96,8 @@ export abstract class TierContext {
   abstract setGpr(n: number, bits: number, value: Expr): void;
   /** Bits 8–15 of general register `n` (AH for 0); i32. */
   abstract setHighByte(n: number, value: Expr): void;
+  /** i32: cycles that may still be charged, as BUDGET counts them. */
+  abstract budget(): Expr;
   /** Charge one more cycle and retire one more instruction (REP iterations after the first). i32: 0 when the budget is used up. */
   abstract chargeIteration(): Expr;
 

@@ -148,16 +148,10 @@ function edxEax(s: CpuState): bigint {
   return (BigInt(s.reg32(RDX)) << 32n) | BigInt(s.reg32(RAX));
 }
 
-/** RDTSC: EDX:EAX. */
+/** RDTSC: EDX:EAX. The plain case is emitted (semantics/system.ts). */
 export function rdtsc(cpu: CpuCore): void {
   if ((cpu.state.cr4 & CR4_TSD) !== 0 && cpu.state.cpl !== 0) throw gp(0);
-  const s = cpu.state;
-  const time = cpu.cycle * cpu.timing.nsPerCycle;
-  // Delay loops read it hundreds of thousands of times: without bigints where numbers are exact.
-  if (time <= Number.MAX_SAFE_INTEGER && s.get32(L.TSC_OFFSET) === 0 && s.get32(L.TSC_OFFSET + 4) === 0) {
-    s.setReg32(RAX, time % 0x1_0000_0000);
-    s.setReg32(RDX, Math.floor(time / 0x1_0000_0000));
-  } else setEdxEax(s, readTsc(cpu));
+  setEdxEax(cpu.state, readTsc(cpu));
 }
 
 /** RDTSCP: RDTSC, and TSC_AUX in ECX. */
