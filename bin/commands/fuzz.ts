@@ -8,6 +8,7 @@ import { grouped } from '../../src/figures.js';
 import { hexOfWords, wordsOfBytes } from '../../src/fuzz/coverage/tape-text.js';
 import type { Finding, FuzzOptions, FuzzProgress, FuzzResult } from '../../src/fuzz/index.js';
 import { systemReason } from '../../src/trace/error.js';
+import { againstOptions } from '../options/against.js';
 import { addBootOptions, bootOptions } from '../options/boot.js';
 import { collectTexts, parsePositive, parseText } from '../options/values.js';
 import { complain, type OutputOptions, Progress, print } from '../print/output.js';
@@ -29,6 +30,8 @@ type Values = Parameters<typeof bootOptions>[0] &
     predicate?: string;
     until?: string;
     symbols?: string;
+    against?: string;
+    mayDiffer?: string[];
   };
 
 const INTERRUPTED = 130;
@@ -53,6 +56,16 @@ export function addFuzz(program: Command): void {
     .option('--case-cycles <n>', 'a case that takes longer hangs (default: from the boot as it is)', parsePositive)
     .option('--until <place>', 'a symbol, an address or hand-off: where a case ends well', parseText)
     .option('--symbols <file>', 'names for addresses: ELF, System.map or a kernel (default: --kernel)', parseText)
+    .option(
+      '--against <options>',
+      'a second boot that must hand the same over: its boot options in one word',
+      parseText,
+    )
+    .option(
+      '--may-differ <field>',
+      'a field of the hand-off that need not agree, * for any text; repeatable',
+      collectTexts,
+    )
     .option('--predicate <file>', 'a module whose default export says what is wrong with a case', parseText);
   const seed = verb.options.find(({ long }) => long === '--seed')!;
   seed.description = 'of the cases';
@@ -66,9 +79,9 @@ export function addFuzz(program: Command): void {
 async function fuzzVerb(target: string, values: Values): Promise<number> {
   const { runs, seconds, jobs, status, path, tape, guided, corpus, out, panic, caseCycles, predicate, ...others } =
     values;
-  const { until, symbols, quiet, ...rest } = others;
-  values;
+  const { until, symbols, against, mayDiffer, quiet, ...rest } = others;
   const { seed, ...boot } = bootOptions(rest);
+  const second = against === undefined ? undefined : againstOptions(against, boot);
   const { fuzz, isWritten, writeFinding } = await import('../../src/fuzz/index.js');
   const only = path !== undefined || tape !== undefined;
   const progress = new Progress({ quiet: quiet === true });
@@ -91,6 +104,7 @@ async function fuzzVerb(target: string, values: Values): Promise<number> {
     ...(caseCycles !== undefined && { caseCycles }),
     ...(until !== undefined && { until }),
     ...(symbols !== undefined && { symbols }),
+    ...(second && { against: { boot: second, ...(mayDiffer && { mayDiffer }) } }),
     ...(predicate !== undefined && { predicateFile: predicate }),
     onProgress: reporter(progress, status),
     onWarning: (text) => {

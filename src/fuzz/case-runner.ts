@@ -75,7 +75,12 @@ export function placeOf(name: string, boot: BootOptions): Place {
   return findTarget(name, guest, entry).place;
 }
 
-function makeMachine(boot: BootOptions, protocol: HandoffProtocol | undefined, coverage = false): WatchedMachine {
+/** A machine at cycle 0, to be watched. @param protocol of the hand-off that is meant, where there are several */
+export function makeMachine(
+  boot: BootOptions,
+  protocol: HandoffProtocol | undefined,
+  coverage = false,
+): WatchedMachine {
   let memory: WatchedMemory | undefined;
   const disks: CoveredSource[] = [];
   const guest = makeGuest(boot, {

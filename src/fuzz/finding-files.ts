@@ -3,7 +3,7 @@
 //
 // The trace is of a boot whose loader left the structure: until the guest looks at it, it makes no difference whether it
 // lay there from cycle 0 on. So the trace needs nothing of this folder, and ends at the verdict's cycle. It is replayed
-// before it is called one.
+// before it is called one. Of a disagreement, against.trace is the other boot, and difference.txt the fields.
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { replay } from '../api/replay.js';
 import { placeOf } from './case-runner.js';
 import type { Finding, FuzzOptions } from './options.js';
 import { placing } from './place.js';
+import type { Verdict } from './verdict.js';
 
 /** Verdicts that are ends of the machine's own: the run comes to them by itself. */
 const ENDS = new Set(['triple fault', 'debug exit']);
@@ -37,23 +38,36 @@ export async function writeFinding(directory: string, options: FuzzOptions, find
   const { oracle, site, symbol, stack, detail, cycle } = verdict;
   const breaks = structure.breaks.map(({ name }) => name);
   const where = { site: `0x${site.toString(16)}`, ...(symbol !== undefined && { symbol }), ...(stack && { stack }) };
-  const facts = { target: options.target, cause, oracle, ...where, detail, cycle, breaks, seed, tape, path };
+  const difference = verdict.against && { difference: verdict.against.fields };
+  const found = { oracle, ...where, detail, ...difference, cycle, breaks };
+  const facts = { target: options.target, cause, ...found, seed, tape, path };
   put('finding.json', `${JSON.stringify(facts, undefined, 2)}\n`);
   put('command.txt', `${commandOf(options, finding)}\n`);
   put('regression.test.mjs', regressionTest(options, finding));
   const trace = join(folder, 'boot.trace');
-  await recordCase(trace, options, finding, bytes);
+  if (verdict.against && options.against) {
+    put('difference.txt', differenceText(verdict.against.fields));
+    const until = { cycle: verdict.against.cycle, own: false };
+    await recordCase(join(folder, 'against.trace'), options.target, options.against.boot, bytes, until);
+  }
+  await recordCase(trace, options.target, options.boot, bytes, { cycle, own: ENDS.has(oracle) });
   return folder;
 }
 
-async function recordCase(trace: string, options: FuzzOptions, { verdict }: Finding, bytes: Uint8Array): Promise<void> {
-  const place = placeOf(options.target, options.boot);
-  const own = ENDS.has(verdict.oracle);
-  const boot = { ...withoutEnds(options.boot), noReboot: true, output: trace };
-  const until = own ? { maxCycles: verdict.cycle + 1 } : { untilCycle: verdict.cycle };
+/** @param until up to where; `own`: to an end of the machine's own */
+async function recordCase(
+  trace: string,
+  target: string,
+  options: BootOptions,
+  bytes: Uint8Array,
+  { cycle, own }: { cycle: number; own: boolean },
+): Promise<void> {
+  const place = placeOf(target, options);
+  const boot = { ...withoutEnds(options), noReboot: true, output: trace };
+  const until = own ? { maxCycles: cycle + 1 } : { untilCycle: cycle };
   const recorded = await recordChanged({ ...boot, ...until }, placing(place, bytes));
   const { divergence } = await replay(trace);
-  const reached = own ? recorded.end.reason !== 'max-cycles' : recorded.cycles >= verdict.cycle;
+  const reached = own ? recorded.end.reason !== 'max-cycles' : recorded.cycles >= cycle;
   if (divergence !== undefined || !reached)
     throw new Error(
       `${trace}: the recorded boot does not come to the verdict (${recorded.end.reason} at ${recorded.cycles})`,
@@ -72,18 +86,41 @@ function withoutEnds({
   return boot;
 }
 
+/** Fields that differ, a line each for either boot. */
+const differenceText = (fields: NonNullable<Verdict['against']>['fields']): string =>
+  fields.map(({ field, a, b }) => `${field}\n  boot     ${a}\n  against  ${b}\n`).join('');
+
 /** A word of a command line for a shell. */
 const quoted = (word: string): string => (/^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 /** The line that runs this one case; boot options in the order of the command line's help. */
 export function commandOf(
-  { target, boot, panic = [], caseCycles, until, symbols, predicateFile }: FuzzOptions,
+  { target, boot, panic = [], caseCycles, until, symbols, predicateFile, against }: FuzzOptions,
   { seed, path, tape }: Finding,
 ): string {
-  const words = ['vmreplay', 'fuzz', target];
-  const option = (name: string, value: string | number | undefined) => {
-    if (value !== undefined) words.push(`--${name}`, quoted(String(value)));
-  };
+  const words = ['vmreplay', 'fuzz', target, ...bootWords(boot)];
+  const option = optionsInto(words);
+  option('case-cycles', caseCycles);
+  option('until', until);
+  option('symbols', symbols);
+  for (const text of panic) option('panic', text);
+  option('predicate', predicateFile);
+  option('against', against && bootWords(against.boot).join(' '));
+  for (const field of against?.mayDiffer ?? []) option('may-differ', field);
+  option('seed', seed);
+  option('tape', tape);
+  option('path', path);
+  return words.join(' ');
+}
+
+const optionsInto = (words: string[]) => (name: string, value: string | number | undefined) => {
+  if (value !== undefined) words.push(`--${name}`, quoted(String(value)));
+};
+
+/** Boot options as words of a command line. */
+function bootWords(boot: BootOptions): string[] {
+  const words: string[] = [];
+  const option = optionsInto(words);
   option('machine', boot.machine === 'microvm' ? 'microvm' : undefined);
   option('memory', boot.memory === undefined ? undefined : `${boot.memory / 1024}K`);
   option('cpu', boot.cpu);
@@ -106,23 +143,16 @@ export function commandOf(
   option('until-cycle', boot.untilCycle);
   option('success-code', boot.successCode);
   option('max-cycles', boot.maxCycles);
-  option('case-cycles', caseCycles);
-  option('until', until);
-  option('symbols', symbols);
-  for (const text of panic) option('panic', text);
-  option('predicate', predicateFile);
-  option('seed', seed);
-  option('tape', tape);
-  option('path', path);
-  return words.join(' ');
+  for (const address of boot.handoffAt ?? []) option('handoff-at', `0x${address.toString(16)}`);
+  return words;
 }
 
 function regressionTest(
-  { target, boot, panic, caseCycles, until, symbols, predicateFile }: FuzzOptions,
+  { target, boot, panic, caseCycles, until, symbols, predicateFile, against }: FuzzOptions,
   { cause, seed, path, tape }: Finding,
 ): string {
   const plain = { ...boot, signal: undefined };
-  const options = { target, boot: plain, panic, caseCycles, until, symbols, predicateFile, seed, tape, path };
+  const options = { target, boot: plain, panic, caseCycles, until, symbols, predicateFile, against, seed, tape, path };
   return `// ${cause}: the smallest structure with which it was seen. Passes when it is not seen any more.
 import test from 'ava';
 import { fuzz } from 'vmreplay/fuzz';

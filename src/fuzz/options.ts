@@ -19,6 +19,11 @@ export interface RunnerOptions {
   readonly until?: string;
   /** Names for addresses, that of `until` too: an ELF file, a System.map, or a Linux kernel. Default: the kernel itself. */
   readonly symbols?: string;
+  /**
+   * A second boot that each case is given to: what the two hand over must agree. `mayDiffer` names fields that need not,
+   * beside those that are a route's own; `*` stands for any text. No other oracle is asked.
+   */
+  readonly against?: { readonly boot: BootOptions; readonly mayDiffer?: readonly string[] };
   /** A finding of the user's: a text says what is wrong. */
   readonly predicate?: (outcome: Outcome) => string | undefined;
 }

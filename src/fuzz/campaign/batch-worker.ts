@@ -3,9 +3,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { UserError } from '../../api/user-error.js';
 import { ImageError } from '../../boot/boot-error.js';
-import type { CaseRunner } from '../case-runner.js';
 import { makeRunner } from './executor.js';
-import { BatchRunner } from './run-batch.js';
+import { BatchRunner, type Runner } from './run-batch.js';
 import { type BatchAnswer, type BatchTask, CASES, STOP, type WorkerPlan } from './threads.js';
 
 const { plan, shared } = workerData as WorkerPlan;
@@ -13,7 +12,7 @@ const say = (answer: BatchAnswer): void => parentPort!.postMessage(answer);
 const stop = (): boolean => Atomics.load(shared, STOP) !== 0;
 const onCases = (cases: number): void => void Atomics.add(shared, CASES, cases);
 
-let made: Promise<{ runner: CaseRunner; batches: BatchRunner }> | undefined;
+let made: Promise<{ runner: Runner; batches: BatchRunner }> | undefined;
 
 async function make() {
   const runner = await makeRunner(plan);

@@ -4,7 +4,6 @@
 
 import fc from 'fast-check';
 import { UserError } from '../../api/user-error.js';
-import type { CaseRunner } from '../case-runner.js';
 import { minimize } from '../coverage/minimize.js';
 import { TapeArbitrary } from '../coverage/tape.js';
 import { hexOfWords, wordsOfHex } from '../coverage/tape-text.js';
@@ -14,7 +13,7 @@ import { type Executor, Inline, makeRunner, planOf } from './executor.js';
 import { CampaignFolder } from './folder.js';
 import { identityOf } from './identity.js';
 import { Pace } from './pace.js';
-import { BatchRunner } from './run-batch.js';
+import { BatchRunner, type Runner } from './run-batch.js';
 import { type CampaignFinding, CampaignState } from './state.js';
 import { Threads } from './threads.js';
 
@@ -47,7 +46,7 @@ class Campaign {
   readonly #pace: Pace;
   readonly #until: number;
   #executor: Executor | undefined;
-  #runner: Promise<CaseRunner> | undefined;
+  #runner: Promise<Runner> | undefined;
   readonly #findings: Finding[] = [];
 
   constructor(
@@ -133,7 +132,7 @@ class Campaign {
   }
 
   /** A machine of this thread, made when one is needed. */
-  #ownRunner(): Promise<CaseRunner> {
+  #ownRunner(): Promise<Runner> {
     this.#runner ??= makeRunner(planOf(this.options), this.options.predicate);
     return this.#runner;
   }

@@ -1,10 +1,13 @@
 // Who runs batches: this thread, others (threads.ts), other machines (queue.ts). Results are the same.
 
+import type { BootOptions } from '../../api/options.js';
+import { UserError } from '../../api/user-error.js';
 import { CaseRunner } from '../case-runner.js';
+import { DifferentialRunner } from '../differential/differential-runner.js';
 import type { FuzzOptions } from '../options.js';
 import { loadPredicate } from '../predicate.js';
 import type { Batch, BatchResult, BatchWatch } from './batch.js';
-import { BatchRunner } from './run-batch.js';
+import { BatchRunner, type Runner } from './run-batch.js';
 
 /** What a campaign wants to be asked for when a batch begins, at once or later. */
 export type WatchOf = () => Pick<BatchWatch, 'known' | 'most'>;
@@ -24,28 +27,34 @@ export interface Executor {
 /** What a thread needs to make its machine: plain data. */
 export type RunnerPlan = Pick<
   FuzzOptions,
-  'target' | 'boot' | 'panic' | 'caseCycles' | 'until' | 'symbols' | 'predicateFile' | 'coverage'
+  'target' | 'boot' | 'panic' | 'caseCycles' | 'until' | 'symbols' | 'predicateFile' | 'coverage' | 'against'
 >;
 
 /** What can be sent. */
 export function planOf(options: FuzzOptions): RunnerPlan {
-  const { target, boot, panic, caseCycles, until, symbols, predicateFile, guided = false } = options;
-  const { onConsole, onDebugcon, onWarning, onProgress, signal, ...plain } = boot;
+  const { target, panic, caseCycles, until, symbols, predicateFile, against, guided = false } = options;
+  if (guided && against) throw new UserError('two boots that are compared note no edges; leave --guided out');
   return {
     target,
-    boot: plain,
+    boot: plainBoot(options.boot),
     coverage: guided,
     ...(panic && { panic }),
     ...(caseCycles !== undefined && { caseCycles }),
     ...(until !== undefined && { until }),
     ...(symbols !== undefined && { symbols }),
     ...(predicateFile !== undefined && { predicateFile }),
+    ...(against && { against: { ...against, boot: plainBoot(against.boot) } }),
   };
 }
 
+function plainBoot({ onConsole, onDebugcon, onWarning, onProgress, signal, ...plain }: BootOptions): BootOptions {
+  return plain;
+}
+
 /** The machine that cases run on. @throws UserError */
-export async function makeRunner(plan: RunnerPlan, predicate?: FuzzOptions['predicate']): Promise<CaseRunner> {
-  const { target, boot, predicateFile } = plan;
+export async function makeRunner(plan: RunnerPlan, predicate?: FuzzOptions['predicate']): Promise<Runner> {
+  const { target, boot, predicateFile, against } = plan;
+  if (against) return new DifferentialRunner(target, boot, against, plan);
   const check = predicateFile === undefined ? predicate : await loadPredicate(predicateFile);
   return new CaseRunner(target, boot, { ...plan, ...(check && { predicate: check }) });
 }
@@ -57,7 +66,7 @@ export class Inline implements Executor {
   readonly #batches: BatchRunner;
 
   constructor(
-    private readonly runner: CaseRunner,
+    private readonly runner: Runner,
     private readonly onCases: (cases: number) => void,
     private readonly shouldStop: () => boolean,
   ) {

@@ -21,7 +21,7 @@ const SHRINK_CYCLES = 300_000_000;
 const STOP_EVERY = 32;
 
 /** What of a case runner a batch needs. */
-export interface Runner extends Pick<CaseRunner, 'run' | 'hash' | 'cycles' | 'target'> {
+export interface Runner extends Pick<CaseRunner, 'run' | 'hash' | 'cycles' | 'target' | 'start'> {
   readonly coverage?: CoverageProbe | undefined;
 }
 
