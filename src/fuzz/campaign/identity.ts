@@ -16,7 +16,7 @@ export type Identity = Readonly<Record<string, string | number | boolean | null>
 
 /** @throws UserError, ImageError when the boot cannot be made */
 export function identityOf(plan: RunnerPlan, { seed, guided }: { seed: number; guided: boolean }): Identity {
-  const { target, boot, panic = [], caseCycles = null, until = null, symbols, predicateFile } = plan;
+  const { target, boot, panic = [], caseCycles = null, until = null, symbols, predicateFile, against } = plan;
   const { header } = makeGuest(boot);
   const { machine, memory, cpu, route, timing, commandLine, options, images } = header;
   return {
@@ -35,6 +35,9 @@ export function identityOf(plan: RunnerPlan, { seed, guided }: { seed: number; g
     panic: JSON.stringify(panic),
     'case-cycles': caseCycles,
     until,
+    against: against
+      ? JSON.stringify([identityOf({ target, boot: against.boot }, { seed, guided }), against.mayDiffer ?? []])
+      : null,
     symbols: symbols === undefined ? null : hashOfFile('symbols', symbols),
     // Not what it imports.
     predicate: predicateFile === undefined ? null : hashOfFile('predicate', predicateFile),
