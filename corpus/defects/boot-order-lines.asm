@@ -1,0 +1,74 @@
+; Keeps four characters of each line of bootorder in a table of sixteen, behind which a pointer to code lies.
+
+%define GUEST 'boot-order-lines'
+%include "pvh.inc"
+%include "fwcfg.inc"
+%include "defects/defect.inc"
+
+ROOM equ 4096
+
+main:
+    mov dword [handler], finish
+    mov ax, FW_CFG_FILE_DIR
+    call fw_cfg_select
+    call fw_cfg_be32
+    mov ebp, eax
+    cmp ebp, MOST
+    ja refuse
+.file:
+    mov edi, entry_of_file
+    mov ecx, 64
+    call fw_cfg_read
+    cmp dword [entry_of_file + 8], 'boot'
+    jne .other
+    cmp dword [entry_of_file + 12], 'orde'
+    je .found
+.other:
+    dec ebp
+    jnz .file
+    jmp refuse
+.found:
+    movzx eax, word [entry_of_file + 4]
+    xchg al, ah
+    call fw_cfg_select
+    mov ecx, [entry_of_file]
+    bswap ecx
+    cmp ecx, ROOM
+    ja refuse
+    jecxz finish
+    mov edi, text
+    call fw_cfg_read
+    mov esi, text
+    mov edi, lines
+.line:
+    mov eax, [esi]
+    mov [edi], eax                  ; as many as there are
+    add edi, 4
+.byte:
+    lodsb
+    cmp al, 10
+    je .more
+    loop .byte
+    jmp .done
+.more:
+    loop .line
+.done:
+..@defect:
+    call [handler]
+finish:
+    ret
+
+refuse:
+    fail 'refused'
+
+BSS
+entry_of_file:
+    resb 64
+lines:
+    resd 16
+handler:
+    resd 1
+    resd 1024
+text:
+    resb ROOM
+ENDBSS
