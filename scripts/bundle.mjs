@@ -33,6 +33,7 @@ const program = await build({
   ...common,
   entryPoints: ['bin/vmreplay.js'],
   format: 'cjs',
+  minify: true,
   external: ['iced-x86', 'jiti', 'esbuild'],
   define: { 'import.meta.url': '__url', 'import.meta.dirname': '__dirname', 'import.meta.resolve': 'undefined' },
   banner: { js: '(function(require,__dirname,__url,__import){var module={exports:{}};' },
