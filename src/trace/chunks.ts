@@ -52,7 +52,8 @@ export function encodePreamble(): Buffer {
 
 /** Brotli quality by chunk type, chosen by measurement: see FORMAT.md, section "Compression". */
 const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 5, CHKP: 4 };
-const WINDOW = 24;
+/** Bits of brotli's window. No larger than the payload: a large one costs a millisecond, whatever is in it. */
+const windowFor = (length: number): number => Math.min(24, Math.max(10, 32 - Math.clz32(length + 15)));
 
 /** A payload as a chunk has it. */
 export interface PackedPayload {
@@ -95,7 +96,7 @@ function brotli(raw: Uint8Array, quality: number): Uint8Array {
   return brotliCompressSync(raw, {
     params: {
       [constants.BROTLI_PARAM_QUALITY]: quality,
-      [constants.BROTLI_PARAM_LGWIN]: WINDOW,
+      [constants.BROTLI_PARAM_LGWIN]: windowFor(raw.length),
       [constants.BROTLI_PARAM_SIZE_HINT]: raw.length,
     },
   });
