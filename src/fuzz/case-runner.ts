@@ -5,11 +5,11 @@
 // How long it may take: several times what it took with its own structure. A loop is told by its state coming back.
 // Invariant: a verdict follows from the structure alone, not from the cases before it.
 
-import { type Guest, makeGuest } from '../api/guest.js';
+import type { Guest } from '../api/guest.js';
 import type { BootOptions } from '../api/options.js';
 import { TIER } from '../api/tier.js';
 import { UserError } from '../api/user-error.js';
-import { type HandoffProtocol, readHandoff } from '../boot/handoff/handoff.js';
+import { readHandoff } from '../boot/handoff/handoff.js';
 import type { RunEnd } from '../cpu/bus.js';
 import { Translator } from '../cpu/jit/translator.js';
 import * as L from '../cpu/layout.js';
@@ -20,20 +20,16 @@ import type { MapEntry } from './arbitraries/e820.js';
 import { Consoles } from './consoles.js';
 import type { CoverageProbe } from './coverage/edges.js';
 import { type EndPoint, endPoint } from './end-point.js';
-import { type FreshMachine, runToFirstRead } from './first-read.js';
 import { type HandoffFault, handoffFaults, kernelClaims } from './handoff-oracle.js';
-import { KernelEntry } from './kernel-entry.js';
 import { MachineSnapshot } from './machine-snapshot.js';
 import type { RunnerOptions } from './options.js';
-import { CoveredSource, type Place } from './place.js';
 import { Sites } from './sites.js';
+import { BOOT_LIMIT, standAtFirstRead, type WatchedMachine } from './stand.js';
 import type { Structure } from './structure.js';
-import { findTarget, handoffOf, putInPlace, type Target } from './targets.js';
-import type { Oracle, Verdict } from './verdict.js';
-import { WatchedBus, WatchedMemory } from './watched-machine.js';
+import { findTarget, putInPlace, type Target } from './targets.js';
+import { ORACLES, type Oracle, type Verdict } from './verdict.js';
+import { WatchedBus } from './watched-machine.js';
 
-/** Cycles within which the guest must look at the structure, and end as it is. */
-const BOOT_LIMIT = 2_000_000_000;
 const BASE_CYCLES = 2_000_000;
 const LONGER = 8;
 /** Cycles to the first look at whether it goes in a circle, doubled for each; and instructions of a look. */
@@ -42,62 +38,12 @@ const LOOK_STEPS = 300;
 /** Exceptions within a look that are a loop of them. */
 const MANY_EXCEPTIONS = 8;
 const MIB_PAGES = 256;
-/** Cycles within which a guest that waits shows it: some ticks of a PC's 18.2 a second. */
-const IDLE_LOOK = 100_000_000;
+/** Cycles of two looks at a guest that may wait: the longer is more than a tick of 18.2 a second. */
+const IDLE_LOOKS = [200_000, 20_000_000];
 const PAGE = 4096;
+/** Verdicts on an instruction. */
+const FAULTS: ReadonlySet<Oracle> = new Set(ORACLES.filter((one) => !/panic|predicate|hand-off|debug exit/.test(one)));
 const RAM = 1;
-
-/** What cases run on. */
-interface WatchedMachine extends FreshMachine {
-  readonly memory: WatchedMemory;
-}
-
-/** A machine that stands where the structure is first looked at. @throws UserError */
-function standAtFirstRead(name: string, boot: BootOptions, coverage = false): WatchedMachine {
-  const first = makeMachine(boot, undefined, coverage);
-  const protocol = handoffOf(name, first.guest);
-  if (protocol !== undefined)
-    return runToFirstRead(
-      () => makeMachine(boot, protocol, coverage),
-      { in: 'hand-off' },
-      boot.maxCycles ?? BOOT_LIMIT,
-    );
-  const { place } = findTarget(name, first.guest);
-  if (place.in === 'hand-off') throw new Error('a structure that is known before its hand-off');
-  return runToFirstRead(() => makeMachine(boot, undefined, coverage), place, boot.maxCycles ?? BOOT_LIMIT);
-}
-
-/** The place of a target, where it can only be told in a machine that stands there. @throws UserError */
-export function placeOf(name: string, boot: BootOptions): Place {
-  const fresh = makeMachine(boot, undefined);
-  if (handoffOf(name, fresh.guest) === undefined) return findTarget(name, fresh.guest).place;
-  const { guest, entry } = standAtFirstRead(name, boot);
-  return findTarget(name, guest, entry).place;
-}
-
-/** A machine at cycle 0, to be watched. @param protocol of the hand-off that is meant, where there are several */
-export function makeMachine(
-  boot: BootOptions,
-  protocol: HandoffProtocol | undefined,
-  coverage = false,
-): WatchedMachine {
-  let memory: WatchedMemory | undefined;
-  const disks: CoveredSource[] = [];
-  const guest = makeGuest(boot, {
-    lines: (inner) => inner,
-    memory: (inner) => {
-      memory = new WatchedMemory(inner);
-      return memory;
-    },
-    disk: (source) => {
-      const covered = new CoveredSource(source);
-      disks.push(covered);
-      return covered;
-    },
-    coverage,
-  });
-  return { guest, disks, entry: new KernelEntry(guest, protocol), memory: memory! };
-}
 
 interface Ended {
   readonly end: RunEnd;
@@ -130,6 +76,8 @@ export class CaseRunner {
   /** Requirements of a hand-off that the boot as it is breaks, too. */
   readonly #usualFaults: ReadonlySet<string>;
   readonly #sites: Sites;
+  /** The first page of this case whose code the boot as it is does not execute, and that is not blank. */
+  #strayed: { readonly page: number; readonly cycle: number } | undefined;
   #cycles = 0;
   #entries: readonly MapEntry[] = [];
 
@@ -221,7 +169,7 @@ export class CaseRunner {
     // Judging executes parts of it again.
     this.coverage?.end();
     this.#cycles = this.#guest.cpu.now - this.start;
-    const found = this.#judge(ended, bytes, structure);
+    const found = this.#attributed(this.#judge(ended, bytes, structure), bytes);
     const verdict = found && { ...found, ...this.#sites.name(found.site) };
     this.#end();
     return verdict;
@@ -229,6 +177,7 @@ export class CaseRunner {
 
   #begin(bytes: Uint8Array): void {
     this.#consoles.begin();
+    this.#strayed = undefined;
     this.#machine.entry.begin();
     this.#bus.found = undefined;
     putInPlace(this.#guest, this.target.place, bytes, this.#machine.disks);
@@ -245,10 +194,24 @@ export class CaseRunner {
 
   /** Code is about to be decoded in a page. */
   #claimed(page: number): void {
-    if (this.#firmware ? !this.#isBlank(page) : this.#loaded[page] || this.#code.has(page)) return;
+    if (this.#code.has(page) || (!this.#firmware && this.#loaded[page])) return;
     this.#strays.push(page);
+    if (this.#firmware && !this.#isBlank(page)) {
+      this.#strayed ??= { page, cycle: this.#guest.cpu.cycle };
+      return;
+    }
     const detail = `goes to page 0x${page.toString(16)}000, where nothing was loaded`;
     this.#bus.note('execution outside loaded images', detail);
+  }
+
+  /** What goes wrong in bytes that are no code of this boot went wrong where they were jumped to. */
+  #attributed(verdict: Verdict | undefined, bytes: Uint8Array): Verdict | undefined {
+    const strayed = this.#strayed;
+    if (!verdict || !strayed || !FAULTS.has(verdict.oracle) || this.#isKnownCode(verdict.site)) return verdict;
+    const what = `goes to page 0x${strayed.page.toString(16)}000, which the boot as it is does not execute`;
+    const site = this.#lastLoaded(bytes, strayed.cycle);
+    const detail = `${what}; then ${verdict.oracle}: ${verdict.detail}`;
+    return { oracle: 'execution outside loaded images', site, detail, cycle: verdict.cycle };
   }
 
   /**
@@ -276,7 +239,9 @@ export class CaseRunner {
   /** What of the hand-off breaks its protocol, where a case ended with one. */
   #handoffFaults(end: RunEnd): HandoffFault[] {
     if (end.reason !== 'breakpoint' || this.#until?.at !== 'hand-off') return [];
-    return handoffFaults(this.#machine.entry.record(), this.#guest.memory.ramSize);
+    const found = handoffFaults(this.#machine.entry.record(), this.#guest.memory.ramSize);
+    const { answersFor } = this.target;
+    return answersFor ? found.filter(({ rule }) => !answersFor.test(rule)) : found;
   }
 
   /** Take out of the map what the structure does not declare. */
@@ -396,12 +361,15 @@ export class CaseRunner {
     return this.#firmware ? this.#code.has(address >>> 12) : this.#loaded[address >>> 12] === 1;
   }
 
-  /** Whether the guest waits for interrupts, as firmware does that has nothing to boot: looked at for a second. */
+  /** Whether the guest waits for interrupts, as firmware does that has nothing to boot. */
   #isIdle(): boolean {
     const { cpu } = this.#guest;
-    const from = cpu.now;
-    const instructions = cpu.instructions;
-    return this.#runTo(from + IDLE_LOOK).reason === 'until-cycle' && cpu.instructions - instructions < IDLE_LOOK / 16;
+    // Who is busy shows it at once; who waits has to do so past a tick of the PC's timer.
+    return IDLE_LOOKS.every((cycles) => {
+      const instructions = cpu.instructions;
+      const { reason } = this.#runTo(cpu.now + cycles);
+      return reason === 'until-cycle' && cpu.instructions - instructions < cycles / 8;
+    });
   }
 
   /** Lowest instruction of what runs now: the same wherever in a loop it is looked at. */

@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import type { BootOptions } from '../api/options.js';
 import { recordChanged } from '../api/record.js';
 import { replay } from '../api/replay.js';
-import { placeOf } from './case-runner.js';
 import type { Finding, FuzzOptions } from './options.js';
 import { placing } from './place.js';
+import { placeOf } from './stand.js';
 import type { Verdict } from './verdict.js';
 
 /** Verdicts that are ends of the machine's own: the run comes to them by itself. */

@@ -139,6 +139,7 @@ const others: Readonly<Record<string, Row>> = {
   },
   'setup-header': {
     about: 'a Linux image as linuxboot.bin reads it from fw_cfg: setup header, setup code, kernel',
+    answersFor: /^(HdrS|type_of_loader)$|kernel|initrd|cmdline/,
     findInFirmware: (guest) => {
       const names = [FW_CFG.SETUP_SIZE, FW_CFG.SETUP_DATA, FW_CFG.KERNEL_SIZE, FW_CFG.KERNEL_DATA];
       return items(guest, 'setup-header', names, opaque(bzImage()), splitLinux);

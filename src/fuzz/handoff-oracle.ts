@@ -71,7 +71,9 @@ export function handoffFaults(handoff: Handoff, ramSize: number): HandoffFault[]
   }
   for (const one of handoff.structures) {
     if (one.name === 'setup_header' || /^(tag|memory map|command line|boot)/.test(one.name)) continue;
-    ranges.push({ what: one.name, address: one.address, length: one.length });
+    // A Multiboot2 module is told of within the information.
+    if (protocol !== 'multiboot2' || one === info)
+      ranges.push({ what: one.name, address: one.address, length: one.length });
     if (/^module \d+$/.test(one.name)) ranges.push(moduleOf(one, field));
   }
   for (const { what, address, length } of ranges)

@@ -27,6 +27,8 @@ export interface Target {
   readonly name: string;
   readonly place: Place;
   readonly arbitrary: fc.Arbitrary<Structure<unknown>>;
+  /** Requirements of a hand-off that the structure itself answers for. */
+  readonly answersFor: RegExp | undefined;
   /** The memory map that a structure tells of; undefined when it tells of none. */
   mapOf(value: unknown): readonly MapEntry[] | undefined;
 }
@@ -47,6 +49,7 @@ export interface Row {
     readonly role: string;
     kind(at: Handed): StructureKind<unknown>;
   };
+  readonly answersFor?: RegExp;
   mapOf?(value: never): readonly MapEntry[];
 }
 
@@ -189,9 +192,9 @@ export function handoffOf(name: string, guest: Guest): HandoffProtocol | undefin
 export function findTarget(name: string, guest: Guest, entry?: KernelEntry): Target {
   const row = rowOf(name);
   const find = isFirmware(guest) ? row.findInFirmware : row.find;
-  const mapOf = (value: unknown) => row.mapOf?.(value as never);
-  if (find) return { name, ...find(guest), mapOf };
-  if (isFirmware(guest) && row.handed && entry) return { name, ...findHanded(name, row.handed, guest, entry), mapOf };
+  const shared = { name, answersFor: row.answersFor, mapOf: (value: unknown) => row.mapOf?.(value as never) };
+  if (find) return { ...shared, ...find(guest) };
+  if (isFirmware(guest) && row.handed && entry) return { ...shared, ...findHanded(name, row.handed, guest, entry) };
   throw new UserError(
     isFirmware(guest)
       ? `${name}: a boot through firmware hands over none that is known beforehand; choose another target, or a --boot route`

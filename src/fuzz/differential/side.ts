@@ -7,9 +7,9 @@ import type { BootOptions } from '../../api/options.js';
 import { UserError } from '../../api/user-error.js';
 import type { HandoffProtocol } from '../../boot/handoff/handoff.js';
 import { decodeHandoff, encodeHandoff, type HandoffView, handoffFields } from '../../trace/handoff.js';
-import { makeMachine } from '../case-runner.js';
 import { type FreshMachine, runToFirstRead } from '../first-read.js';
 import { MachineSnapshot } from '../machine-snapshot.js';
+import { makeMachine } from '../stand.js';
 import { findTarget, putInPlace, type Target } from '../targets.js';
 
 /** Cycles within which a boot must come to its hand-off, as it is; of a case, several times what the boot took. */
