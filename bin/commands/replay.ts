@@ -22,7 +22,7 @@ export function addReplay(program: Command): void {
     .option('--live', 'devices run too, and every answer of theirs is compared')
     .option(
       '--jobs <n>',
-      'threads that replay the parts between checkpoints (record --checkpoint-every)',
+      'at most so many threads replay the parts between checkpoints (record --checkpoint-every), fewer where that is quicker',
       parsePositive,
     )
     .option('--screenshot <file@cycle>', 'write the screen as a PNG file; repeatable', collectScreenshots)

@@ -119,8 +119,8 @@ export interface RunResult {
 
 export interface ReplayOptions {
   /**
-   * Threads that replay parts of the trace between its checkpoints. Default: 1. What comes of it is the same; live
-   * replays and those with pictures go on one thread.
+   * Threads that replay parts of the trace between its checkpoints, at most: there are fewer where that is quicker.
+   * Default: 1. What comes of it is the same; live replays and those with pictures go on one thread.
    */
   jobs?: number | undefined;
   /** Devices run too, and every answer of theirs is compared. */

@@ -10,6 +10,7 @@ import type { TraceReader } from '../trace/reader.js';
 import { findWorker } from '../trace/unpack-pool.js';
 import type { ReplayOptions } from './options.js';
 import { type Outcome, replayStretch, type Stretch } from './sealed-replay.js';
+import { shareOut } from './sealed-shares.js';
 
 /** What a worker is started with. */
 export interface PartWork {
@@ -59,7 +60,7 @@ export async function replaySealed(reader: TraceReader, options: ReplayOptions):
 
 /** @returns undefined when one thread is to do it: there is nothing to share out, or something differs. @throws TraceError */
 async function replayInParts(reader: TraceReader, options: ReplayOptions, jobs: number): Promise<Outcome | undefined> {
-  const stretches = shareOut(reader, jobs);
+  const stretches = shareOut(reader.checkpoints, reader.summary?.cycles ?? 0, jobs);
   if (stretches.length < 2 || !MODULE) return undefined;
   const parts: Part[] = stretches.map(() => ({ console: [] }));
   const { unpacked, path } = reader;
@@ -95,20 +96,6 @@ async function replayInParts(reader: TraceReader, options: ReplayOptions, jobs: 
   } finally {
     for (const worker of workers) void worker.terminate();
   }
-}
-
-/** Parts of about the same number of cycles, between checkpoints. */
-function shareOut(reader: TraceReader, jobs: number): Stretch[] {
-  const cycles = reader.summary?.cycles ?? 0;
-  const checkpoints = reader.checkpoints.map(({ cycle, event }, number) => ({ cycle, event, number }));
-  const starts: typeof checkpoints = [];
-  for (let n = 1; n < jobs; n++) {
-    const distance = ({ cycle }: { cycle: number }) => Math.abs(cycle - (cycles * n) / jobs);
-    const later = checkpoints.filter(({ number }) => number > (starts.at(-1)?.number ?? -1));
-    const [nearest] = later.sort((a, b) => distance(a) - distance(b));
-    if (nearest) starts.push(nearest);
-  }
-  return [undefined, ...starts].map((start, n) => ({ from: start?.number, to: starts[n] }));
 }
 
 /** Settles when the replay is to be given up; looked at now and then, since the signal may be no AbortSignal. */
