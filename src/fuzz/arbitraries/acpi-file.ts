@@ -31,6 +31,10 @@ const HEADER = 36;
 /** Without a header of a length. */
 const FACS = 'FACS';
 
+/**
+ * Files of ACPI tables as a machine gives them to its firmware, not linked yet (ACPI 6.4, 5.2.6).
+ * @param options `template`: the machine's own file, whose tables are kept
+ */
 export function acpiFile({ template = new Uint8Array(0) }: AcpiFileOptions = {}): StructureKind<AcpiFile> {
   const tables = tablesIn(template);
   return {

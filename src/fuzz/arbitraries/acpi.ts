@@ -75,6 +75,10 @@ const table: fc.Arbitrary<AcpiTable> = fc.oneof(
   fc.uint8Array({ maxLength: 64 }).map((body) => ({ signature: 'OEMX', revision: 1, body, entries: [] })),
 );
 
+/**
+ * Blocks of ACPI tables: RSDP, RSDT or XSDT, and tables with entries (ACPI 6.4, 5.2.5 to 5.2.8, 5.2.12).
+ * @param options `address`: guest physical address of the block, which pointers are made for
+ */
 export function acpi({ address = 0xe_0000 }: AcpiOptions = {}): StructureKind<AcpiTables> {
   return {
     name: 'acpi',

@@ -23,6 +23,7 @@ const path = fc.constantFrom(
   '/rom@genroms/kvmvapic.bin',
 );
 
+/** SeaBIOS's `bootorder`, a path a line, with those of ROMs under genroms/ (SeaBIOS, docs/Runtime_config.md). */
 export function bootOrder(): StructureKind<BootOrder> {
   const rom = word(20).map((name) => `/rom@genroms/${name}.bin`);
   return {

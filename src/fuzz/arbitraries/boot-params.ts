@@ -51,6 +51,10 @@ const CAN_USE_HEAP = 0x80;
 /** SETUP_NONE, SETUP_E820_EXT, SETUP_DTB, SETUP_PCI, SETUP_RNG_SEED. */
 const SETUP_TYPES = [0, 1, 2, 3, 9];
 
+/**
+ * Linux's boot_params with e820 table, setup_data chain and command line (Linux, arch/x86/zero-page.rst, boot.rst).
+ * @param options where it lies, in bytes; `template`: the page as a loader made it, 4096 bytes, for all other fields
+ */
 export function bootParams(options: BootParamsOptions = {}): StructureKind<BootParams> {
   const { address = 0x1_0000, ramEnd = 16 << 20, template, ramdisk = { address: 0, size: 0 } } = options;
   const data = fc.record({ type: fc.constantFrom(...SETUP_TYPES), data: fc.uint8Array({ maxLength: 64 }) });

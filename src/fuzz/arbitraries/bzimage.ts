@@ -36,6 +36,7 @@ const LOADED_HIGH = 1;
 const HEADER_END = 0x26c;
 const XLF_KERNEL_64 = 1;
 
+/** bzImage files with a setup header of protocol 2.06 to 2.15 (Linux, arch/x86/boot.rst). */
 export function bzImage(): StructureKind<BzImage> {
   return {
     name: 'bzimage',

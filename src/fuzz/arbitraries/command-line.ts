@@ -28,6 +28,7 @@ export const commandWords: fc.Arbitrary<string[]> = fc.array(
   { maxLength: 12 },
 );
 
+/** Kernel command lines with their zero (Linux, admin-guide/kernel-parameters.rst). */
 export function commandLine(): StructureKind<CommandLine> {
   return {
     name: 'command line',

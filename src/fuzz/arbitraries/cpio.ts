@@ -31,6 +31,7 @@ export interface CpioArchive {
 const [DIRECTORY, FILE, LINK] = [0o040755, 0o100644, 0o120777];
 const BLOCK = 512;
 
+/** Initial file systems: "newc" archives (Linux, driver-api/early-userspace/buffer-format.rst). */
 export function cpio(): StructureKind<CpioArchive> {
   const file = fc.oneof(
     fc.record({ mode: fc.constant(FILE), data: fc.uint8Array({ maxLength: 64 }) }),

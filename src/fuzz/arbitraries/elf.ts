@@ -51,6 +51,7 @@ const XEN_ENTRY = 18;
 const [EM_386, EM_X86_64] = [3, 62];
 const MIB = 0x10_0000n;
 
+/** ELF executables with segments, notes and a PVH entry (System V gABI, chapters 4 and 5; Xen, elfnote.h). */
 export function elf(): StructureKind<ElfImage> {
   const segment = fc.record({
     gap: fc.bigInt(0n, 0x10n),

@@ -29,6 +29,10 @@ export interface FwCfgDirectoryOptions {
   readonly files?: readonly FwCfgEntry[];
 }
 
+/**
+ * The directory of fw_cfg's files, big-endian (QEMU, docs/specs/fw_cfg.rst, key 0x19).
+ * @param options `files`: those of a real machine; made up when absent, with names under etc/, opt/ and genroms/
+ */
 export function fwCfgDirectory({ files }: FwCfgDirectoryOptions = {}): StructureKind<FwCfgDirectory> {
   const name = fc.tuple(fc.constantFrom('etc/', 'opt/', 'genroms/', ''), word(40)).map((parts) => parts.join(''));
   return {
@@ -98,6 +102,10 @@ export interface FwCfgTransferOptions {
 const [ERROR, READ, SKIP, SELECT, WRITE] = [1, 2, 4, 8, 0x10];
 const MMIO = 0xfee0_0000n;
 
+/**
+ * A DMA descriptor that a guest leaves for fw_cfg: control, length, address, big-endian (docs/specs/fw_cfg.rst).
+ * @param options the end of RAM, in bytes
+ */
 export function fwCfgTransfer(options: FwCfgTransferOptions = {}): StructureKind<FwCfgTransfer> {
   const { ramEnd = 16 << 20, descriptorAt = 0x8000 } = options;
   return {

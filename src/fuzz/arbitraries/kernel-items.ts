@@ -38,6 +38,7 @@ export interface KernelItemsOptions {
   readonly ramEnd?: number;
 }
 
+/** Where an option ROM copies a kernel to, and how much of it (QEMU, docs/specs/fw_cfg.rst). */
 export function kernelItems(options: KernelItemsOptions = {}): StructureKind<KernelItems> {
   const { items = KERNEL_ITEMS, values = [], ramEnd = 16 << 20 } = options;
   const sized = (name: string) => name.endsWith('_SIZE');

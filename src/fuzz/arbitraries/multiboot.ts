@@ -56,6 +56,10 @@ export function multibootModules({ ramEnd = 16 << 20, modules }: MultibootOption
   return fc.array(one, { maxLength: modules?.length === 0 ? 0 : 4 });
 }
 
+/**
+ * Multiboot information with memory map, modules and texts (Multiboot Specification 0.6.96, 3.3).
+ * @param options where it lies, in bytes, and modules of a real boot
+ */
 export function multiboot(options: MultibootOptions = {}): StructureKind<MultibootInfo> {
   const { address = 0x1_0000, ramEnd = 16 << 20 } = options;
   return {
@@ -169,6 +173,7 @@ const HEADER_SIZE = 48;
 const HAS_ADDRESSES = 0x1_0000;
 const HEADER_MAGIC = 0x1bad_b002;
 
+/** Kernel files with a Multiboot header (Multiboot Specification 0.6.96, 3.1). */
 export function multibootFile(): StructureKind<MultibootFile> {
   return {
     name: 'multiboot-header',

@@ -48,6 +48,10 @@ const mapOf = ({ tags }: Multiboot2Info): MapEntry[] => {
   return tag?.kind === 'memory map' ? tag.entries : [];
 };
 
+/**
+ * Multiboot2 information: tags of memory, modules and texts (Multiboot2 Specification 2.0, 3.6).
+ * @param options the end of RAM in bytes, and modules of a real boot
+ */
 export function multiboot2(options: MultibootOptions = {}): StructureKind<Multiboot2Info> {
   const { ramEnd = 16 << 20 } = options;
   return {
@@ -191,6 +195,7 @@ export interface Multiboot2File {
 
 const HEADER_MAGIC = 0xe852_50d6;
 
+/** Kernel files with a Multiboot2 header and its tags (Multiboot2 Specification 2.0, 3.1). */
 export function multiboot2File(): StructureKind<Multiboot2File> {
   return {
     name: 'multiboot2-header',

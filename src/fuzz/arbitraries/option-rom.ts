@@ -39,6 +39,7 @@ const PCI_AT = 0x1c0;
 const PCI_SIZE = 0x18;
 const FAR_RETURN = 0xcb;
 
+/** Option ROMs with PnP headers and PCI data structure (Plug and Play BIOS 1.0A, 3.1 and 3.2; PCI Firmware 3.0, 5.1.2). */
 export function optionRom(): StructureKind<OptionRom> {
   return {
     name: 'option-rom',

@@ -42,6 +42,10 @@ const ENTRIES = 128;
 const ENTRY_SIZE = 128;
 const GPT_SECTORS = 34;
 
+/**
+ * The first sectors of a disk: MBR, or protective MBR and GPT (UEFI 2.9, 5.2.1 and 5.3).
+ * @param options `sectors`: of 512 bytes, of the disk
+ */
 export function partitionTable({ sectors = 65536 }: PartitionOptions = {}): StructureKind<PartitionTable> {
   const step = fc.record({
     gap: fc.nat(64),

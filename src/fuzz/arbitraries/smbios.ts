@@ -37,6 +37,10 @@ const ENTRY_SIZE = 31;
 const TABLE_AT = 32;
 const END_OF_TABLE = 127;
 
+/**
+ * An SMBIOS entry point of 32 bits with its structures (DSP0134 3.4, 5.2.1 and 6.1).
+ * @param options `address`: guest physical address of the block
+ */
 export function smbios({ address = 0xf_0000 }: SmbiosOptions = {}): StructureKind<Smbios> {
   const one = fc.record({
     type: fc.constantFrom(0, 1, 3, 4, 11, 16, 17, 19, 32, 128),

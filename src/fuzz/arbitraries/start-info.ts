@@ -47,6 +47,10 @@ export interface StartInfoOptions {
 const MAGIC = 0x336e_c578;
 const text = commandWords.map((words) => words.join(' '));
 
+/**
+ * hvm_start_info of version 0 or 1, with memory map, modules and command lines (Xen, arch-x86/hvm/start_info.h).
+ * @param options where it lies, the end of RAM, in bytes, and modules of a real boot
+ */
 export function startInfo(options: StartInfoOptions = {}): StructureKind<StartInfo> {
   const { address = 0x1_0000, rsdp = 0, ramEnd = 16 << 20 } = options;
   const module: fc.Arbitrary<StartInfoModule> = options.modules?.length

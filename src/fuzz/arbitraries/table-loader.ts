@@ -27,6 +27,10 @@ const NAME_SIZE = 56;
 const COMMAND_SIZE = 128;
 const [HIGH, FSEG] = [1, 2];
 
+/**
+ * Scripts of the ACPI linker, 128 bytes a command (QEMU, hw/acpi/bios-linker-loader.c).
+ * @param options `files`: those that there are, with their sizes in bytes
+ */
 export function tableLoader(options: TableLoaderOptions = {}): StructureKind<LoaderScript> {
   const {
     files = [
