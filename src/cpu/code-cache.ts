@@ -5,6 +5,7 @@
 // that overlaps decoded bytes drops the whole page (and blocks of the page before that reach into it). Records are
 // never overwritten before everything is dropped, so a running block survives the drop of its own page.
 
+import { BlockHomes } from './block-homes.js';
 import type { DecodeMode, Decoder } from './decode.js';
 import { DECODE_OK, DECODE_SHORT } from './decode.js';
 import { HANDLER_CROSS, HANDLER_NEXT, type VariantTable } from './interp/variants.js';
@@ -20,6 +21,8 @@ const MAX_INSTRUCTION = 15;
 interface PageCode {
   /** Addresses of the offset maps, by code key. */
   readonly maps: Map<number, number>;
+  /** How the blocks of a map were decoded, by its address. */
+  readonly modes: Map<number, DecodeMode>;
   /** One bit a byte that was decoded. */
   readonly bytes: Uint8Array;
   /** Pages with blocks whose last instruction ends in this page. */
@@ -62,6 +65,9 @@ export class CodeCache {
   onClaim: (page: number) => void = () => {};
   /** Called when everything was dropped. */
   onDropAll: () => void = () => {};
+  /** Called when a block that is translated got its old address back, with its HEADER_HEAT. */
+  onReturn: (heat: number) => void = () => {};
+  readonly homes: BlockHomes;
 
   constructor(
     private readonly state: CpuState,
@@ -70,6 +76,7 @@ export class CodeCache {
     private readonly decoder: Decoder,
     private readonly variants: VariantTable,
   ) {
+    this.homes = new BlockHomes(state, variants);
     physical.onCodeWrite = (page, offset, length) => {
       if (this.overlaps(page, offset, length)) this.drop(page);
     };
@@ -82,6 +89,7 @@ export class CodeCache {
     for (const page of this.pages.keys()) this.physical.flags[page] = this.physical.flags[page]! & ~PAGE_CODE;
     this.pages.clear();
     this.state.u8.fill(0, L.MAPS, this.nextMap);
+    this.homes.clear();
     this.freeMaps = [];
     this.nextMap = L.MAPS;
     this.nextUop = L.UOPS;
@@ -116,12 +124,21 @@ export class CodeCache {
     this.generation++;
     this.pages.delete(page);
     for (const map of code.maps.values()) {
+      const mode = code.modes.get(map);
+      if (mode !== undefined) this.offerAll(map, page, mode);
       this.state.u8.fill(0, map, map + L.MAP_SIZE);
       this.freeMaps.push(map);
     }
     this.physical.flags[page] = this.physical.flags[page]! & ~PAGE_CODE;
     this.mmu.flushCode();
     for (const crosser of code.crossers) this.drop(crosser);
+  }
+
+  /** The blocks of a map are about to be forgotten. */
+  private offerAll(map: number, page: number, mode: DecodeMode): void {
+    const { u32 } = this.state;
+    for (let at = map >>> 2; at < (map + L.MAP_SIZE) >>> 2; at++)
+      if (u32[at] !== 0) this.homes.offer(u32[at]!, page, mode);
   }
 
   /** The offset map of a page for a code key, made when there is none. */
@@ -146,7 +163,7 @@ export class CodeCache {
   }
 
   private claim(page: number): PageCode {
-    const code: PageCode = { maps: new Map(), bytes: new Uint8Array(512), crossers: new Set() };
+    const code: PageCode = { maps: new Map(), modes: new Map(), bytes: new Uint8Array(512), crossers: new Set() };
     this.pages.set(page, code);
     this.physical.flags[page] = this.physical.flags[page]! | PAGE_CODE;
     this.mmu.revokeWrites(page);
@@ -170,7 +187,8 @@ export class CodeCache {
     const { u32, u16, u8 } = s;
     const host = this.physical.host[place.page]!;
     const code = this.pages.get(place.page)!;
-    const header = this.nextUop;
+    code.modes.set(map, mode);
+    let header = this.nextUop;
     let at = header + L.UOP_SIZE;
     let offset = place.offset;
     let cost = 0;
@@ -252,14 +270,22 @@ export class CodeCache {
         break;
       }
     }
-    u32[header >>> 2] = cost;
-    u16[(header + L.HEADER_COUNT) >>> 1] = count;
-    u16[(header + L.HEADER_OFFSET) >>> 1] = place.offset;
-    u32[(header + L.HEADER_HEAT) >>> 2] = this.heat();
+    this.blocks++;
+    const old = this.homes.take(header, at, place.page, place.offset, mode);
+    if (old !== 0) header = old;
+    else {
+      u32[header >>> 2] = cost;
+      u16[(header + L.HEADER_COUNT) >>> 1] = count;
+      u16[(header + L.HEADER_OFFSET) >>> 1] = place.offset;
+      u32[(header + L.HEADER_HEAT) >>> 2] = this.heat();
+      this.nextUop = at;
+    }
     u32[(header + L.HEADER_MAP) >>> 2] = (map >>> 2) + place.offset;
     if (!this.stops.has(place.offset)) u32[(map >>> 2) + place.offset] = header;
-    this.nextUop = at;
-    this.blocks++;
+    const heat = this.state.i32[(header + L.HEADER_HEAT) >>> 2]!;
+    if (heat < 0) this.onReturn(heat);
+    // It was decoded before anybody counted.
+    else if (heat === 0) this.state.i32[(header + L.HEADER_HEAT) >>> 2] = this.heat();
     return header;
   }
 

@@ -31,7 +31,8 @@ export interface RegionParts {
   readonly bits: 16 | 32 | 64;
   readonly flat: number;
   typeIndex(params: readonly Type[], result?: Type): number;
-  /** Go to the block with this header: in the region or out of it. */
+  /** True for the header of a block of the region, which `enter` goes to. */
+  has(header: number): boolean;
   enter(header: number): void;
 }
 
@@ -347,20 +348,20 @@ export class RegionContext extends BodyContext {
     else this.f.if(taken, () => this.checkTarget(this.let(this.relativeTarget())));
   }
 
-  /** Enter the block that a link field names, or have it found and the link filled: as tier 0 does. */
   private follow(field: number, target: () => Expr): void {
     this.noteBranch(target);
-    const known = this.word(field);
-    if (known !== 0) {
-      this.region.enter(known >>> 0);
-      return;
-    }
-    this.followUnlinked(this.at + field, target);
+    this.followLink(field, target);
   }
-  /** The link at `address` was empty at translation time. */
-  private followUnlinked(address: number, target: () => Expr): void {
+  /**
+   * Enter the block that a link field names, or have it found and the link filled: as tier 0 does. What the link says
+   * now is a guess at where it leads when this runs: the records may be used again with their links empty.
+   */
+  private followLink(field: number, target: () => Expr): void {
     const { f } = this;
     const { result, out } = this.frame;
+    const address = this.at + field;
+    const known = this.word(field) >>> 0;
+    if (known !== 0 && this.region.has(known)) f.if(i32.eq(i32.load(address), known), () => this.region.enter(known));
     f.set(result, i32.load(address));
     f.brIf(out, result);
     f.store32(L.LINK_PATCH, i32.const(address));
@@ -403,9 +404,7 @@ export class RegionContext extends BodyContext {
   /** The end of a block that goes on elsewhere (HANDLER_NEXT). */
   next(): void {
     this.regionFlags.settle();
-    const link = this.word(L.UOP_DISP) >>> 0;
-    if (link !== 0) this.region.enter(link);
-    else if (this.byte(L.UOP_REG) !== 0) this.followUnlinked(this.at + L.UOP_DISP, () => this.nextIp());
+    if (this.byte(L.UOP_REG) !== 0) this.followLink(L.UOP_DISP, () => this.nextIp());
     else this.fallOut();
   }
 

@@ -125,13 +125,14 @@ class RegionEmitter implements RegionParts {
       });
   }
 
+  has(header: number): boolean {
+    return this.numbers.has(header);
+  }
+
   enter(header: number): void {
     const { f, frame } = this;
-    const n = this.numbers.get(header);
-    if (n === undefined) {
-      f.set(frame.result, i32.const(header));
-      f.br(frame.out);
-    } else if (n > this.current) f.br(this.labels[n]!);
+    const n = this.numbers.get(header)!;
+    if (n > this.current) f.br(this.labels[n]!);
     else if (n === this.current && this.again !== undefined) f.br(this.again);
     else {
       f.set(frame.entry, i32.const(n));
