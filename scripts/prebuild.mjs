@@ -2,7 +2,7 @@
 // goes with it. Without them every start would emit the module from the opcode rows again, which takes longer than many
 // a guest runs.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { contentName } from './compile.mjs';
 
 const dist = new URL('../dist/', import.meta.url);
@@ -14,12 +14,23 @@ const made = buildInterpreter(variants);
 mkdirSync(new URL('chunks/', dist), { recursive: true });
 writeFileSync(new URL('chunks/interpreter.wasm', dist), made.bytes);
 const content = contentName(made.bytes);
+// Whatever a translation depends on is code of the processor.
+const cpu = new URL('src/cpu/', dist);
+const sources = readdirSync(cpu, { recursive: true }).filter(
+  (name) => name.endsWith('.js') && !name.endsWith('prebuilt-module.js'),
+);
+const build = contentName(
+  sources
+    .sort()
+    .map((name) => `${name}\0${readFileSync(new URL(name, cpu))}`)
+    .join('\0'),
+);
 const packed = JSON.stringify(packInterpreter(made));
 // Joined modules lie in dist/src and dist/chunks (bundle.mjs): from both the name below leads to the file.
 writeFileSync(
   new URL('src/cpu/interp/prebuilt-module.js', dist),
   `import { loadModule } from '../../start/kept-module.js';
 const module = () => loadModule(new URL('../chunks/interpreter.wasm', import.meta.url), '${content}');
-export const prebuilt = { ...JSON.parse(${JSON.stringify(packed)}), module };
+export const prebuilt = { ...JSON.parse(${JSON.stringify(packed)}), module, build: '${build}' };
 `,
 );

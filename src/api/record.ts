@@ -49,9 +49,10 @@ function watchConsoles(guest: Guest, options: BootOptions): { flush(): void } {
 function controlOf(guest: Guest, options: BootOptions): RunControl {
   const { reset } = guest;
   const breakpoint = () => guest.handoff.reached();
-  if (!reset || options.noReboot) return { ...options, breakpoint };
+  if (!reset || options.noReboot) return { ...options, header: guest.header, breakpoint };
   return {
     ...options,
+    header: guest.header,
     breakpoint,
     reset: () => {
       reset();

@@ -65,6 +65,7 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
   const screenshots = new Screenshots(options.screenshots, guest.vga, options.onWarning);
   const control = {
     ...options,
+    header: guest.header,
     breakpoint: () => guest.handoff.reached(),
     pauses: screenshots.pauses(),
     ...(summary && endsAtCycle(summary.end.reason) && { untilCycle: summary.cycles }),

@@ -3,15 +3,18 @@
 
 import type { RunEnd } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
+import type { TraceHeader } from '../trace/header.js';
 import type { StopSignal } from './options.js';
 import type { Pause } from './screenshots.js';
-import { type EngineChoice, translateHotCode } from './tier.js';
+import { type EngineChoice, Tier } from './tier.js';
 
 /** Cycles between two looks at the outside world. */
 const SLICE = 20_000_000;
 
 export interface RunControl {
   engine?: EngineChoice | undefined;
+  /** What is booted: its translations are kept, and used again. */
+  header?: TraceHeader | undefined;
   untilCycle?: number | undefined;
   maxCycles?: number | undefined;
   /** Starts the machine anew where a reset or triple fault would end the run; says false when it is to end all the same. */
@@ -27,12 +30,17 @@ export interface RunControl {
 }
 
 export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
+  const tier = new Tier(cpu, control.engine ?? 'auto', control.header);
+  await tier.begin();
+  const end = await runSlices(cpu, control, tier);
+  tier.end();
+  return end;
+}
+
+async function runSlices(cpu: Cpu, control: RunControl, tier: Tier): Promise<RunEnd> {
   const until = control.untilCycle ?? Number.POSITIVE_INFINITY;
   const most = control.maxCycles ?? Number.POSITIVE_INFINITY;
   const limit = Math.min(until, most);
-  const { engine = 'auto' } = control;
-  let translated = engine === 'jit';
-  if (translated) await translateHotCode(cpu);
   const pauses = [...(control.pauses ?? [])];
   for (;;) {
     let end = cpu.runUntil(Math.min(limit, cpu.now + SLICE, pauses[0]?.cycle ?? limit));
@@ -46,8 +54,7 @@ export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
     if (end.reason !== 'until-cycle' || control.over?.()) return end;
     if (cpu.now >= limit) return { reason: until <= most ? 'until-cycle' : 'max-cycles' };
     // A run that is longer than a slice gains from translated code.
-    if (!translated && engine === 'auto') await translateHotCode(cpu);
-    translated = true;
+    await tier.afterSlice();
     await new Promise((resolve) => setImmediate(resolve));
     if (control.signal?.aborted) return { reason: 'interrupted' };
     control.onProgress?.(cpu.now);

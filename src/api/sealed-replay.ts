@@ -91,6 +91,8 @@ export async function replayStretch(
   const maxCycles = (reader.summary?.cycles ?? 0) + OVERTIME;
   const end = await runGuest(cpu, {
     ...options,
+    // Parts of a replay run on threads, and would each write.
+    ...(from === undefined && to === undefined && { header: reader.header }),
     maxCycles,
     untilCycle: to?.cycle,
     reset,

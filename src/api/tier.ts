@@ -1,17 +1,74 @@
-// The second execution tier: loaded only by runs that are long enough to gain from it. It never changes a trace.
+// The second execution tier of a run: loaded only by runs that are long enough to gain from it, and from the start where
+// an earlier boot of the same has left its translations. It never changes a trace.
 
 import type { Cpu } from '../cpu/cpu.js';
+import type { KeptTranslations } from '../cpu/jit/kept.js';
+import type { Translator } from '../cpu/jit/translator.js';
 import { endPatience } from '../start/patience.js';
+import type { TraceHeader } from '../trace/header.js';
+import { TranslationStore } from './kept-translations.js';
 
 export type EngineChoice = 'auto' | 'interp' | 'jit';
 
 /** Executions after which a block is translated, hot blocks that are translated together, cycles that fewer wait. */
 export const TIER = { threshold: 3000, batch: 64, patience: 1_000_000 };
+/** The executions when hotter blocks are there already, and translating is not what the time goes into. */
+const LATER_THRESHOLD = 500;
+/** A boot that adds less than this part to what is kept was the last to look for more. */
+const SETTLED = 1 / 8;
 
 /** Let hot code be translated from now on. */
-export async function translateHotCode(cpu: Cpu): Promise<void> {
+export async function translateHotCode(cpu: Cpu, kept?: KeptTranslations): Promise<Translator> {
+  // Kept code is taken under the flags under which it was made.
   endPatience();
   const { Translator } = await import('../cpu/jit/translator.js');
-  const { threshold, batch, patience } = TIER;
-  cpu.translateBy((parts) => new Translator(parts, { threshold: () => threshold, batch, patience }));
+  const { keptCode } = await import('../start/kept-code.js');
+  const threshold = kept && !kept.settled ? LATER_THRESHOLD : TIER.threshold;
+  let translator: Translator | undefined;
+  cpu.translateBy((parts) => {
+    translator = new Translator(parts, { ...TIER, threshold: () => threshold, kept, compiler: keptCode });
+    return translator;
+  });
+  return translator!;
+}
+
+export class Tier {
+  private translator: Translator | undefined;
+  private readonly store: TranslationStore | undefined;
+  private kept: KeptTranslations | undefined;
+
+  /** @param header what is booted; without it nothing is kept */
+  constructor(
+    private readonly cpu: Cpu,
+    private readonly engine: EngineChoice,
+    header: TraceHeader | undefined,
+  ) {
+    if (engine === 'auto' && header) this.store = TranslationStore.of(header);
+  }
+
+  /** Before the first instruction. */
+  async begin(): Promise<void> {
+    this.kept = this.store?.read();
+    if (this.kept || this.engine === 'jit') await this.translate();
+  }
+
+  /** A run that is longer than a slice gains from translated code. */
+  async afterSlice(): Promise<void> {
+    if (!this.translator && this.engine === 'auto') await this.translate();
+  }
+
+  private async translate(): Promise<void> {
+    this.translator = await translateHotCode(this.cpu, this.kept);
+  }
+
+  /** The run is over: keep what was translated, when it is more than there was. */
+  end(): void {
+    const { store, kept, translator } = this;
+    if (!store || !translator) return;
+    const { blocks, installed } = translator.counts;
+    const settled = kept !== undefined && blocks < SETTLED * installed;
+    if (kept?.settled && settled) return;
+    const now = translator.keep(settled);
+    if (now) store.write(now);
+  }
 }

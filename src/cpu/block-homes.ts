@@ -45,19 +45,23 @@ export class BlockHomes {
       same.free = true;
       return;
     }
-    const { u16 } = this.state;
-    let end = header + L.UOP_SIZE;
-    while (this.variants.ends[u16[end >>> 1]!] === 0) end += L.UOP_SIZE;
-    end += L.UOP_SIZE;
-    const home = { header, end, bits, flat, free: true };
+    const home = { header, end: this.endOf(header), bits, flat, free: true };
     this.known.set(header, home);
-    const place = page * 4096 + u16[(header + L.HEADER_OFFSET) >>> 1]!;
+    const place = page * 4096 + this.state.u16[(header + L.HEADER_OFFSET) >>> 1]!;
     const others = this.places.get(place);
     if (others === undefined) this.places.set(place, [home]);
     else {
       if (others.length === MAX_VERSIONS) this.known.delete(others.shift()!.header);
       others.push(home);
     }
+  }
+
+  /** Address behind a block's records. */
+  endOf(header: number): number {
+    const { u16 } = this.state;
+    let at = header + L.UOP_SIZE;
+    while (this.variants.ends[u16[at >>> 1]!] === 0) at += L.UOP_SIZE;
+    return at + L.UOP_SIZE;
   }
 
   /**

@@ -17,6 +17,8 @@ import { type CpuState, gp } from './state.js';
 const MAX_BLOCK = 64;
 /** Longest instruction in bytes (SDM vol. 2, 2.3.11). */
 const MAX_INSTRUCTION = 15;
+/** Header, HANDLER_CROSS, instructions, HANDLER_NEXT. */
+const MAX_SIZE = (MAX_BLOCK + 3) * L.UOP_SIZE;
 
 interface PageCode {
   /** Addresses of the offset maps, by code key. */
@@ -46,6 +48,13 @@ export class CodeCache {
   private freeMaps: number[] = [];
   private nextMap = L.MAPS;
   private nextUop = L.UOPS;
+  /** A block is decoded here, and moved to its place when that is known. */
+  private scratch = L.GUEST - MAX_SIZE;
+  /** Where the room that `nextUop` is in ends, and what room there is behind it. */
+  private roomEnd = L.GUEST - MAX_SIZE;
+  private rooms: (readonly [start: number, end: number])[] = [];
+  /** Page of each map. */
+  private readonly mapPages = new Uint32Array(L.MAP_COUNT);
   private readonly window = new Uint8Array(32);
   /** How often everything was dropped, and blocks decoded: for reports. */
   drops = 0;
@@ -58,7 +67,10 @@ export class CodeCache {
    */
   readonly stops = new Set<number>();
   /** Where decoded code must end. */
-  end = L.GUEST;
+  set end(end: number) {
+    this.scratch = end - MAX_SIZE;
+    this.roomEnd = this.scratch;
+  }
   /** Executions after which a new block is reported as hot; 0 = never. */
   heat: () => number = () => 0;
   /** Called when code of a page is about to be decoded that had none. */
@@ -93,6 +105,8 @@ export class CodeCache {
     this.freeMaps = [];
     this.nextMap = L.MAPS;
     this.nextUop = L.UOPS;
+    this.roomEnd = this.scratch;
+    this.rooms = [];
     this.mmu.flushCode();
     this.state.set32(L.LINK_PATCH, 0);
     this.onDropAll();
@@ -159,6 +173,7 @@ export class CodeCache {
       this.nextMap += L.MAP_SIZE;
     }
     code.maps.set(key, map);
+    this.mapPages[(map - L.MAPS) / L.MAP_SIZE] = page;
     return map;
   }
 
@@ -173,7 +188,32 @@ export class CodeCache {
 
   /** True when another block may not fit: the caller drops everything before decoding. */
   get full(): boolean {
-    return this.nextUop + (MAX_BLOCK + 4) * L.UOP_SIZE > this.end;
+    return this.rooms.length === 0 && this.nextUop + MAX_SIZE > this.roomEnd;
+  }
+
+  /** Keep new blocks away from these records. False when there are blocks already. */
+  reserve(taken: readonly (readonly [start: number, end: number])[]): boolean {
+    if (this.nextUop !== L.UOPS) return false;
+    let start = L.UOPS;
+    for (const [from, to] of [...taken].sort(([a], [b]) => a - b)) {
+      if (from > start) this.rooms.push([start, from]);
+      start = Math.max(start, to);
+    }
+    this.rooms.push([start, this.scratch]);
+    this.rooms.reverse();
+    this.roomEnd = L.UOPS;
+    return true;
+  }
+  private allocate(size: number): number {
+    while (this.nextUop + size > this.roomEnd) [this.nextUop, this.roomEnd] = this.rooms.pop()!;
+    this.nextUop += size;
+    return this.nextUop - size;
+  }
+  /** Physical page of a block; undefined when it has been forgotten. */
+  pageOf(header: number): number | undefined {
+    const { u32 } = this.state;
+    const entry = u32[(header + L.HEADER_MAP) >>> 2]!;
+    return u32[entry] === header ? this.mapPages[Math.floor((4 * entry - L.MAPS) / L.MAP_SIZE)] : undefined;
   }
 
   private mark(code: PageCode, offset: number, length: number): void {
@@ -188,8 +228,8 @@ export class CodeCache {
     const host = this.physical.host[place.page]!;
     const code = this.pages.get(place.page)!;
     code.modes.set(map, mode);
-    let header = this.nextUop;
-    let at = header + L.UOP_SIZE;
+    const { scratch } = this;
+    let at = scratch + L.UOP_SIZE;
     let offset = place.offset;
     let cost = 0;
     let count = 0;
@@ -271,14 +311,14 @@ export class CodeCache {
       }
     }
     this.blocks++;
-    const old = this.homes.take(header, at, place.page, place.offset, mode);
-    if (old !== 0) header = old;
-    else {
+    let header = this.homes.take(scratch, at, place.page, place.offset, mode);
+    if (header === 0) {
+      header = this.allocate(at - scratch);
+      u8.copyWithin(header + L.UOP_SIZE, scratch + L.UOP_SIZE, at);
       u32[header >>> 2] = cost;
       u16[(header + L.HEADER_COUNT) >>> 1] = count;
       u16[(header + L.HEADER_OFFSET) >>> 1] = place.offset;
       u32[(header + L.HEADER_HEAT) >>> 2] = this.heat();
-      this.nextUop = at;
     }
     u32[(header + L.HEADER_MAP) >>> 2] = (map >>> 2) + place.offset;
     if (!this.stops.has(place.offset)) u32[(map >>> 2) + place.offset] = header;

@@ -24,8 +24,11 @@ export function loadModule(url: URL, content: string): WebAssembly.Module {
   return kept ?? new WebAssembly.Module(bytes);
 }
 
+/** V8 took the interpreter's kept code: it is the one that made it, and has the functions for it. */
+export let takesKeptCode = false;
+
 /** Whether kept code is used at all. Code has to know how accesses behind the end of memory are caught. */
-const mayKeep = (): boolean =>
+export const mayKeep = (): boolean =>
   !process.env.NODE_DISABLE_COMPILE_CACHE &&
   ![...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((text) => text.includes('trap-handler'));
 
@@ -35,7 +38,8 @@ function keptModule(path: string, bytes: Uint8Array<ArrayBuffer>): WebAssembly.M
   try {
     const code = kept.buffer.slice(kept.byteOffset, kept.byteOffset + kept.length);
     const module = natively('return %DeserializeWasmModule(code, bytes)', { code, bytes });
-    return module instanceof WebAssembly.Module ? module : undefined;
+    takesKeptCode = module instanceof WebAssembly.Module;
+    return takesKeptCode ? (module as WebAssembly.Module) : undefined;
   } catch {
     return undefined;
   }
@@ -62,7 +66,7 @@ export function keepModule(file: string, content: string, name: string): void {
 }
 
 /** Evaluate a function's body that calls V8's own functions. @throws SyntaxError when it has no such functions */
-function natively(body: string, values: Record<string, unknown>): unknown {
+export function natively(body: string, values: Record<string, unknown>): unknown {
   const { setFlagsFromString } = process.getBuiltinModule('node:v8');
   setFlagsFromString('--allow-natives-syntax');
   try {

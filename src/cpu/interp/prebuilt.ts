@@ -16,6 +16,8 @@ export interface PackedInterpreter {
 /** With the module, which is a file of its own and loaded when a processor is made. */
 export interface PrebuiltInterpreter extends PackedInterpreter {
   module(): WebAssembly.Module;
+  /** Names all code of the processor: a part of its hash. */
+  readonly build: string;
 }
 
 export function packInterpreter(made: InterpreterModule): PackedInterpreter {

@@ -16,7 +16,18 @@ import * as L from '../layout.js';
 import { ACCESS_READ, ACCESS_WRITE, BodyContext, type SystemOperation, type Variant } from '../semantics/context.js';
 import { dataTlbEntry } from '../semantics/tlb.js';
 import type { CpuState } from '../state.js';
-import { type Expr, I32, type I32Like, I64, i32, i64, type LocalGet, type Type } from '../wasm/expr.js';
+import {
+  type Callee,
+  call,
+  type Expr,
+  I32,
+  type I32Like,
+  I64,
+  i32,
+  i64,
+  type LocalGet,
+  type Type,
+} from '../wasm/expr.js';
 import type { RegionFrame } from './frame.js';
 import type { RegionFlags } from './region-flags.js';
 
@@ -30,7 +41,8 @@ export interface RegionParts {
   /** Default address size, and bit n set: segment n needs no base, limit or rights check. */
   readonly bits: 16 | 32 | 64;
   readonly flat: number;
-  typeIndex(params: readonly Type[], result?: Type): number;
+  /** The function in a slot of HelperSlots. */
+  helper(slot: number, params: readonly Type[], result?: Type): Callee;
   /** True for the header of a block of the region, which `enter` goes to. */
   has(header: number): boolean;
   enter(header: number): void;
@@ -157,11 +169,10 @@ export class RegionContext extends BodyContext {
   // --- memory -------------------------------------------------------------------------------------------------
 
   private call(result: LocalGet | undefined, slot: number, args: readonly Expr[]): void {
-    const type = this.region.typeIndex(
-      args.map((a) => a.type),
-      result?.type,
-    );
-    this.f.callIndirect(result, type, args, i32.const(slot));
+    const params = args.map((a) => a.type);
+    const callee = this.region.helper(slot, params, result?.type);
+    if (result === undefined) this.f.call(callee, ...args);
+    else this.f.set(result, call(result.type, callee, args));
   }
   private helper(slot: number, type: Type, args: readonly Expr[]): Expr {
     const result = this.f.local(type);

@@ -14,7 +14,7 @@ import * as L from '../layout.js';
 import { ABORT_FAULT, type Variant } from '../semantics/context.js';
 import { codeTlbOffset } from '../semantics/tlb.js';
 import type { CpuState } from '../state.js';
-import type { Type } from '../wasm/expr.js';
+import type { Callee, Type } from '../wasm/expr.js';
 import { I32, i32, i64 } from '../wasm/expr.js';
 import type { FunctionBuilder, Label } from '../wasm/function.js';
 import type { FunctionHandle, ModuleBuilder } from '../wasm/module.js';
@@ -24,6 +24,8 @@ import { RegionFlags } from './region-flags.js';
 
 /** Cold rows that call TypeScript only in rare cases: worth emitting all the same. */
 const RARELY_CALLS_OUT = new Set(['PUSHF', 'DIV', 'IDIV', 'RDTSC']);
+/** What a module's imports from the interpreter are under, by slot: importing few functions is much quicker than a table. */
+export const HELPERS = 'h';
 const HEAT_TRANSLATED = 0x80_0000;
 
 /** What all regions of a processor share. */
@@ -47,10 +49,15 @@ export interface RegionPlan {
 
 export const translatedHeat = (slot: number, block: number): number => ((HEAT_TRANSLATED | slot) << 8) | block;
 
+/** Slot of a block's region, by its HEADER_HEAT. */
+export const slotOf = (heat: number): number => (heat >>> 8) & (HEAT_TRANSLATED - 1);
+
 /** Add a region's function to a module. */
 export function emitRegion(m: ModuleBuilder, maker: RegionMaker, plan: RegionPlan): FunctionHandle {
   const handle = m.declare([I32], I32);
-  m.define(handle, (f) => new RegionEmitter(f, maker, plan, (p, r) => m.typeIndex(p, r)).emit());
+  m.define(handle, (f) =>
+    new RegionEmitter(f, maker, plan, (slot, p, r) => m.importOnce(HELPERS, `${slot}`, p, r)).emit(),
+  );
   return handle;
 }
 
@@ -72,7 +79,7 @@ class RegionEmitter implements RegionParts {
     private readonly f: FunctionBuilder,
     private readonly maker: RegionMaker,
     private readonly plan: RegionPlan,
-    readonly typeIndex: (params: readonly Type[], result?: Type) => number,
+    readonly helper: (slot: number, params: readonly Type[], result?: Type) => Callee,
   ) {
     this.state = maker.state;
     this.slots = maker.slots;

@@ -13,7 +13,8 @@ import type { VariantTable } from '../interp/variants.js';
 import * as L from '../layout.js';
 import type { CpuState } from '../state.js';
 import { ModuleBuilder } from '../wasm/module.js';
-import { emitRegion, type RegionMaker, type RegionPlan, translatedHeat } from './region.js';
+import { KEPT_END, KEPT_SLOTS, type KeptBlock, type KeptModule, type KeptTranslations } from './kept.js';
+import { emitRegion, HELPERS, type RegionMaker, type RegionPlan, slotOf, translatedHeat } from './region.js';
 
 export interface TranslatorOptions {
   /** Executions after which a block is translated: at least 1. Called for each block that is decoded. */
@@ -22,6 +23,29 @@ export interface TranslatorOptions {
   readonly batch: number;
   /** Cycles after which fewer are translated, too: what is hot is slow until then. */
   readonly patience: number;
+  /** What an earlier process translated; not looked at when code has been decoded already. */
+  readonly kept?: KeptTranslations | undefined;
+  readonly compiler?: Compiler | undefined;
+}
+
+/** How modules are compiled, and their code kept. */
+export interface Compiler {
+  /** @param code what `codeOf` said of the same module, maybe in another process; it may be empty */
+  compile(bytes: Uint8Array<ArrayBuffer>, code: Uint8Array): WebAssembly.Module;
+  /** The machine code of a module's functions, as far as there is any worth keeping. */
+  codeOf(module: WebAssembly.Module, functions: readonly unknown[]): Uint8Array;
+}
+
+const PLAIN: Compiler = { compile: (bytes) => new WebAssembly.Module(bytes), codeOf: () => new Uint8Array(0) };
+
+/** A module, made or kept, and its regions. */
+interface Translation {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly code: Uint8Array;
+  readonly regions: readonly (RegionPlan & { readonly pages: readonly number[] })[];
+  /** Absent while none of its blocks has been decoded. */
+  module: WebAssembly.Module | undefined;
+  functions: readonly unknown[];
 }
 
 /** Bounds of a region: more is slower, in compiling and in running. */
@@ -51,8 +75,19 @@ export class Translator {
   private nextSlot = 0;
   /** Cycle at which `poll` first saw the blocks that are listed. */
   private waitingSince: number | undefined;
-  /** For reports. */
-  readonly counts = { modules: 0, regions: 0, blocks: 0, bytes: 0 };
+  /** The interpreter's functions by slot, as imports. */
+  private readonly helpers: Record<string, unknown>;
+  private translations: Translation[] = [];
+  /** Of the translations by an earlier process that are not loaded, by slot. */
+  private readonly waiting = new Map<number, Translation>();
+  /** False from when addresses were given anew. */
+  private keepable = true;
+  private readonly compiler: Compiler;
+  /**
+   * For reports: modules, regions and blocks that were translated; blocks that an earlier process left, its modules that
+   * were used, and how often a translated block was decoded again.
+   */
+  readonly counts = { modules: 0, regions: 0, blocks: 0, bytes: 0, installed: 0, loaded: 0, returned: 0 };
 
   constructor(
     private readonly parts: TranslatorParts,
@@ -60,13 +95,88 @@ export class Translator {
   ) {
     const { state, variants, engine, code } = parts;
     this.maker = { state, variants, slots: engine.slots, operations: engine.operations, notTranslated: new Set() };
+    const { helpers } = engine;
+    this.helpers = new Proxy({}, { get: (_target, slot) => helpers.get(Number(slot)) });
+    this.compiler = options.compiler ?? PLAIN;
     code.heat = options.threshold;
     code.onDropAll = () => this.reset();
+    code.onReturn = (heat) => this.load(slotOf(heat));
     code.setHeat(options.threshold);
+    if (options.kept) this.install(options.kept);
+  }
+
+  /** Put the records of kept blocks where they were; whoever decodes the same gets them. */
+  private install({ slots, modules }: KeptTranslations): void {
+    const { state, code } = this.parts;
+    const taken = modules.flatMap(({ regions }) =>
+      regions.flatMap(({ blocks }) => blocks.map(({ header, records }) => [header, header + records.length] as const)),
+    );
+    if (!code.reserve(taken)) return;
+    this.nextSlot = slots;
+    for (const { bytes, code: machineCode, regions } of modules) {
+      const translation: Translation = {
+        bytes: new Uint8Array(bytes),
+        code: machineCode,
+        module: undefined,
+        functions: [],
+        regions: regions.map(({ slot, bits, flat, blocks }) => ({
+          ...{ slot, bits, flat },
+          blocks: blocks.map(({ header }) => header),
+          pages: blocks.map(({ page }) => page),
+        })),
+      };
+      this.translations.push(translation);
+      for (const { slot, bits, flat, blocks } of regions) {
+        this.waiting.set(slot, translation);
+        this.counts.installed += blocks.length;
+        blocks.forEach(({ header, page, records }, n) => {
+          state.u8.set(records, header);
+          state.i32[(header + L.HEADER_HEAT) >>> 2] = translatedHeat(slot, n);
+          code.homes.offer(header, page, { bits, flat });
+        });
+      }
+    }
+  }
+
+  /** A block of the region in this slot was decoded: the region must be there. */
+  private load(slot: number): void {
+    this.counts.returned++;
+    const translation = this.waiting.get(slot);
+    if (translation === undefined) return;
+    this.counts.loaded++;
+    for (const { slot } of translation.regions) this.waiting.delete(slot);
+    this.instantiate(translation);
+  }
+
+  /** What the next process may begin with; undefined when it would not fit, or there is nothing new. */
+  keep(settled: boolean): KeptTranslations | undefined {
+    const { code, state } = this.parts;
+    if (!this.keepable || this.nextSlot > KEPT_SLOTS) return undefined;
+    let last = 0;
+    const blockOf = (header: number, page: number): KeptBlock => {
+      const end = code.homes.endOf(header);
+      last = Math.max(last, end);
+      return { header, page, records: state.u8.subarray(header, end) };
+    };
+    const modules = this.translations.map(({ bytes, code, module, functions, regions }): KeptModule => {
+      return {
+        bytes,
+        code: module === undefined ? code : this.compiler.codeOf(module, functions),
+        regions: regions.map(({ slot, bits, flat, blocks, pages }) => ({
+          ...{ slot, bits, flat },
+          blocks: blocks.map((header, n) => blockOf(header, pages[n]!)),
+        })),
+      };
+    });
+    return last > KEPT_END ? undefined : { settled, slots: this.nextSlot, modules };
   }
 
   /** All decoded code was dropped, and the regions with it. */
   private reset(): void {
+    // Before anything was decoded, nothing is lost.
+    if (this.translations.length > 0) this.keepable = false;
+    this.translations = [];
+    this.waiting.clear();
     this.nextSlot = 0;
     this.waitingSince = undefined;
     this.parts.state.set32(L.HOT_COUNT, 0);
@@ -97,28 +207,25 @@ export class Translator {
   }
 
   private translate(byKey: Map<number, HotBlock[]>): void {
-    const { engine, memory, state } = this.parts;
+    const { code, state } = this.parts;
     const m = new ModuleBuilder();
-    m.importTable('env', 'helpers');
-    const plans: RegionPlan[] = [];
+    const plans: Translation['regions'][number][] = [];
     for (const [key, blocks] of byKey) {
       const mode = this.parts.modeOf(key);
       if (mode === undefined) continue;
       for (const headers of this.regionsOf(blocks)) {
-        const plan = { blocks: headers, bits: mode.bits, flat: mode.flat, slot: this.nextSlot++ };
+        const pages = headers.map((header) => code.pageOf(header)!);
+        const plan = { blocks: headers, pages, bits: mode.bits, flat: mode.flat, slot: this.nextSlot++ };
         m.export(`${plan.slot}`, emitRegion(m, this.maker, plan));
         plans.push(plan);
       }
     }
     if (plans.length === 0) return;
     const bytes = m.encode(L.GUEST >>> 16);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
-      env: { memory, helpers: engine.helpers },
-    });
-    if (engine.regions.length < this.nextSlot)
-      engine.regions.grow(Math.max(256, this.nextSlot - engine.regions.length));
+    const translation = { bytes, code: new Uint8Array(0), module: undefined, functions: [], regions: plans };
+    this.translations.push(translation);
+    this.instantiate(translation);
     for (const { slot, blocks } of plans) {
-      engine.regions.set(slot, instance.exports[`${slot}`]);
       blocks.forEach((header, n) => {
         state.i32[(header + L.HEADER_HEAT) >>> 2] = translatedHeat(slot, n);
       });
@@ -127,6 +234,16 @@ export class Translator {
     this.counts.modules++;
     this.counts.regions += plans.length;
     this.counts.bytes += bytes.length;
+  }
+
+  private instantiate(translation: Translation): void {
+    const { engine, memory } = this.parts;
+    translation.module = this.compiler.compile(translation.bytes, translation.code);
+    const { exports } = new WebAssembly.Instance(translation.module, { env: { memory }, [HELPERS]: this.helpers });
+    translation.functions = Object.values(exports);
+    if (engine.regions.length < this.nextSlot)
+      engine.regions.grow(Math.max(256, this.nextSlot - engine.regions.length));
+    for (const { slot } of translation.regions) engine.regions.set(slot, exports[`${slot}`]);
   }
 
   /** Cut a list of hot blocks into regions. Within a region blocks lie in the order of their addresses. */
@@ -143,7 +260,8 @@ export class Translator {
       instructions = 0;
     };
     for (const { header } of blocks) {
-      if (seen.has(header)) continue;
+      // Of a page that was written since, none is needed.
+      if (seen.has(header) || this.parts.code.pageOf(header) === undefined) continue;
       seen.add(header);
       const count = state.u16[(header + L.HEADER_COUNT) >>> 1]!;
       if (region.length === REGION_BLOCKS || instructions + count > REGION_INSTRUCTIONS) close();

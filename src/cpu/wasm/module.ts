@@ -1,5 +1,5 @@
 // A WebAssembly module under construction (core specification 1.0, 5.5): imported functions and one imported
-// memory, functions, tables of functions for indirect calls (its own or, as the first one, an imported one), exports.
+// memory, functions, tables of functions for indirect calls, exports.
 
 import { Bytes } from './bytes.js';
 import { type Callee, call, type Expr, type Type } from './expr.js';
@@ -23,11 +23,11 @@ export class ModuleBuilder {
   private readonly types: string[] = [];
   private readonly typeBytes: Bytes[] = [];
   private readonly imports: { module: string; name: string; type: number }[] = [];
+  private readonly known = new Map<string, FunctionHandle>();
   private readonly functions: { type: number; builder?: FunctionBuilder }[] = [];
   private readonly exports: { name: string; handle: FunctionHandle }[] = [];
   private readonly exportedTables: { name: string; index: number }[] = [];
   private tableFunctions: readonly FunctionHandle[] = [];
-  private importedTable: { module: string; name: string } | undefined;
   private emptyTables = 0;
 
   typeIndex(params: readonly Type[], result?: Type): number {
@@ -45,6 +45,17 @@ export class ModuleBuilder {
   importFunction(module: string, name: string, params: readonly Type[], result?: Type): FunctionHandle {
     this.imports.push({ module, name, type: this.typeIndex(params, result) });
     return new FunctionHandle(true, this.imports.length - 1, params, result);
+  }
+
+  /** The same function for the same names. */
+  importOnce(module: string, name: string, params: readonly Type[], result?: Type): FunctionHandle {
+    const key = `${module}.${name}`;
+    let handle = this.known.get(key);
+    if (handle === undefined) {
+      handle = this.importFunction(module, name, params, result);
+      this.known.set(key, handle);
+    }
+    return handle;
   }
 
   /** Declare a function; its body follows with `define`. */
@@ -66,10 +77,6 @@ export class ModuleBuilder {
   /** Functions of the first table, in slot order. */
   table(handles: readonly FunctionHandle[]): void {
     this.tableFunctions = handles;
-  }
-  /** Import the first table. */
-  importTable(module: string, name: string): void {
-    this.importedTable = { module, name };
   }
   /** A further table, without functions yet; it can grow. Returns its index. */
   emptyTable(): number {
@@ -93,11 +100,9 @@ export class ModuleBuilder {
       for (const t of this.typeBytes) b.append(t);
     });
     section(2, (b) => {
-      b.uleb(this.imports.length + (this.importedTable === undefined ? 1 : 2));
+      b.uleb(this.imports.length + 1);
       for (const i of this.imports) b.text(i.module).text(i.name).u8(0).uleb(i.type);
       b.text('env').text('memory').u8(2).u8(0).uleb(minPages);
-      const t = this.importedTable;
-      if (t !== undefined) b.text(t.module).text(t.name).u8(1).u8(0x70).u8(0).uleb(0);
     });
     section(3, (b) => {
       b.uleb(this.functions.length);

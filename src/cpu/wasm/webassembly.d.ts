@@ -10,6 +10,7 @@ declare namespace WebAssembly {
     constructor(descriptor: { element: 'anyfunc'; initial: number; maximum?: number });
     readonly length: number;
     grow(by: number): number;
+    get(index: number): Callable | null;
     set(index: number, value: Callable | null): void;
   }
   class Module {
