@@ -7,13 +7,18 @@ import type { Workload } from './workloads.js';
 /** Our contender, and the peer's that it is held against: the best of those whose names begin so. */
 const PAIRS = [
   ['vmreplay run', 'qemu tcg'],
+  ['vmreplay run again', 'qemu tcg'],
+  ['vmreplay run again', 'vmreplay run'],
   ['vmreplay record', 'qemu tcg'],
   ['vmreplay record', 'qemu record'],
+  ['vmreplay record again', 'qemu record'],
+  ['vmreplay record again', 'vmreplay record'],
   ['vmreplay replay', 'qemu replay'],
   ['vmreplay replay jobs', 'qemu replay'],
   ['vmreplay record', 'vmreplay run'],
   ['vmreplay record with', 'vmreplay record'],
   ['vmreplay run', 'v86'],
+  ['vmreplay run again', 'v86'],
   ['vmreplay record', 'v86'],
 ] as const;
 
