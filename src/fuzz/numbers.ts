@@ -1,11 +1,14 @@
 // Numbers as fields of structures hold them, and picking an element for a break. Shrinking leads to small numbers.
 
 import fc from 'fast-check';
+import { offerable } from './coverage/offers.js';
 
-export const u8: fc.Arbitrary<number> = fc.integer({ min: 0, max: 0xff });
-export const u16: fc.Arbitrary<number> = fc.integer({ min: 0, max: 0xffff });
-export const u32: fc.Arbitrary<number> = fc.integer({ min: 0, max: 0xffff_ffff });
-export const u64: fc.Arbitrary<bigint> = fc.bigInt(0n, 0xffff_ffff_ffff_ffffn);
+const upTo = (max: number): fc.Arbitrary<number> => offerable(fc.integer({ min: 0, max }), BigInt(max));
+export const u8: fc.Arbitrary<number> = upTo(0xff);
+export const u16: fc.Arbitrary<number> = upTo(0xffff);
+export const u32: fc.Arbitrary<number> = upTo(0xffff_ffff);
+const MAX_U64 = 0xffff_ffff_ffff_ffffn;
+export const u64: fc.Arbitrary<bigint> = offerable(fc.bigInt(0n, MAX_U64), MAX_U64);
 
 /** A lie in a field of 32, 16 or 8 bits. */
 export const low32 = (value: bigint): number => Number(BigInt.asUintN(32, value));

@@ -6,6 +6,7 @@
 // was made from. Left out: decoding bytes; whoever has a parser holds it against the value.
 
 import fc from 'fast-check';
+import { offerable } from './coverage/offers.js';
 
 /** One way in which a hostile structure breaks its specification. */
 export interface Break {
@@ -83,10 +84,10 @@ export const EDGES: readonly bigint[] = [
 ];
 
 /** Numbers that structures lie with. */
-export const lies: fc.Arbitrary<bigint> = fc.oneof(
-  fc.bigInt(0n, 64n),
-  fc.constantFrom(...EDGES),
-  fc.bigInt(0n, 0xffff_ffff_ffff_ffffn),
+export const lies: fc.Arbitrary<bigint> = offerable(
+  fc.oneof(fc.bigInt(0n, 64n), fc.constantFrom(...EDGES), fc.bigInt(0n, 0xffff_ffff_ffff_ffffn)),
+  0xffff_ffff_ffff_ffffn,
+  2,
 );
 
 export interface HostileOptions {

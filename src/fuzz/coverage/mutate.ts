@@ -7,7 +7,7 @@
 
 import type fc from 'fast-check';
 import type { Comparison } from './edges.js';
-import { MOST_WORDS } from './tape.js';
+import { MOST_WORDS, TapeArbitrary } from './tape.js';
 
 /** Changes of one tape: one as a rule, more now and then. */
 const MOST_CHANGES = 6;
@@ -133,4 +133,28 @@ export function mutate(
     if (words.length === 0) words.push(word(random));
   }
   return Uint32Array.from(words.slice(0, MOST_WORDS));
+}
+
+/** Of the inputs that are mutated with a dictionary, one in so many has its numbers drawn from there. */
+const OFFERED = 2;
+
+/**
+ * mutate() for the tapes of an arbitrary: of every other one, some numbers are operands of the dictionary, wherever the
+ * arbitrary draws a number. The tape that is returned has them as words.
+ */
+export function mutatorOf(arbitrary: fc.Arbitrary<unknown>): typeof mutate {
+  return (parents, dictionary, random) => {
+    const tape = mutate(parents, dictionary, random);
+    if (dictionary.length === 0 || below(random, OFFERED) !== 0) return tape;
+    // Few numbers of many, or most of few.
+    const rarity = one(random, [2, 4, 16]);
+    const offered = (): bigint | undefined => {
+      if (below(random, rarity) !== 0) return undefined;
+      const { left, right } = one(random, dictionary);
+      return random.nextInt(0, 1) === 0 ? left : right;
+    };
+    const played = new TapeArbitrary(arbitrary, tape, offered);
+    played.generate();
+    return played.tape;
+  };
 }

@@ -7,6 +7,7 @@
 // end words come from a generator that the tape seeds. Invariant: a tape alone says which structure it is, on any Node.
 
 import fc from 'fast-check';
+import { offerThrough } from './offers.js';
 
 /** Words of a tape that are kept; what is drawn behind them is not part of it. */
 export const MOST_WORDS = 1 << 15;
@@ -79,12 +80,19 @@ class Drawn implements Words {
 
 /** Notes what goes through it. Copies do not: fast-check makes them to shrink with. */
 class Recorder implements Words {
+  #forced: readonly number[] = [];
+
   constructor(
     private readonly inner: Words,
     private readonly into: number[],
   ) {}
+  force(words: readonly number[]): void {
+    this.#forced = words;
+  }
   next(): number {
-    const word = this.inner.next();
+    const [forced] = this.#forced;
+    if (forced !== undefined) this.#forced = this.#forced.slice(1);
+    const word = forced === undefined ? this.inner.next() : forced - SIGN;
     if (this.into.length < MOST_WORDS) this.into.push(word + SIGN);
     return word;
   }
@@ -111,9 +119,12 @@ abstract class RecordingArbitrary<T> extends fc.Arbitrary<T> {
   get tape(): Uint32Array {
     return this.#tape;
   }
-  protected record(words: Words, bias: number | undefined): fc.Value<T> {
+  protected record(words: Words, bias: number | undefined, offered?: () => bigint | undefined): fc.Value<T> {
     const drawn = [bias ?? 0];
-    const value = this.inner.generate(new Recorder(words, drawn).random(), bias);
+    const recorder = new Recorder(words, drawn);
+    const random = recorder.random();
+    if (offered) offerThrough(random, { offered, force: (forced) => recorder.force(forced) });
+    const value = this.inner.generate(random, bias);
     this.#tape = Uint32Array.from(drawn);
     return value;
   }
@@ -125,11 +136,15 @@ abstract class RecordingArbitrary<T> extends fc.Arbitrary<T> {
   }
 }
 
-/** The one structure that a tape says, whatever generator is given; `tape` is then what was drawn of it, and behind it. */
+/**
+ * The one structure that a tape says, whatever generator is given; `tape` is then what was drawn of it, and behind it.
+ * Where numbers are offered, those that are taken stand on it instead.
+ */
 export class TapeArbitrary<T> extends RecordingArbitrary<T> {
   constructor(
     inner: fc.Arbitrary<T>,
     private readonly played: Uint32Array,
+    private readonly offered?: () => bigint | undefined,
   ) {
     super(inner);
   }
@@ -137,7 +152,7 @@ export class TapeArbitrary<T> extends RecordingArbitrary<T> {
     const [first = 0] = this.played;
     const bias = first % BIASES;
     const player = new Player(this.played, 1, new Tail(seedOf(this.played)));
-    return this.record(player, bias < LEAST_BIAS ? undefined : bias);
+    return this.record(player, bias < LEAST_BIAS ? undefined : bias, this.offered);
   }
 }
 

@@ -1,0 +1,36 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { TapeArbitrary } from '../../../src/fuzz/coverage/tape.js';
+import { u8, u16, u32, u64 } from '../../../src/fuzz/numbers.js';
+import { lies } from '../../../src/fuzz/structure.js';
+
+const words = fc.array(fc.integer({ min: 0, max: 0xffff_ffff }), { minLength: 1, maxLength: 9 });
+const number = fc.bigInt(0n, 0xffff_ffff_ffff_ffffn);
+const KINDS: readonly [fc.Arbitrary<bigint | number>, number][] = [
+  [u8, 8],
+  [u16, 16],
+  [u32, 32],
+  [u64, 64],
+  [lies, 64],
+];
+
+test('a number on offer is drawn, cut to its width, whatever the bias; its tape needs no offer', (t) => {
+  fc.assert(
+    fc.property(fc.constantFrom(...KINDS), words, number, ([kind, bits], tape, offer) => {
+      const pair = fc.tuple(kind, fc.array(u32, { maxLength: 3 }));
+      const taking = new TapeArbitrary(pair, Uint32Array.from(tape), () => offer);
+      const [first, others] = taking.generate().value;
+      t.is(BigInt(first), BigInt.asUintN(bits, offer));
+      for (const other of others) t.is(BigInt(other), BigInt.asUintN(32, offer));
+      t.deepEqual(new TapeArbitrary(pair, taking.tape).generate().value, [first, others]);
+    }),
+  );
+});
+
+test('where nothing is offered, draws are what they are without', (t) => {
+  for (const seed of [1, 2, 3]) {
+    const options = { seed, numRuns: 200 };
+    t.deepEqual(fc.sample(u32, options), fc.sample(fc.integer({ min: 0, max: 0xffff_ffff }), options));
+    t.is(fc.sample(lies, options).filter((one) => one <= 64n).length > 50, true);
+  }
+});
