@@ -6,7 +6,7 @@
 // was made from. Left out: decoding bytes; whoever has a parser holds it against the value.
 
 import fc from 'fast-check';
-import { offerable } from './coverage/offers.js';
+import { extensible, offerable } from './coverage/offers.js';
 
 /** One way in which a hostile structure breaks its specification. */
 export interface Break {
@@ -99,11 +99,12 @@ export interface HostileOptions {
 
 /** Structures that break their specification in one way, or in several. */
 export function hostile<T>(kind: StructureKind<T>, options: HostileOptions = {}): fc.Arbitrary<Structure<T>> {
+  const { most = 3 } = options;
   const names = Object.keys(kind.breaks).filter((name) => options.only?.includes(name) ?? true);
   const one = fc.record({ name: fc.constantFrom(...names), at: fc.nat(15), value: lies }, { noNullPrototype: true });
   // A list that may be empty, since shrinking then may drop any of the breaks; with none the filter refuses it.
   return fc
-    .tuple(kind.valid, fc.array(one, { maxLength: options.most ?? 3 }))
+    .tuple(kind.valid, extensible(fc.array(one, { maxLength: most }), most))
     .map(([base, breaks]) => new Structure(kind, base, withEffect(kind, base, breaks)))
     .filter((made) => !sameBytes(made.encode(), kind.encode(made.base)));
 }

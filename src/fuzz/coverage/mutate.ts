@@ -12,6 +12,7 @@ import { MOST_WORDS, TapeArbitrary } from './tape.js';
 /** Changes of one tape: one as a rule, more now and then. */
 const MOST_CHANGES = 6;
 const LONGEST_SPAN = 16;
+const LAST_WORDS = 24;
 /** Numbers at which a draw goes one way or the other; small ones are what chooses between cases. */
 const WORDS = [
   0, 1, 2, 3, 4, 7, 8, 15, 16, 0x7f, 0x80, 0xff, 0x100, 0xfff, 0x1000, 0xffff, 0x1_0000, 0x10_0000,
@@ -30,9 +31,15 @@ interface Context {
 const below = (random: fc.Random, bound: number): number => random.nextInt(0, bound - 1);
 const one = <T>(random: fc.Random, list: readonly T[]): T => list[below(random, list.length)]!;
 const word = (random: fc.Random): number => random.nextInt(0, WORD);
-/** A position behind the first word, which says the bias. */
-const place = (words: readonly number[], random: fc.Random): number =>
-  random.nextInt(Math.min(1, words.length - 1), words.length - 1);
+/**
+ * A position behind the first word, which says the bias; every other one near the end, where structures draw their
+ * breaks: what comes last changes nothing else.
+ */
+const place = (words: readonly number[], random: fc.Random): number => {
+  const last = words.length - 1;
+  const first = random.nextInt(0, 1) === 0 ? 1 : Math.max(1, last - LAST_WORDS);
+  return random.nextInt(Math.min(first, last), last);
+};
 const span = (words: readonly number[], at: number, random: fc.Random): number =>
   random.nextInt(1, Math.max(1, Math.min(LONGEST_SPAN, words.length - at)));
 
@@ -148,12 +155,16 @@ export function mutatorOf(arbitrary: fc.Arbitrary<unknown>): typeof mutate {
     if (dictionary.length === 0 || below(random, OFFERED) !== 0) return tape;
     // Few numbers of many, or most of few.
     const rarity = one(random, [2, 4, 16]);
-    const offered = (): bigint | undefined => {
-      if (below(random, rarity) !== 0) return undefined;
-      const { left, right } = one(random, dictionary);
-      return random.nextInt(0, 1) === 0 ? left : right;
+    const longer = below(random, 2) === 0;
+    const offers = {
+      more: () => longer,
+      offered: () => {
+        if (below(random, rarity) !== 0) return undefined;
+        const { left, right } = one(random, dictionary);
+        return random.nextInt(0, 1) === 0 ? left : right;
+      },
     };
-    const played = new TapeArbitrary(arbitrary, tape, offered);
+    const played = new TapeArbitrary(arbitrary, tape, offers);
     played.generate();
     return played.tape;
   };

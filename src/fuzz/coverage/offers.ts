@@ -11,31 +11,33 @@ import fc from 'fast-check';
 export interface Offering {
   /** A number to draw; undefined for one at random. */
   offered(): bigint | undefined;
-  /** What is drawn next. */
-  force(words: readonly number[]): void;
+  /** Whether a list is to be as long as it may. */
+  more(): boolean;
+  /** Words that are drawn next, `instead` of so many of those that would be. */
+  force(words: readonly number[], instead: number): void;
 }
 
 const offering = new WeakMap<fc.Random, Offering>();
 
-/** Have the arbitraries that draw from `random` ask. */
+/** Have the arbitraries that draw from `random` ask. Its state must begin with how many words were drawn from it. */
 export function offerThrough(random: fc.Random, offers: Offering): void {
   offering.set(random, offers);
 }
 
+/** Draws as the inner arbitrary, after `offer` had a look at the generator. */
 class Offered<T> extends fc.Arbitrary<T> {
   constructor(
     private readonly inner: fc.Arbitrary<T>,
-    private readonly wordsOf: (value: bigint, biased: boolean) => readonly number[] | undefined,
+    private readonly offer: (offers: Offering, random: fc.Random, bias: number | undefined) => void,
   ) {
     super();
   }
   override generate(random: fc.Random, bias: number | undefined): fc.Value<T> {
     const offers = offering.get(random);
-    const value = offers?.offered();
-    if (offers === undefined || value === undefined) return this.inner.generate(random, bias);
-    offers.force(this.wordsOf(value, bias !== undefined) ?? []);
+    if (offers === undefined) return this.inner.generate(random, bias);
+    this.offer(offers, random, bias);
     const made = this.inner.generate(random, bias);
-    offers.force([]);
+    offers.force([], 0);
     return made;
   }
   override canShrinkWithoutContext(value: unknown): value is T {
@@ -60,9 +62,35 @@ export function offerable<T extends number | bigint>(
   max: bigint,
   choice?: number,
 ): fc.Arbitrary<T> {
-  return new Offered(inner, (value, biased) => {
+  return new Offered(inner, (offers, random, bias) => {
+    const value = offers.offered();
+    if (value === undefined) return;
     const cut = BigInt.asUintN(64, value) & max;
-    const head = [...(choice === undefined ? [] : [choice]), ...(biased ? [NOT_NEAR_BOUNDS] : [])];
-    return max > 0xffff_ffffn ? [...head, low(cut >> 32n), low(cut)] : [...head, low(cut)];
+    const head = [...(choice === undefined ? [] : [choice]), ...(bias === undefined ? [] : [NOT_NEAR_BOUNDS])];
+    const words = max > 0xffff_ffffn ? [...head, low(cut >> 32n), low(cut)] : [...head, low(cut)];
+    // What is drawn behind it stays what it was.
+    const ahead = random.clone();
+    inner.generate(ahead, bias);
+    offers.force(words, drawnFrom(ahead) - drawnFrom(random));
   });
 }
+
+const drawnFrom = (random: fc.Random): number => random.getState()?.[0] ?? 0;
+
+/** An fc.array of at most `most` elements, of which there may be as many as that on demand, behind those it had. */
+export function extensible<T>(inner: fc.Arbitrary<T[]>, most: number): fc.Arbitrary<T[]> {
+  return new Offered(inner, (offers, random, bias) => {
+    if (!offers.more()) return;
+    if (bias === undefined) {
+      offers.force([most], 1);
+      return;
+    }
+    // fast-check asks first whether elements are drawn near their bounds, then whether the length is, too.
+    const ahead = random.clone();
+    const [first, second] = [ahead.nextInt(0, WORD), ahead.nextInt(0, WORD)];
+    if (first % bias !== 0) offers.force([first, most], 2);
+    else offers.force([first, second % bias === 0 ? NOT_NEAR_BOUNDS : second, most], 3);
+  });
+}
+
+const WORD = 0xffff_ffff;

@@ -7,7 +7,10 @@
 // end words come from a generator that the tape seeds. Invariant: a tape alone says which structure it is, on any Node.
 
 import fc from 'fast-check';
-import { offerThrough } from './offers.js';
+import { type Offering, offerThrough } from './offers.js';
+
+/** What arbitraries may be given instead of what they draw. */
+export type Offers = Omit<Offering, 'force'>;
 
 /** Words of a tape that are kept; what is drawn behind them is not part of it. */
 export const MOST_WORDS = 1 << 15;
@@ -18,89 +21,106 @@ const LEAST_BIAS = 2;
 const SIGN = 0x8000_0000;
 
 /** What fc.Random is made over: pure-rand's generator. */
-interface Words {
-  next(): number;
-  clone(): Words;
-  getState(): readonly number[];
+abstract class Words {
+  abstract next(): number;
+  abstract clone(): Words;
+  abstract getState(): readonly number[];
+  /** fast-check makes true copies only of generators that can jump. */
+  jump(): void {
+    throw new Error('a tape has no other stretches to jump to');
+  }
 }
 
 /** Words that follow from the seed alone (a 32-bit counter, mixed). */
-class Tail {
+class Tail extends Words {
   #state: number;
 
   constructor(seed: number) {
+    super();
     this.#state = seed;
   }
-  next(): number {
+  override next(): number {
     this.#state = (this.#state + 0x9e37_79b9) | 0;
     let word = this.#state ^ (this.#state >>> 16);
     word = Math.imul(word, 0x21f0_aaad);
     word = Math.imul(word ^ (word >>> 15), 0x735a_2d97);
     return (word ^ (word >>> 15)) | 0;
   }
-  clone(): Tail {
+  override clone(): Tail {
     return new Tail(this.#state);
   }
-  getState(): readonly number[] {
+  override getState(): readonly number[] {
     return [this.#state];
   }
 }
 
 /** A tape that plays. */
-class Player implements Words {
+class Player extends Words {
   constructor(
     private readonly tape: Uint32Array,
     private at: number,
     private readonly tail: Tail,
-  ) {}
-  next(): number {
-    return this.at < this.tape.length ? this.tape[this.at++]! - SIGN : this.tail.next();
+    /** Words drawn behind the end. */
+    private behind = 0,
+  ) {
+    super();
   }
-  clone(): Player {
-    return new Player(this.tape, this.at, this.tail.clone());
+  override next(): number {
+    if (this.at < this.tape.length) return this.tape[this.at++]! - SIGN;
+    this.behind++;
+    return this.tail.next();
   }
-  getState(): readonly number[] {
-    return [this.at];
+  override clone(): Player {
+    return new Player(this.tape, this.at, this.tail.clone(), this.behind);
+  }
+  /** How many words were drawn. */
+  override getState(): readonly number[] {
+    return [this.at + this.behind];
   }
 }
 
 /** The words of an fc.Random, each as it is. */
-class Drawn implements Words {
-  constructor(private readonly random: fc.Random) {}
-  next(): number {
+class Drawn extends Words {
+  constructor(private readonly random: fc.Random) {
+    super();
+  }
+  override next(): number {
     return this.random.nextInt(-SIGN, SIGN - 1);
   }
-  clone(): Drawn {
+  override clone(): Drawn {
     return new Drawn(this.random.clone());
   }
-  getState(): readonly number[] {
+  override getState(): readonly number[] {
     return [];
   }
 }
 
 /** Notes what goes through it. Copies do not: fast-check makes them to shrink with. */
-class Recorder implements Words {
+class Recorder extends Words {
   #forced: readonly number[] = [];
 
   constructor(
     private readonly inner: Words,
     private readonly into: number[],
-  ) {}
-  force(words: readonly number[]): void {
+  ) {
+    super();
+  }
+  force(words: readonly number[], instead: number): void {
+    for (let i = 0; i < instead; i++) this.inner.next();
     this.#forced = words;
   }
-  next(): number {
+  override next(): number {
     const [forced] = this.#forced;
     if (forced !== undefined) this.#forced = this.#forced.slice(1);
     const word = forced === undefined ? this.inner.next() : forced - SIGN;
     if (this.into.length < MOST_WORDS) this.into.push(word + SIGN);
     return word;
   }
-  clone(): Words {
+  override clone(): Words {
     return this.inner.clone();
   }
-  getState(): readonly number[] {
-    return [];
+  override getState(): readonly number[] {
+    return this.inner.getState();
   }
   /** fc.Random copies what it is made over; here that copy is this. */
   random(): fc.Random {
@@ -119,11 +139,11 @@ abstract class RecordingArbitrary<T> extends fc.Arbitrary<T> {
   get tape(): Uint32Array {
     return this.#tape;
   }
-  protected record(words: Words, bias: number | undefined, offered?: () => bigint | undefined): fc.Value<T> {
+  protected record(words: Words, bias: number | undefined, offers?: Offers): fc.Value<T> {
     const drawn = [bias ?? 0];
     const recorder = new Recorder(words, drawn);
     const random = recorder.random();
-    if (offered) offerThrough(random, { offered, force: (forced) => recorder.force(forced) });
+    if (offers) offerThrough(random, { ...offers, force: (forced, instead) => recorder.force(forced, instead) });
     const value = this.inner.generate(random, bias);
     this.#tape = Uint32Array.from(drawn);
     return value;
@@ -144,7 +164,7 @@ export class TapeArbitrary<T> extends RecordingArbitrary<T> {
   constructor(
     inner: fc.Arbitrary<T>,
     private readonly played: Uint32Array,
-    private readonly offered?: () => bigint | undefined,
+    private readonly offers?: Offers,
   ) {
     super(inner);
   }
@@ -152,7 +172,7 @@ export class TapeArbitrary<T> extends RecordingArbitrary<T> {
     const [first = 0] = this.played;
     const bias = first % BIASES;
     const player = new Player(this.played, 1, new Tail(seedOf(this.played)));
-    return this.record(player, bias < LEAST_BIAS ? undefined : bias, this.offered);
+    return this.record(player, bias < LEAST_BIAS ? undefined : bias, this.offers);
   }
 }
 

@@ -1,8 +1,10 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { e820 } from '../../../src/fuzz/arbitraries/e820.js';
+import { extensible } from '../../../src/fuzz/coverage/offers.js';
 import { TapeArbitrary } from '../../../src/fuzz/coverage/tape.js';
 import { u8, u16, u32, u64 } from '../../../src/fuzz/numbers.js';
-import { lies } from '../../../src/fuzz/structure.js';
+import { hostile, lies } from '../../../src/fuzz/structure.js';
 
 const words = fc.array(fc.integer({ min: 0, max: 0xffff_ffff }), { minLength: 1, maxLength: 9 });
 const number = fc.bigInt(0n, 0xffff_ffff_ffff_ffffn);
@@ -18,11 +20,46 @@ test('a number on offer is drawn, cut to its width, whatever the bias; its tape 
   fc.assert(
     fc.property(fc.constantFrom(...KINDS), words, number, ([kind, bits], tape, offer) => {
       const pair = fc.tuple(kind, fc.array(u32, { maxLength: 3 }));
-      const taking = new TapeArbitrary(pair, Uint32Array.from(tape), () => offer);
+      const taking = new TapeArbitrary(pair, Uint32Array.from(tape), {
+        offered: () => offer,
+        more: () => false,
+      });
       const [first, others] = taking.generate().value;
       t.is(BigInt(first), BigInt.asUintN(bits, offer));
       for (const other of others) t.is(BigInt(other), BigInt.asUintN(32, offer));
       t.deepEqual(new TapeArbitrary(pair, taking.tape).generate().value, [first, others]);
+    }),
+  );
+});
+
+test('what is drawn behind a number stays what it was when another takes its place', (t) => {
+  fc.assert(
+    fc.property(fc.constantFrom(...KINDS), words, number, ([kind], tape, offer) => {
+      const pair = fc.tuple(kind, fc.nat());
+      const first = [offer, undefined];
+      const offers = { offered: () => first.shift(), more: () => false };
+      const [, behind] = new TapeArbitrary(pair, Uint32Array.from(tape), offers).generate().value;
+      t.is(behind, new TapeArbitrary(pair, Uint32Array.from(tape)).generate().value[1]);
+    }),
+  );
+});
+
+test('a structure has more breaks on demand, behind those that it had', (t) => {
+  const kind = e820({ ramEnd: 0x100_0000 });
+  const breaks = fc.array(fc.record({ at: fc.nat(15), value: lies }), { maxLength: 3 });
+  const longer = extensible(breaks, 3);
+  const offers = { offered: () => undefined, more: () => true };
+  fc.assert(
+    fc.property(words, (tape) => {
+      const before = new TapeArbitrary(breaks, Uint32Array.from(tape)).generate().value;
+      const taking = new TapeArbitrary(longer, Uint32Array.from(tape), offers);
+      const after = taking.generate().value;
+      t.is(after.length, 3);
+      t.deepEqual(after.slice(0, before.length), before);
+      t.deepEqual(new TapeArbitrary(breaks, taking.tape).generate().value, after);
+      const whole = new TapeArbitrary(hostile(kind), Uint32Array.from(tape), offers);
+      const structure = whole.generate().value;
+      t.deepEqual(new TapeArbitrary(hostile(kind), whole.tape).generate().value.encode(), structure.encode());
     }),
   );
 });
