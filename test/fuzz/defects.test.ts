@@ -19,6 +19,8 @@ interface Defect {
   boot?: 'multiboot2' | 'linux32';
   /** Default: the name's ELF file. */
   image?: string;
+  /** Not found by cases that are drawn: coverage/guided.test.ts. */
+  guided?: boolean;
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'vmreplay-defects-'));
@@ -43,6 +45,7 @@ test('there are at least fifteen', (t) => {
 });
 
 for (const [name, defect] of Object.entries(defects)) {
+  if (defect.guided) continue;
   test.serial(`the default seed finds ${name}`, async (t) => {
     t.timeout(120_000);
     const options = optionsOf(name, defect);

@@ -7,7 +7,7 @@
 import fc from 'fast-check';
 import type { CaseRunner } from '../case-runner.js';
 import type { CoverageProbe } from '../coverage/edges.js';
-import { mutate } from '../coverage/mutate.js';
+import { mutatorOf } from '../coverage/mutate.js';
 import { randomOf, TapeArbitrary, TapedArbitrary } from '../coverage/tape.js';
 import type { Structure } from '../structure.js';
 import { causeOf, ORACLES, type Verdict } from '../verdict.js';
@@ -100,10 +100,12 @@ class BatchRun {
 
   #change(): void {
     const { seed, cases, parents, dictionary } = this.batch;
+    const { arbitrary } = this.runner.target;
+    const mutate = mutatorOf(arbitrary);
     const random = randomOf(seed);
     for (let n = 0; n < cases && !this.#over; n++) {
       const tape = mutate(parents, dictionary, random);
-      this.explore(new TapeArbitrary(this.runner.target.arbitrary, tape), '0', 1, tape);
+      this.explore(new TapeArbitrary(arbitrary, tape), '0', 1, tape);
     }
   }
 

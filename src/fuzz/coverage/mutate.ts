@@ -142,24 +142,28 @@ export function mutate(
   return Uint32Array.from(words.slice(0, MOST_WORDS));
 }
 
-/** Of the inputs that are mutated with a dictionary, one in so many has its numbers drawn from there. */
-const OFFERED = 2;
+/** Of so many numbers one is drawn from the dictionary: of those that a tape has, and of those behind its end. */
+const RARE = [4, 16] as const;
+const OFTEN = 2;
 
 /**
  * mutate() for the tapes of an arbitrary: of every other one, some numbers are operands of the dictionary, wherever the
- * arbitrary draws a number. The tape that is returned has them as words.
+ * arbitrary draws a number, and lists that may be longer are. The tape that is returned has all that as words.
  */
 export function mutatorOf(arbitrary: fc.Arbitrary<unknown>): typeof mutate {
   return (parents, dictionary, random) => {
-    const tape = mutate(parents, dictionary, random);
-    if (dictionary.length === 0 || below(random, OFFERED) !== 0) return tape;
-    // Few numbers of many, or most of few.
-    const rarity = one(random, [2, 4, 16]);
+    const way = below(random, 4);
+    if (dictionary.length === 0 || way < 2) return mutate(parents, dictionary, random);
+    // What is as it was but for a number or a further break is what comes one step further.
+    const base = way === 2 ? mutate(parents, dictionary, random) : one(random, parents);
+    // Behind its end a tape says one thing; here it is to be another each time.
+    const tape = Uint32Array.from([...base, word(random)]);
+    const rarity = one(random, RARE);
     const longer = below(random, 2) === 0;
     const offers = {
       more: () => longer,
-      offered: () => {
-        if (below(random, rarity) !== 0) return undefined;
+      offered: (drawn: number) => {
+        if (below(random, drawn < base.length ? rarity : OFTEN) !== 0) return undefined;
         const { left, right } = one(random, dictionary);
         return random.nextInt(0, 1) === 0 ? left : right;
       },

@@ -9,8 +9,8 @@ import fc from 'fast-check';
 
 /** A generator that can be told its next words. */
 export interface Offering {
-  /** A number to draw; undefined for one at random. */
-  offered(): bigint | undefined;
+  /** A number to draw, when so many words were drawn before; undefined for one at random. */
+  offered(drawn: number): bigint | undefined;
   /** Whether a list is to be as long as it may. */
   more(): boolean;
   /** Words that are drawn next, `instead` of so many of those that would be. */
@@ -63,7 +63,7 @@ export function offerable<T extends number | bigint>(
   choice?: number,
 ): fc.Arbitrary<T> {
   return new Offered(inner, (offers, random, bias) => {
-    const value = offers.offered();
+    const value = offers.offered(drawnFrom(random));
     if (value === undefined) return;
     const cut = BigInt.asUintN(64, value) & max;
     const head = [...(choice === undefined ? [] : [choice]), ...(bias === undefined ? [] : [NOT_NEAR_BOUNDS])];
@@ -77,10 +77,13 @@ export function offerable<T extends number | bigint>(
 
 const drawnFrom = (random: fc.Random): number => random.getState()?.[0] ?? 0;
 
-/** An fc.array of at most `most` elements, of which there may be as many as that on demand, behind those it had. */
+/**
+ * An fc.array of at most `most` elements, of which there may be as many as that on demand, behind those it had. An empty
+ * one stays empty: where a filter refuses that, it is the next try that the tape is about.
+ */
 export function extensible<T>(inner: fc.Arbitrary<T[]>, most: number): fc.Arbitrary<T[]> {
   return new Offered(inner, (offers, random, bias) => {
-    if (!offers.more()) return;
+    if (!offers.more() || inner.generate(random.clone(), bias).value.length === 0) return;
     if (bias === undefined) {
       offers.force([most], 1);
       return;

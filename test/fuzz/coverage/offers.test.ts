@@ -54,7 +54,7 @@ test('a structure has more breaks on demand, behind those that it had', (t) => {
       const before = new TapeArbitrary(breaks, Uint32Array.from(tape)).generate().value;
       const taking = new TapeArbitrary(longer, Uint32Array.from(tape), offers);
       const after = taking.generate().value;
-      t.is(after.length, 3);
+      t.is(after.length, before.length === 0 ? 0 : 3);
       t.deepEqual(after.slice(0, before.length), before);
       t.deepEqual(new TapeArbitrary(breaks, taking.tape).generate().value, after);
       const whole = new TapeArbitrary(hostile(kind), Uint32Array.from(tape), offers);
