@@ -39,10 +39,6 @@ test.serial('a campaign that was stopped, and run on by threads, comes to what a
   const unbroken = await into('unbroken', { runs: 6000 });
   t.is(unbroken.cases, 6000);
   t.true(unbroken.guided!.corpus > 2 && unbroken.guided!.edges > 20);
-  t.true(
-    unbroken.findings.some(({ tape }) => tape !== undefined),
-    'a changed input has a cause of its own',
-  );
   // Whole generations: 2,000 cases.
   t.is((await into('broken', { runs: 1 })).cases, 2000);
   let cases = 0;
@@ -71,10 +67,12 @@ test.serial('a campaign that was stopped, and run on by threads, comes to what a
 });
 
 test.serial('the case of a tape is had again from seed, tape and path', async (t) => {
-  const { findings } = await into('unbroken', { runs: 6000 });
+  // Only changed inputs come to its defect.
+  const boot = { ...options.boot, kernel: packageFile('corpus/defects/magic-chain.elf'), memory: 16 << 20 };
+  const { findings } = await fuzz({ ...options, boot, runs: 6000 });
   const found = findings.find(({ tape }) => tape !== undefined)!;
   const { seed, path, tape } = found;
-  const again = await fuzz({ ...options, seed, path, tape: tape! });
+  const again = await fuzz({ ...options, boot, seed, path, tape: tape! });
   t.deepEqual(
     again.findings.map(({ cause, structure }) => [cause, String(structure)]),
     [[found.cause, String(found.structure)]],
