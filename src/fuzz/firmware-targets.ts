@@ -76,6 +76,8 @@ function splitLinux(bytes: Uint8Array): readonly Item[] {
   ];
 }
 
+const PAGE = 4096;
+const MIB = 1 << 20;
 const ANCHOR = 'etc/smbios/smbios-anchor';
 const SMBIOS_TABLES = 'etc/smbios/smbios-tables';
 const SMBIOS_ENTRY = 32;
@@ -181,9 +183,21 @@ const cmdlineItems = (guest: Guest): Found => {
   return items(guest, 'cmdline', [FW_CFG.CMDLINE_SIZE, FW_CFG.CMDLINE_DATA], opaque(commandLine()), split);
 };
 
+/** Bytes from 1 MiB on that an option ROM fills with a kernel and an initrd, if it can; none when there is no kernel. */
+function filledBy({ pc, memory }: Guest): number {
+  const [kernel, initrd] = [FW_CFG.KERNEL_SIZE, FW_CFG.INITRD_SIZE].map((key) => {
+    const data = pc.fwCfg.content(key);
+    return data ? wordOf(data) : 0;
+  }) as [number, number];
+  const bytes = kernel + initrd + PAGE;
+  return kernel === 0 || bytes > memory.ramSize - 2 * MIB ? 0 : bytes;
+}
+
 /** What stands in the table of all targets. */
 export const FIRMWARE_ROWS = {
-  e820: anywhere((guest) => file(guest, 'e820', 'etc/e820', opaque(e820({ ramEnd: guest.memory.ramSize })))),
+  e820: anywhere((guest) =>
+    file(guest, 'e820', 'etc/e820', opaque(e820({ ramEnd: guest.memory.ramSize, filled: filledBy(guest) }))),
+  ),
   initrd: { findInFirmware: initrdItems },
   cmdline: { findInFirmware: cmdlineItems },
   others,

@@ -23,6 +23,8 @@ export interface E820Options {
   readonly ramEnd?: number;
   /** Most entries. Default 16. */
   readonly most?: number;
+  /** Bytes from 1 MiB on that are RAM in every valid map: what a loader is going to fill. Default none. */
+  readonly filled?: number;
 }
 
 const PAGE = 0x1000n;
@@ -30,7 +32,7 @@ const END_OF_ADDRESSES = 1n << 64n;
 const OTHER_TYPES = [2, 3, 4, 5];
 
 /** Sorted, disjoint entries. */
-export function mapEntries({ ramEnd = 16 << 20, most = 16 }: E820Options = {}): fc.Arbitrary<MapEntry[]> {
+export function mapEntries({ ramEnd = 16 << 20, most = 16, filled = 0 }: E820Options = {}): fc.Arbitrary<MapEntry[]> {
   const step = fc.record({
     gap: fc.constantFrom(0n, 0n, 1n, 16n),
     pages: fc.bigInt(1n, 0x200n),
@@ -39,6 +41,11 @@ export function mapEntries({ ramEnd = 16 << 20, most = 16 }: E820Options = {}): 
   return fc.array(step, { maxLength: most - 1 }).map((steps) => {
     const entries: MapEntry[] = [{ address: 0n, length: 0x9_f000n, type: 1 }];
     let next = 0x10_0000n;
+    if (filled > 0) {
+      const length = BigInt(Math.ceil(filled / 4096)) * PAGE;
+      entries.push({ address: next, length, type: 1 });
+      next += length;
+    }
     for (const { gap, pages, type } of steps) {
       const address = next + gap * PAGE;
       const length = pages * PAGE;
