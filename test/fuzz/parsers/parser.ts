@@ -33,7 +33,7 @@ export const sentence =
     if (file === undefined && /^--[a-z-]+ is [^;]+; [a-z]/.test(message)) return undefined;
     if (file === undefined) return `does not name ${files.join(' or ')} first: ${message}`;
     if (/undefined|NaN|\[object/.test(message)) return `says nothing: ${message}`;
-    if (!/ is needed$|[;:] [a-z][^;]* [^;]*$/.test(message.slice(file.length + 2)) || message.endsWith('.'))
+    if (!/ is needed$|; \d+ more$|[;:] [a-z][^;]* [^;]*$/.test(message.slice(file.length + 2)) || message.endsWith('.'))
       return `names no mend: ${message}`;
     return undefined;
   };
