@@ -21,15 +21,15 @@ const LOADERS_OWN: readonly OwnField[] = [
       /^(?!memory map ).*\.address$|\bpaddr$|_paddr$|_ptr$|\.mod_(start|end)$|\.ramdisk_image$|^multiboot_info\.(cmdline|\w+_addr|boot_loader_name|config_table)$/,
     reason: 'where a loader puts a structure is its choice',
   },
+  {
+    pattern: /^(cs|ds|es|fs|gs|ss|tr|ldtr)\.(selector|attributes|base|limit)$|^control\.(gdtr|idtr)\./,
+    reason: 'descriptor tables are the loader’s, and the protocol only says what the segments reach',
+  },
 ];
 
 /** Between two routes, beside these. */
 const ROUTES_OWN: readonly OwnField[] = [
   { pattern: /^route$/, reason: 'says by which route the boot was begun' },
-  {
-    pattern: /^(cs|ds|es|fs|gs|ss|tr|ldtr)\.(selector|attributes|base|limit)$|^control\.(gdtr|idtr)\./,
-    reason: 'descriptor tables are the loader’s, and the protocol only says what the segments reach',
-  },
   { pattern: /^control\.cr[034]$/, reason: 'bits beside PE and PG are left open' },
   { pattern: /^boot_params\.acpi_rsdp_addr$/, reason: 'firmware puts the ACPI tables where it likes' },
   { pattern: /^memory map \d+\./, reason: 'firmware keeps memory for itself and its tables' },
