@@ -24,6 +24,7 @@ type Values = Parameters<typeof bootOptions>[0] &
     tape?: string;
     guided?: boolean;
     corpus?: string;
+    coverage?: string;
     out: string;
     panic?: string[];
     caseCycles?: number;
@@ -50,6 +51,7 @@ export function addFuzz(program: Command): void {
     .option('--tape <words>', 'with --path: what the case of a finding was made from, or a file of a corpus', parseText)
     .option('--guided', "keep cases that reach new code of the guest's, and change those (default with --corpus)")
     .option('--corpus <folder>', 'keep the campaign there; one that ended or was killed goes on', parseText)
+    .option('--coverage <file>', 'what a guided campaign reached, by function: .json, or .info for lcov', parseText)
     .option('--out <folder>', 'where findings are written', parseText, 'fuzz-findings')
     .option('--status <s>', 'a line of progress on stderr every so many seconds, terminal or not', parsePositive)
     .option('--panic <text>', 'a text on a console that is a finding; repeatable', collectTexts)
@@ -79,7 +81,9 @@ export function addFuzz(program: Command): void {
 async function fuzzVerb(target: string, values: Values): Promise<number> {
   const { runs, seconds, jobs, status, path, tape, guided, corpus, out, panic, caseCycles, predicate, ...others } =
     values;
-  const { until, symbols, against, mayDiffer, quiet, ...rest } = others;
+  const { until, symbols, against, mayDiffer, coverage, quiet, ...rest } = others;
+  if (coverage !== undefined && !/\.(json|info)$/.test(coverage))
+    throw new UserError(`--coverage ${coverage}: name a file that ends in .json, or in .info for lcov`);
   const { seed, ...boot } = bootOptions(rest);
   const second = against === undefined ? undefined : againstOptions(against, boot);
   const { fuzz, isWritten, writeFinding } = await import('../../src/fuzz/index.js');
@@ -94,7 +98,8 @@ async function fuzzVerb(target: string, values: Values): Promise<number> {
     boot,
     seed: seed ?? 1,
     // With threads, this one has time for signals and progress.
-    ...(!only && { jobs, guided: guided ?? corpus !== undefined }),
+    ...(!only && { jobs, guided: guided ?? (corpus ?? coverage) !== undefined }),
+    ...(coverage !== undefined && { coverage: true }),
     ...(runs !== undefined && { runs }),
     ...(seconds !== undefined && { seconds }),
     ...(path !== undefined && { path }),
@@ -132,6 +137,10 @@ async function fuzzVerb(target: string, values: Values): Promise<number> {
     return { result, interrupted: signal.aborted };
   });
   if (only) for (const finding of result.findings) say(findingText(finding));
+  if (coverage !== undefined) {
+    const { writeCoverage } = await import('../../src/fuzz/coverage/files.js');
+    say(writeCoverage(coverage, result.branches ?? [], boot, symbols));
+  }
   say(summary(result));
   if (interrupted) return INTERRUPTED;
   return result.findings.length > 0 ? 1 : 0;

@@ -2,6 +2,7 @@
 // processor, so that whoever uses the library needs no types of it.
 
 import type { BootOptions, StopSignal } from '../api/options.js';
+import type { CoveredBranch } from './coverage/branches.js';
 import type { Structure } from './structure.js';
 import type { Oracle, Verdict } from './verdict.js';
 
@@ -10,7 +11,7 @@ export interface RunnerOptions {
   readonly panic?: readonly string[];
   /** Cycles that a case may take from the snapshot on. Default: 8 times those of the boot as it is, and 2,000,000. */
   readonly caseCycles?: number;
-  /** Note edges and comparisons (CaseRunner.coverage). Default false. */
+  /** Note edges and comparisons (CaseRunner.coverage); of a guided campaign, tell `branches`. Default false. */
   readonly coverage?: boolean;
   /**
    * Where a case ends with nothing to find fault with: the name of a symbol, a linear address as `0x…`, or `hand-off`.
@@ -112,6 +113,8 @@ export interface FuzzResult {
   readonly findings: readonly Finding[];
   /** Inputs that are kept, and edges that they reach, of a guided campaign. */
   readonly guided?: { readonly corpus: number; readonly edges: number };
+  /** Branches of the guest that the inputs take, of a guided campaign with `coverage`. */
+  readonly branches?: readonly CoveredBranch[];
   /** Cycle at which every case begins. */
   readonly start: number;
 }

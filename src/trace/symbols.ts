@@ -61,6 +61,11 @@ export class SymbolTable {
     return this.#names.length;
   }
 
+  /** All symbols by address. */
+  *entries(): Generator<readonly [address: bigint, name: string]> {
+    for (const [i, name] of this.#names.entries()) yield [this.#addresses[i]!, name];
+  }
+
   /** Payload of a SYMS chunk. */
   encode(): Uint8Array {
     const bytes = Buffer.alloc(this.#addresses.length * 8);

@@ -4,6 +4,7 @@
 
 import fc from 'fast-check';
 import { UserError } from '../../api/user-error.js';
+import { coveredBranches } from '../coverage/branches.js';
 import { minimize } from '../coverage/minimize.js';
 import { TapeArbitrary } from '../coverage/tape.js';
 import { hexOfWords, wordsOfHex } from '../coverage/tape-text.js';
@@ -76,6 +77,7 @@ class Campaign {
         verdicts,
         findings: this.#findings,
         ...(guided && { guided: { corpus: corpus.length, edges } }),
+        ...(guided && this.options.coverage && { branches: coveredBranches(await this.#ownRunner(), corpus) }),
         start: executor.start ?? (await this.#ownRunner()).start,
       };
     } finally {
