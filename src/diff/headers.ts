@@ -60,11 +60,12 @@ export function diffHeaders(a: TraceHeader, b: TraceHeader): HeaderDifference[] 
 
 /** Compare the initial memories, piece by piece. */
 export function diffMemory(a: TraceReader, b: TraceReader): MemoryDifference | undefined {
-  const left = a.memory();
-  const right = b.memory();
-  let x = left.next().value as MemoryPiece | undefined;
-  let y = right.next().value as MemoryPiece | undefined;
-  while (x && y) {
+  const left = byAddress(a);
+  const right = byAddress(b);
+  let [i, j] = [0, 0];
+  while (i < left.length && j < right.length) {
+    const x = left[i]!;
+    const y = right[j]!;
     const from = Math.max(x.address, y.address);
     const to = Math.min(x.address + x.data.length, y.address + y.data.length);
     if (from < to) {
@@ -75,11 +76,14 @@ export function diffMemory(a: TraceReader, b: TraceReader): MemoryDifference | u
         return memoryDifference(from + at, p[at]!, q[at]!, a.header.images);
       }
     }
-    if (x.address + x.data.length <= y.address + y.data.length) x = left.next().value as MemoryPiece | undefined;
-    else y = right.next().value as MemoryPiece | undefined;
+    if (x.address + x.data.length <= y.address + y.data.length) i++;
+    else j++;
   }
   return undefined;
 }
+
+/** A trace has its memory in several sequences, one for each time that the recorder handed some over. */
+const byAddress = (reader: TraceReader): MemoryPiece[] => [...reader.memory()].sort((p, q) => p.address - q.address);
 
 function memoryDifference(address: number, a: number, b: number, images: readonly ImageRecord[]): MemoryDifference {
   const image = images.find((i) => i.address !== undefined && address >= i.address && address < i.address + i.size);

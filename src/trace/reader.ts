@@ -143,7 +143,7 @@ export class TraceReader {
     return this.complete;
   }
 
-  /** Initial memory as far as the guest saw it, by ascending address; what no piece covers is zero. */
+  /** Initial memory as far as the guest saw it, by ascending address in each chunk; what no piece covers is zero. */
   *memory(): Generator<MemoryPiece> {
     for (const chunk of this.chunks) {
       if (chunk.type === 'MEMO') yield* this.#decode(chunk, decodeMemory);
