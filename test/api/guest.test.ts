@@ -74,7 +74,11 @@ const refused: [title: string, options: BootOptions, said: RegExp][] = [
     { kernel: put('short.bz', bzImage().subarray(0, 600)) },
     /^short.bz: the setup code claims 2560 bytes \(offset 0x1f1\), the file has 600; /,
   ],
-  ['an initrd larger than memory', { kernel, initrd: put('large', new Uint8Array(5 * MIB)) }, /^large: .* --memory, or a smaller file$/],
+  [
+    'an initrd larger than memory',
+    { kernel, initrd: put('large', new Uint8Array(5 * MIB)) },
+    /^large: .* --memory, or a smaller file$/,
+  ],
   ['a time that is none', { kernel, rtc: '2021-02-30' }, /^--rtc 2021-02-30: /],
   ['a negative seed', { kernel, seed: -1 }, /^--seed -1: a whole number/],
   ['half a cycle', { kernel, untilCycle: 0.5 }, /^--until-cycle 0.5: a whole number/],
