@@ -1,9 +1,10 @@
 // Rows for what else reads foreign bytes: configurations, baselines and reports of the gate, disks, fw_cfg descriptors,
 // archives of packages, symbol files, values on the command line, kept files, the report's payload.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { brotliDecompressSync } from 'node:zlib';
 import { InvalidArgumentError } from 'commander';
 import * as values from '../../../bin/options/values.js';
 import { inputOf } from '../../../src/api/recorder.js';
@@ -23,6 +24,7 @@ import { FwCfg } from '../../../src/platform/devices/fw-cfg.js';
 import { itemView } from '../../../src/report/items.js';
 import { joinPayload, splitPayload, type TraceHead } from '../../../src/report/payload.js';
 import { readKept, writeKept } from '../../../src/start/kept-file.js';
+import { packKept } from '../../../src/trace/kept-payloads.js';
 import { structures, symbolElf } from './boot-rows.js';
 import { damaged } from './damage.js';
 import { clause, type Parser, sentence } from './parser.js';
@@ -72,6 +74,10 @@ const REPORT = JSON.stringify({
   ],
   obsolete: [],
 });
+
+/** Large enough to be kept. */
+const PAYLOAD = new Uint8Array(0x1_0000).fill(3);
+const keptPath = (): string => join(directory, 'packed', readdirSync(join(directory, 'packed'))[0]!);
 
 /** A ustar archive of two files. */
 function tar(): Uint8Array {
@@ -269,6 +275,22 @@ export const otherRows: readonly Parser[] = [
       return damaged([new Uint8Array(8), new Uint8Array(12)]);
     },
     parse: (bytes) => readKept(put('kept/one', bytes)),
+  },
+  {
+    name: 'a packed payload that was kept',
+    covers: ['src/trace/kept-payloads.ts'],
+    inputs: () => {
+      process.env.VMREPLAY_CACHE = directory;
+      delete process.env.NODE_DISABLE_COMPILE_CACHE;
+      packKept('NOTE', PAYLOAD);
+      return damaged([Uint8Array.from(readKept(keptPath())!)]);
+    },
+    parse: (bytes) => {
+      writeKept(keptPath(), bytes);
+      const { stored } = packKept('NOTE', PAYLOAD, undefined, 1 * MIB, () => ({ codec: 0, stored: PAYLOAD }));
+      const raw = stored === PAYLOAD ? PAYLOAD : brotliDecompressSync(stored);
+      if (Buffer.compare(raw, PAYLOAD) !== 0) throw new Error('what is damaged is believed');
+    },
   },
   {
     name: 'items on the report’s page',
