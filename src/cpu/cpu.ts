@@ -74,6 +74,8 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   platform!: Bus;
   delivered = false;
   private readonly codeKeys = new Map<string, number>();
+  private lastMode: DerivedMode | undefined;
+  private lastKey = 0;
   /** How each code key decodes. */
   private readonly codeModes: DecodeMode[] = [];
   private userReached = false;
@@ -233,6 +235,13 @@ export class Cpu implements SmmProcessor, ProcessorLines {
 
   /** A small number for a way of decoding; when they run out, decoded code is dropped and they begin anew. */
   private codeKey(mode: DerivedMode): number {
+    // Most changes of mode are between rings of flat 64-bit code, whose mode is one object.
+    if (mode === this.lastMode) return this.lastKey;
+    this.lastKey = this.findCodeKey(mode);
+    this.lastMode = mode;
+    return this.lastKey;
+  }
+  private findCodeKey(mode: DerivedMode): number {
     const { key } = mode;
     const known = this.codeKeys.get(key);
     if (known !== undefined) return known;

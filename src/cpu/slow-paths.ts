@@ -108,7 +108,11 @@ export class SlowPaths {
       if (!this.check(lo, hi, access, uop)) return;
       const user = s.get32(L.CPL) === 3;
       if ((lo & 0xfff) + bytes <= 4096) {
-        const at = this.mmu.translate(lo, hi, false, user, false);
+        const at = this.mmu.walkTo(lo, hi, false, user, false, true);
+        if (at < 0) {
+          this.setFault(this.mmu.pageFault());
+          return;
+        }
         const host = this.physical.hostOf(at);
         if (host !== 0) {
           this.onAccess?.(lo, hi, bytes, false);
@@ -167,7 +171,11 @@ export class SlowPaths {
       if (!this.check(lo, hi, access, uop)) return;
       const user = s.get32(L.CPL) === 3;
       if ((lo & 0xfff) + bytes <= 4096) {
-        const at = this.mmu.translate(lo, hi, true, user, false);
+        const at = this.mmu.walkTo(lo, hi, true, user, false, true);
+        if (at < 0) {
+          this.setFault(this.mmu.pageFault());
+          return;
+        }
         if (this.alone(at, bytes, true) && !this.stepping) {
           this.redo();
           return;
@@ -206,7 +214,11 @@ export class SlowPaths {
       if (!this.check(lo, hi, access, uop)) return 0;
       const user = s.get32(L.CPL) === 3;
       if ((lo & 0xfff) + bytes <= 4096) {
-        const at = this.mmu.translate(lo, hi, true, user, false);
+        const at = this.mmu.walkTo(lo, hi, true, user, false, true);
+        if (at < 0) {
+          this.setFault(this.mmu.pageFault());
+          return 0;
+        }
         const host = this.physical.hostOf(at);
         const alone = this.alone(at, bytes, true);
         if (alone && !this.stepping) {

@@ -64,7 +64,7 @@ export const systemRows: readonly Row[] = [
   row('0F 01 =CB', 'STAC', '', s.operation(fast.stac), { cpuid: 'smap', ends: true }),
   row('NP 0F 01 =D0', 'XGETBV', '', s.xgetbv, { cpuid: 'xsave' }),
   row('NP 0F 01 =D1', 'XSETBV', '', s.xsetbv, { ...SLOW, cpuid: 'xsave' }),
-  row('0F 01 =F8', 'SWAPGS', '', s.operation(fast.swapgs), { mode: 'only64', ends: true, cost: 4 }),
+  row('0F 01 =F8', 'SWAPGS', '', s.swapgs, { mode: 'only64', ends: true, cost: 4 }),
   row('0F 01 =F9', 'RDTSCP', '', s.operation(fast.rdtscp), { cpuid: 'rdtscp', ends: true, cost: 6 }),
   row('0F 05', 'SYSCALL', '', s.operation(fast.syscall), { ...SLOW, cpuid: 'syscall' }),
   row('0F 07', 'SYSRET', '', s.sizedOperation(fast.sysret), { ...SLOW, cpuid: 'syscall', size: 'v' }),

@@ -1,9 +1,9 @@
 // Bodies of system instructions: they fetch operands and hand the work to TypeScript (system/*.ts, msr.ts).
-// Rows end their blocks where an operation may change the mode or the flow, or reach a device. CLI, STI and RDTSC are
-// done here in the plain case, as kernels execute them all the time.
+// Rows end their blocks where an operation may change the mode or the flow, or reach a device. CLI, STI, RDTSC and
+// SWAPGS are done here in the plain case, as kernels execute them all the time.
 
 import * as L from '../layout.js';
-import { CR0_EM, CR0_TS, CR4_TSD, IF, MODE_PROTECTED, MODE_V86 } from '../state.js';
+import { CR0_EM, CR0_TS, CR4_TSD, IF, MODE_64BIT, MODE_PROTECTED, MODE_V86 } from '../state.js';
 import * as control from '../system/control.js';
 import * as fast from '../system/fast-calls.js';
 import * as flags from '../system/flags-system.js';
@@ -93,6 +93,16 @@ const interruptFlag =
   };
 export const cli = interruptFlag(false);
 export const sti = interruptFlag(true);
+
+/** SWAPGS. */
+export const swapgs: Body = (c) => {
+  c.raiseIf(i32.eqz(i32.and(i32.load(L.MODE), MODE_64BIT)), 6);
+  c.requireCpl0();
+  const at = L.SEGMENTS + L.SEGMENT_SIZE * L.GS + L.SEG_BASE;
+  const base = c.let(i64.load(at));
+  c.f.store64(at, i64.load(L.MSR_KERNEL_GS_BASE));
+  c.f.store64(L.MSR_KERNEL_GS_BASE, base);
+};
 
 /** RDTSC where it is allowed, nobody has written the counter, and numbers are exact; the rest in TypeScript. */
 export const rdtsc: Body = (c) => {

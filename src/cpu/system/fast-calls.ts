@@ -1,6 +1,6 @@
 // Fast system calls, and the small instructions around MSRs, time, CPUID and segment bases.
 //
-// SDM vol. 2: SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS, RD/WRFSBASE, RDTSC(P), RDPMC, CPUID, RDMSR, WRMSR,
+// SDM vol. 2: SYSCALL, SYSRET, SYSENTER, SYSEXIT, RD/WRFSBASE, RDTSC(P), RDPMC, CPUID, RDMSR, WRMSR,
 // MONITOR, MWAIT, CLAC, STAC; AMD APM vol. 3 for the vendor's differences: on AMD SYSCALL works outside 64-bit mode
 // and SYSENTER does not work inside it. Where the two leave room, QEMU 7.2 decides.
 
@@ -108,17 +108,6 @@ export function sysexit(cpu: CpuCore, operandSize: number): void {
   s.setReg(RSP, sp);
   s.rip = ip;
   cpu.modeChanged();
-}
-
-/** SWAPGS. */
-export function swapgs(cpu: CpuCore): void {
-  const s = cpu.state;
-  if (!s.is64) throw ud();
-  if (s.cpl !== 0) throw gp(0);
-  const at = L.SEGMENTS + L.SEGMENT_SIZE * L.GS + L.SEG_BASE;
-  const base = s.get64(at);
-  s.set64(at, s.get64(L.MSR_KERNEL_GS_BASE));
-  s.set64(L.MSR_KERNEL_GS_BASE, base);
 }
 
 function requireFsgsbase(cpu: CpuCore): void {

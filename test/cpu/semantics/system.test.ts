@@ -6,7 +6,7 @@ import { Cpu } from '../../../src/cpu/cpu.js';
 import { QEMU64_V1 } from '../../../src/cpu/cpuid.js';
 import { Translator } from '../../../src/cpu/jit/translator.js';
 import * as L from '../../../src/cpu/layout.js';
-import { CR4_TSD, GP } from '../../../src/cpu/state.js';
+import { CR4_TSD, EFER_LMA, GP } from '../../../src/cpu/state.js';
 
 const CODE = 0x1000;
 const RESULTS = 0x2000;
@@ -75,4 +75,25 @@ test('STI shadows one instruction when it sets IF, and none when IF is set', (t)
   }
   t.deepEqual(shadows, [1, 0, 0, 0]);
   t.true(cpu.state.flag(0x200));
+});
+
+test('SWAPGS exchanges GS.base for ring 0 in 64-bit code, and is #GP(0) elsewhere', (t) => {
+  for (const translated of [false, true]) {
+    // mov ecx, 5; swapgs; loop; hlt: five exchanges
+    const cpu = machine([0xb9, 5, 0, 0, 0, 0x0f, 0x01, 0xf8, 0xe2, 0xfb, HLT], translated);
+    const { state } = cpu;
+    state.set32(L.EFER, EFER_LMA);
+    state.setSegment(L.CS, 8, 0n, 0xffff_ffff, 0xa09b);
+    state.set64(L.MSR_KERNEL_GS_BASE, 0x1234n);
+    cpu.modeChanged();
+    while (!cpu.isHalted) cpu.runUntil(cpu.now + 3);
+    t.deepEqual([state.base(L.GS), state.get64(L.MSR_KERNEL_GS_BASE)], [0x1234n, 0n]);
+  }
+  const user = machine([0x0f, 0x01, 0xf8, HLT], false);
+  user.state.set32(L.EFER, EFER_LMA);
+  user.state.setSegment(L.CS, 8, 0n, 0xffff_ffff, 0xa09b);
+  user.state.set32(L.CPL, 3);
+  user.modeChanged();
+  t.is(user.run().reason, 'triple-fault');
+  t.is(user.state.get32(L.FAULT_VECTOR), GP);
 });

@@ -147,22 +147,6 @@ test('SYSENTER in 64-bit mode is Intel only', (t) => {
   t.deepEqual([s.selector(L.CS), s.selector(L.SS), s.attributes(L.CS)], [0x2b, 0x33, 0xa0fb]);
 });
 
-test('SWAPGS exchanges GS.base for ring 0 in 64-bit mode', (t) => {
-  const core = longCore(0);
-  core.state.set64(L.MSR_KERNEL_GS_BASE, 0x1234n);
-  fast.swapgs(core);
-  t.is(core.state.base(L.GS), 0x1234n);
-  t.is(core.state.get64(L.MSR_KERNEL_GS_BASE), 0n);
-  t.is(
-    faultOf(() => fast.swapgs(longCore(3))),
-    '13(0)',
-  );
-  t.is(
-    faultOf(() => fast.swapgs(protectedCore(0))),
-    '6',
-  );
-});
-
 test('WRFSBASE needs CR4.FSGSBASE and a canonical value', (t) => {
   const core = longCore(3, X86_64_V2);
   t.is(
