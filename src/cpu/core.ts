@@ -24,6 +24,11 @@ export interface LinearMemory {
   write16(linear: bigint, value: number, privilege?: Privilege): void;
   write32(linear: bigint, value: number, privilege?: Privilege): void;
   write64(linear: bigint, value: bigint, privilege?: Privilege): void;
+  /**
+   * Where `length` bytes lie in the processor's linear memory, when an access would be no more than copying them there
+   * and nothing is left to check or to mark; else 0, as always where `lo` is no multiple of 4. Halves of the address.
+   */
+  plainAt(lo: number, hi: number, length: number, write: boolean, privilege: Privilege): number;
   /** `alignment` (a power of two, default 1): #AC(0) when alignment checking is on and the address is not a multiple of it. */
   readBytes(linear: bigint, length: number, privilege?: Privilege, alignment?: number): Uint8Array;
   writeBytes(linear: bigint, data: Uint8Array, privilege?: Privilege, alignment?: number): void;

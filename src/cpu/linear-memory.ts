@@ -161,6 +161,10 @@ export class Memory implements LinearMemory {
       throw new Fault(ACV, 0);
   }
 
+  plainAt(lo: number, hi: number, length: number, write: boolean, privilege: Privilege): number {
+    return (lo & 3) === 0 ? this.hostOf(lo, hi, length, write, privilege) : 0;
+  }
+
   /** As hostOf, for a naturally aligned access of 4 or 8 bytes: most of what the processor reads and writes by itself. */
   private plainHostOf(linear: bigint, length: 4 | 8, write: boolean, privilege: Privilege): number {
     this.split(linear);

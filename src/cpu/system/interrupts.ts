@@ -58,6 +58,7 @@ import {
   wrapLinear,
 } from './descriptors.js';
 import { CommittedFault, DebugFault, DR6_BD, DR6_BS } from './faults.js';
+import { deliverPlain } from './long-mode-plain.js';
 import { setRealSegment, setV86Segment } from './segments.js';
 import { Stack } from './stack.js';
 import { fetchInnerStackSegment, switchTask, tssInnerStack, tssIst, tssRsp } from './tasks.js';
@@ -94,8 +95,10 @@ function pushedFlags(state: CpuState, event: InterruptEvent): number {
 export function deliver(cpu: CpuCore, event: InterruptEvent): void {
   const s = cpu.state;
   if (!s.isProtected) deliverReal(cpu, event.vector, isSoftware(event.kind) ? 0 : 1);
-  else if (s.isLong) deliverLong(cpu, event);
-  else if (!(s.isV86 && event.kind === 'software' && redirectV86(cpu, event.vector))) deliverProtected(cpu, event);
+  else if (s.isLong) {
+    const hardware = event.kind === 'external' || event.kind === 'exception';
+    if (!hardware || !deliverPlain(cpu, event.vector, event.errorCode, pushedFlags(s, event))) deliverLong(cpu, event);
+  } else if (!(s.isV86 && event.kind === 'software' && redirectV86(cpu, event.vector))) deliverProtected(cpu, event);
   if (event.kind === 'nmi') s.set32(L.NMI_BLOCKED, 1);
   if (event.kind === 'int1') {
     // Breakpoints that the load of SS held back come with this #DB.

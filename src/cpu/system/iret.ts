@@ -37,6 +37,7 @@ import {
 } from './descriptors.js';
 import { loadOuterStack, setParagraphCode } from './far-transfers.js';
 import { inTask } from './interrupts.js';
+import { returnPlain } from './long-mode-plain.js';
 import { dropInnerSegments, setV86Segment } from './segments.js';
 import { Stack } from './stack.js';
 import { switchTask } from './tasks.js';
@@ -59,7 +60,7 @@ export function iret(cpu: CpuCore, operandSize: number): void {
   else if (s.flag(NT)) {
     if (s.isLong) throw gp(0);
     inTask(cpu, () => iretTask(cpu));
-  } else iretProtected(cpu, size);
+  } else if (size !== 8 || !s.is64 || !iretPlain(cpu)) iretProtected(cpu, size);
   cpu.modeChanged();
 }
 
@@ -100,6 +101,24 @@ function iretTask(cpu: CpuCore): void {
   switchTask(cpu, d, { cause: 'iret', returnIp: cpu.nextIp, savedFlags: s.eflags });
 }
 
+/** Flags that a return from a ring may change. */
+function returnedFlags(s: CpuState, size: number, cpl: number): number {
+  let mask = FREE_FLAGS;
+  if (size !== 2) mask |= RF | AC | ID;
+  if (cpl <= s.iopl) mask |= IF;
+  if (cpl === 0) mask |= IOPL_MASK | (size !== 2 ? VIF | VIP : 0);
+  return mask;
+}
+
+function iretPlain(cpu: CpuCore): boolean {
+  const s = cpu.state;
+  const mask = returnedFlags(s, 8, s.cpl);
+  const flags = returnPlain(cpu);
+  if (flags < 0) return false;
+  mergeFlags(s, flags, mask);
+  return true;
+}
+
 function iretProtected(cpu: CpuCore, size: number): void {
   const s = cpu.state;
   const stack = Stack.current(cpu);
@@ -117,11 +136,7 @@ function iretProtected(cpu: CpuCore, size: number): void {
   checkTarget(s, d, ip);
   const cpl = sel & 3;
   const oldCpl = s.cpl;
-  let mask = FREE_FLAGS;
-  if (size !== 2) mask |= RF | AC | ID;
-  if (oldCpl <= s.iopl) mask |= IF;
-  if (oldCpl === 0) mask |= IOPL_MASK | (size !== 2 ? VIF | VIP : 0);
-
+  const mask = returnedFlags(s, size, oldCpl);
   if (cpl === oldCpl && early === undefined) {
     markAccessed(cpu, d);
     stack.commit(s);

@@ -112,6 +112,7 @@ export class FakeCore implements CpuCore {
         return this.bytes.slice(at, at + n);
       },
       writeBytes: (a, data, p) => this.bytes.set(data, check(a, data.length, true, p)),
+      plainAt: () => 0,
       copyUnseen: () => 0,
       probe: (a, n, write, p) => check(a, n, write, p) >= 0,
     };
