@@ -77,7 +77,8 @@ class Campaign {
         verdicts,
         findings: this.#findings,
         ...(guided && { guided: { corpus: corpus.length, edges } }),
-        ...(guided && this.options.coverage && { branches: coveredBranches(await this.#ownRunner(), corpus) }),
+        ...(guided &&
+          this.options.coverage && { branches: coveredBranches(await this.#ownRunner(), this.state.reaching) }),
         start: executor.start ?? (await this.#ownRunner()).start,
       };
     } finally {

@@ -82,6 +82,11 @@ export class CampaignState {
     this.#over = this.findings.size >= plan.most;
   }
 
+  /** Inputs that reach all that was reached, those of a generation that is not whole included. */
+  get reaching(): readonly Pick<CorpusInput, 'tape'>[] {
+    return [...this.corpus, ...this.#fresh];
+  }
+
   /** Edges of the whole corpus. */
   get edges(): number {
     return this.#edges.length;
@@ -157,9 +162,9 @@ export class CampaignState {
       if (oracle !== undefined) this.verdicts[oracle] = (this.verdicts[oracle] ?? 0) + 1;
     }
     if (this.#over || result.cases < batch.cases) this.#broken = true;
+    this.#fresh.push(...result.fresh);
     if (this.#broken) return { found, whole: false };
     this.#merged++;
-    this.#fresh.push(...result.fresh);
     if (this.plan.guided && this.#merged % BATCHES !== 0) return { found, whole: false };
     if (this.plan.guided) this.#endGeneration();
     return { found, whole: true };

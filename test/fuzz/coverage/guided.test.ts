@@ -21,3 +21,19 @@ test('the default seed finds magic-chain when it is guided, and not when it is n
   const drawn = await fuzz({ ...options, runs: CASES });
   t.deepEqual(drawn.findings, []);
 });
+
+test('a campaign that is stopped in its first generation tells the branches that it reached', async (t) => {
+  let cases = 0;
+  const signal = {
+    get aborted() {
+      return cases > 100;
+    },
+  };
+  const onProgress = (now: { cases: number }) => {
+    cases = now.cases;
+  };
+  const { branches, guided } = await fuzz({ ...options, guided: true, coverage: true, signal, onProgress });
+  t.is(guided!.corpus, 0);
+  t.true(branches!.length > 10);
+  t.true(branches!.every(({ inputs }) => inputs > 0));
+});
