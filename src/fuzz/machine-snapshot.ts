@@ -5,7 +5,7 @@
 //
 // Invariants: a restored machine hashes as the snapshot did (hash(), tested over the corpus); restoring any number of
 // times changes nothing in the snapshot. The dirty flags are the snapshot's from then on: MachineHash, which clears them,
-// is not used on such a machine. Left out: machines whose chipset maps ROM over RAM (firmware on a PC).
+// is not used on such a machine. ROM over RAM follows from the host bridge's registers and from SMM, which are restored.
 
 import { createHash } from 'node:crypto';
 import type { Cpu } from '../cpu/cpu.js';

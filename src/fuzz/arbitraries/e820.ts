@@ -23,11 +23,15 @@ export interface E820Options {
   readonly ramEnd?: number;
   /** Most entries. Default 16. */
   readonly most?: number;
-  /** Bytes from 1 MiB on that are RAM in every valid map: what a loader is going to fill. Default none. */
+  /**
+   * Bytes from 1 MiB on that are RAM in every valid map, in one entry with those below, as etc/e820 has it: what a loader
+   * is going to fill. Default none, and no RAM below 1 MiB behind 0x9efff.
+   */
   readonly filled?: number;
 }
 
 const PAGE = 0x1000n;
+const MIB = 0x10_0000n;
 const END_OF_ADDRESSES = 1n << 64n;
 const OTHER_TYPES = [2, 3, 4, 5];
 
@@ -39,13 +43,9 @@ export function mapEntries({ ramEnd = 16 << 20, most = 16, filled = 0 }: E820Opt
     type: fc.constantFrom(1, 1, ...OTHER_TYPES),
   });
   return fc.array(step, { maxLength: most - 1 }).map((steps) => {
-    const entries: MapEntry[] = [{ address: 0n, length: 0x9_f000n, type: 1 }];
-    let next = 0x10_0000n;
-    if (filled > 0) {
-      const length = BigInt(Math.ceil(filled / 4096)) * PAGE;
-      entries.push({ address: next, length, type: 1 });
-      next += length;
-    }
+    const first = filled > 0 ? MIB + BigInt(Math.ceil(filled / 4096)) * PAGE : 0x9_f000n;
+    const entries: MapEntry[] = [{ address: 0n, length: first, type: 1 }];
+    let next = filled > 0 ? first : MIB;
     for (const { gap, pages, type } of steps) {
       const address = next + gap * PAGE;
       const length = pages * PAGE;
