@@ -19,6 +19,8 @@ type Values = Parameters<typeof bootOptions>[0] &
     runs?: number;
     seconds?: number;
     jobs: number;
+    queue?: string;
+    worker?: string;
     status?: number;
     path?: string;
     tape?: string;
@@ -41,12 +43,14 @@ export function addFuzz(program: Command): void {
   const verb = addBootOptions(program.command('fuzz'))
     .description('throw boot structures at a guest, valid and hostile ones; exit status 1 when one is taken wrongly')
     .argument(
-      '<target>',
+      '[target]',
       'start-info, boot-params, multiboot, multiboot2, cmdline, initrd, elf, e820, table-loader, acpi-tables, smbios, fw-cfg-directory, boot-order, option-rom, kernel-items, setup-header or partition-table',
     )
     .option('--runs <n>', 'cases (default: 10000, or as many as fit with --seconds)', parsePositive)
     .option('--seconds <s>', 'stop drawing cases after so long', parsePositive)
     .addOption(new Option('--jobs <n>', 'threads, each with a machine of its own').argParser(parsePositive).default(1))
+    .option('--queue <url>', 'workers run the cases: redis://HOST:PORT/NAME, with BullMQ', parseText)
+    .option('--worker <url>', 'be such a worker; no target and no boot is given', parseText)
     .option('--path <path>', 'only the case of a finding, with its --seed', parseText)
     .option('--tape <words>', 'with --path: what the case of a finding was made from, or a file of a corpus', parseText)
     .option('--guided', "keep cases that reach new code of the guest's, and change those (default with --corpus)")
@@ -73,15 +77,39 @@ export function addFuzz(program: Command): void {
   seed.description = 'of the cases';
   seed.defaultValue = 1;
   verb.setOptionValue('seed', 1);
-  verb.action(async (target: string, _options, command: Command) => {
-    process.exitCode = await fuzzVerb(target, command.optsWithGlobals<Values>());
+  verb.action(async (target: string | undefined, _options, command: Command) => {
+    const values = command.optsWithGlobals<Values>();
+    if (values.worker !== undefined) await workerVerb(values.worker, target, values);
+    else if (target === undefined) command.error("error: missing required argument 'target'");
+    else process.exitCode = await fuzzVerb(target, values);
   });
+}
+
+async function workerVerb(queue: string, target: string | undefined, values: Values): Promise<never> {
+  if (target !== undefined)
+    throw new UserError(`--worker gets its campaigns from the queue; leave ${target} out, or give --queue`);
+  const { serveQueue } = await import('../../src/fuzz/index.js');
+  const { jobs, status } = values;
+  const progress = new Progress({ quiet: values.quiet === true });
+  const report = reporter(progress, status);
+  const onWarning = (text: string) => {
+    progress.clear();
+    complain(text);
+  };
+  await interruptible(async (signal) => {
+    const onProgress = (batches: number, cases: number) =>
+      report(`${grouped(batches)} batches, ${grouped(cases)} cases`);
+    await serveQueue({ queue, jobs, signal, onWarning, onProgress });
+  });
+  progress.clear();
+  // BullMQ goes on looking for a server that is gone.
+  process.exit(INTERRUPTED);
 }
 
 async function fuzzVerb(target: string, values: Values): Promise<number> {
   const { runs, seconds, jobs, status, path, tape, guided, corpus, out, panic, caseCycles, predicate, ...others } =
     values;
-  const { until, symbols, against, mayDiffer, coverage, quiet, ...rest } = others;
+  const { until, symbols, against, mayDiffer, coverage, queue, quiet, ...rest } = others;
   if (coverage !== undefined && !/\.(json|info)$/.test(coverage))
     throw new UserError(`--coverage ${coverage}: name a file that ends in .json, or in .info for lcov`);
   const { seed, ...boot } = bootOptions(rest);
@@ -93,12 +121,14 @@ async function fuzzVerb(target: string, values: Values): Promise<number> {
     progress.clear();
     print({ quiet: quiet === true }, text);
   };
+  const report = reporter(progress, status);
   const options: FuzzOptions = {
     target,
     boot,
     seed: seed ?? 1,
     // With threads, this one has time for signals and progress.
-    ...(!only && { jobs, guided: guided ?? (corpus ?? coverage) !== undefined }),
+    ...(!only && { jobs, guided: guided ?? ((corpus ?? coverage) !== undefined && against === undefined) }),
+    ...(!only && queue !== undefined && { queue }),
     ...(coverage !== undefined && { coverage: true }),
     ...(runs !== undefined && { runs }),
     ...(seconds !== undefined && { seconds }),
@@ -111,7 +141,7 @@ async function fuzzVerb(target: string, values: Values): Promise<number> {
     ...(symbols !== undefined && { symbols }),
     ...(second && { against: { boot: second, ...(mayDiffer && { mayDiffer }) } }),
     ...(predicate !== undefined && { predicateFile: predicate }),
-    onProgress: reporter(progress, status),
+    onProgress: (now) => report(progressText(now)),
     onWarning: (text) => {
       progress.clear();
       complain(text);
@@ -158,10 +188,9 @@ function summary({ cases, findings, start, guided }: FuzzResult): string {
 }
 
 /** The line that follows a campaign; with `status` one every so many seconds. */
-function reporter(progress: Progress, status: number | undefined): (now: FuzzProgress) => void {
+function reporter(progress: Progress, status: number | undefined): (text: string) => void {
   let last = Date.now();
-  return (now) => {
-    const text = progressText(now);
+  return (text) => {
     progress.show(text);
     if (status === undefined || Date.now() - last < status * 1000) return;
     last = Date.now();

@@ -1,7 +1,7 @@
 // The campaign as the library has it. Guest and machine are loaded when one runs: a project that only draws structures
 // does not pay for them.
 
-import type { Finding, FuzzOptions, FuzzResult } from './options.js';
+import type { Finding, FuzzOptions, FuzzResult, ServeOptions } from './options.js';
 
 /**
  * Throw structures at a guest, from the point at which it first reads the target. The same seed gives the same cases and
@@ -34,4 +34,13 @@ export async function writeFinding(directory: string, options: FuzzOptions, find
 export async function isWritten(directory: string, options: FuzzOptions, finding: Finding): Promise<boolean> {
   const files = await import('./finding-files.js');
   return files.isWritten(directory, options, finding);
+}
+
+/**
+ * Help campaigns of other machines until the signal (`queue` of FuzzOptions).
+ * @throws UserError when the server cannot be reached, or the files here are others than the leader's
+ */
+export async function serveQueue(options: ServeOptions): Promise<void> {
+  const served = await import('./campaign/serve-queue.js');
+  return served.serveQueue(options);
 }

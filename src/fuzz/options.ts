@@ -60,6 +60,8 @@ export interface FuzzOptions extends RunnerOptions {
   readonly most?: number;
   /** Threads, each with a machine of its own; the caller's thread when absent. The results are the same. */
   readonly jobs?: number;
+  /** redis://host:port/name: workers that were started for this queue run the cases, `jobs` does not count. */
+  readonly queue?: string;
   /** Keep inputs that reach new edges of the guest's code, and change them. Default false. */
   readonly guided?: boolean;
   /**
@@ -117,4 +119,14 @@ export interface FuzzResult {
   readonly branches?: readonly CoveredBranch[];
   /** Cycle at which every case begins. */
   readonly start: number;
+}
+
+/** A machine that helps campaigns of others. */
+export interface ServeOptions {
+  /** redis://host:port/name. */
+  readonly queue: string;
+  readonly jobs?: number;
+  readonly onWarning?: (sentence: string) => void;
+  readonly onProgress?: (batches: number, cases: number) => void;
+  readonly signal?: StopSignal;
 }

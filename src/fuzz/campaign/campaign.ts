@@ -10,10 +10,12 @@ import { TapeArbitrary } from '../coverage/tape.js';
 import { hexOfWords, wordsOfHex } from '../coverage/tape-text.js';
 import type { Finding, FuzzOptions, FuzzResult } from '../options.js';
 import type { Structure } from '../structure.js';
+import { queueAddress } from './bull.js';
 import { type Executor, Inline, makeRunner, planOf } from './executor.js';
 import { CampaignFolder } from './folder.js';
-import { identityOf } from './identity.js';
+import { type Identity, identityOf } from './identity.js';
 import { Pace } from './pace.js';
+import { QueueExecutor } from './queue.js';
 import { BatchRunner, type Runner } from './run-batch.js';
 import { type CampaignFinding, CampaignState } from './state.js';
 import { Threads } from './threads.js';
@@ -34,10 +36,12 @@ export async function runCampaign(options: FuzzOptions): Promise<FuzzResult> {
   const runs = options.runs ?? (seconds === undefined ? DEFAULT_RUNS : MANY);
   const { corpus, guided = false } = options;
   const plan = { seed, guided, runs, whole: corpus !== undefined, most, minimize };
-  if (corpus === undefined) return new Campaign(options, new CampaignState(plan)).run();
-  const folder = new CampaignFolder(corpus, identityOf(planOf(options), { seed, guided }));
+  const identity =
+    corpus === undefined && options.queue === undefined ? undefined : identityOf(planOf(options), { seed, guided });
+  if (corpus === undefined) return new Campaign(options, new CampaignState(plan), identity).run();
+  const folder = new CampaignFolder(corpus, identity!);
   try {
-    return await new Campaign(options, new CampaignState(plan, folder.saved), folder).run();
+    return await new Campaign(options, new CampaignState(plan, folder.saved), identity, folder).run();
   } finally {
     folder.close();
   }
@@ -46,13 +50,13 @@ export async function runCampaign(options: FuzzOptions): Promise<FuzzResult> {
 class Campaign {
   readonly #pace: Pace;
   readonly #until: number;
-  #executor: Executor | undefined;
   #runner: Promise<Runner> | undefined;
   readonly #findings: Finding[] = [];
 
   constructor(
     private readonly options: FuzzOptions,
     private readonly state: CampaignState,
+    private readonly identity: Identity | undefined,
     private readonly folder?: CampaignFolder,
   ) {
     const { seconds } = options;
@@ -119,19 +123,19 @@ class Campaign {
 
   async #makeExecutor(): Promise<Executor> {
     const { options } = this;
-    const { jobs, onWarning } = options;
-    if (jobs === undefined) {
-      const onCases = (cases: number) => {
-        this.#pace.add(cases);
-        this.#pace.tell();
-      };
-      this.#executor = new Inline(await this.#ownRunner(), onCases, () => this.#isToStop());
-    } else {
-      if (options.predicate && options.predicateFile === undefined)
-        throw new UserError('a predicate that is a function cannot go to threads; give predicateFile, or no jobs');
-      this.#executor = new Threads(planOf(options), jobs, (sentence) => onWarning?.(sentence));
-    }
-    return this.#executor;
+    const { jobs, queue } = options;
+    const onWarning = (sentence: string) => options.onWarning?.(sentence);
+    const onCases = (cases: number) => {
+      this.#pace.add(cases);
+      this.#pace.tell();
+    };
+    if (jobs === undefined && queue === undefined)
+      return new Inline(await this.#ownRunner(), onCases, () => this.#isToStop());
+    if (options.predicate && options.predicateFile === undefined)
+      throw new UserError('a predicate that is a function cannot go to threads; give predicateFile, or no jobs');
+    const plan = planOf(options);
+    if (queue === undefined) return new Threads(plan, jobs!, onWarning);
+    return QueueExecutor.open(queueAddress('queue', queue), plan, this.identity!, onCases, onWarning);
   }
 
   /** A machine of this thread, made when one is needed. */
