@@ -10,13 +10,15 @@
 const PATIENT = 500_000;
 /** V8's own figure: 66 KiB. */
 const USUAL = 67_584;
+/** Whether this V8 has the flag: later ones count otherwise, and complain on the terminal of a flag that they do not know. */
+const KNOWN = Number.parseInt(process.versions.v8, 10) === 11;
 
 let asked = false;
 let patient = false;
 
 /** From now on, until patience ends, V8 is to wait once the interpreter has been loaded. For the command line alone. */
 export function askPatience(): void {
-  asked = true;
+  asked = KNOWN;
 }
 
 /** The interpreter's compiled code has been loaded, or there is none. */

@@ -68,7 +68,7 @@ export function acpiFile({ template = new Uint8Array(0) }: AcpiFileOptions = {})
       },
     },
     encode: ({ tables, bytes, cut = 0 }) => {
-      const out = template.slice();
+      const out = new Uint8Array(template);
       const view = new DataView(out.buffer);
       for (const { offset, signature, length, revision, oemRevision } of tables) {
         for (let i = 0; i < 4; i++) out[offset + i] = signature.charCodeAt(i);
