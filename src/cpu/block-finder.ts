@@ -72,7 +72,9 @@ export class BlockFinder {
       if (patch >= L.UOPS) s.u32[patch >>> 2] = header;
       s.set32(L.LINK_PATCH, 0);
     }
-    s.set64(L.PAGE_IP, BigInt.asUintN(64, s.rip - BigInt(offset)));
+    // RIP where the page begins. The offset is of the linear address: RIP itself may be less, and then it borrows.
+    s.set32(L.PAGE_IP, (ripLo - offset) >>> 0);
+    s.set32(L.PAGE_IP + 4, (s.u32[(L.RIP >>> 2) + 1]! - (ripLo < offset ? 1 : 0)) >>> 0);
     return header;
   }
 

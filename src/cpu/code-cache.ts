@@ -80,6 +80,8 @@ export class CodeCache {
   /** Called when a block that is translated got its old address back, with its HEADER_HEAT. */
   onReturn: (heat: number) => void = () => {};
   readonly homes: BlockHomes;
+  /** Whether blocks that were dropped may come back: what they are worth keeping for is their translation. */
+  returning = false;
 
   constructor(
     private readonly state: CpuState,
@@ -139,7 +141,7 @@ export class CodeCache {
     this.pages.delete(page);
     for (const map of code.maps.values()) {
       const mode = code.modes.get(map);
-      if (mode !== undefined) this.offerAll(map, page, mode);
+      if (this.returning && mode !== undefined) this.offerAll(map, page, mode);
       this.state.u8.fill(0, map, map + L.MAP_SIZE);
       this.freeMaps.push(map);
     }

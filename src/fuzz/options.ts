@@ -2,7 +2,6 @@
 // processor, so that whoever uses the library needs no types of it.
 
 import type { BootOptions, StopSignal } from '../api/options.js';
-import type { CoveredBranch } from './coverage/branches.js';
 import type { Structure } from './structure.js';
 import type { Oracle, Verdict } from './verdict.js';
 
@@ -106,6 +105,14 @@ export interface Finding {
   readonly tape?: string;
   /** Cases before it. */
   readonly cases: number;
+}
+
+/** A branch of the guest that was executed, and where it went: linear addresses, their low 48 bits. */
+export interface CoveredBranch {
+  readonly from: number;
+  readonly to: number;
+  /** How many inputs take it. */
+  readonly inputs: number;
 }
 
 export interface FuzzResult {

@@ -92,7 +92,7 @@ test('multiboot hands over memory, command line, modules, sections, memory map a
   t.is(at(image, second[0]).getUint8(2), 3);
   t.is(text(image, second[2]), 'm module words');
 
-  t.deepEqual([word(28), word(32), word(40)], [3, 40, 0]);
+  t.deepEqual([word(28), word(32), word(40)], [4, 40, 0]);
   const symbols = at(image, word(36) + 40);
   t.is(symbols.getUint32(4, true), 2, 'SHT_SYMTAB');
   const place = symbols.getUint32(12, true);
@@ -206,7 +206,7 @@ test('multiboot2 hands over a tag for everything there is', (t) => {
   t.is(tag(6).getBigUint64(16 + 24, true), BigInt(memoryMap[1]!.address));
   t.deepEqual(
     [8, 12, 16].map((n) => tag(9).getUint32(n, true)),
-    [3, 40, 0],
+    [4, 40, 0],
   );
   t.is(tag(14).getUint32(4, true), 28);
   t.is(tag(0).getUint32(4, true), 8);

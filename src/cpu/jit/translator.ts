@@ -99,6 +99,7 @@ export class Translator {
     this.helpers = new Proxy({}, { get: (_target, slot) => helpers.get(Number(slot)) });
     this.compiler = options.compiler ?? PLAIN;
     code.heat = options.threshold;
+    code.returning = true;
     code.onDropAll = () => this.reset();
     code.onReturn = (heat) => this.load(slotOf(heat));
     code.setHeat(options.threshold);

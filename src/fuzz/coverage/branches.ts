@@ -2,16 +2,9 @@
 // addresses. So a report says what can be had again, on one machine, whoever found the inputs.
 
 import type { CaseRunner } from '../case-runner.js';
+import type { CoveredBranch } from '../options.js';
 import type { CoverageProbe } from './edges.js';
 import { TapeArbitrary } from './tape.js';
-
-/** A branch of the guest that was executed, and where it went: linear addresses, their low 48 bits. */
-export interface CoveredBranch {
-  readonly from: number;
-  readonly to: number;
-  /** How many inputs take it. */
-  readonly inputs: number;
-}
 
 /** Branches that inputs take, by their addresses. @param runner has coverage */
 export function coveredBranches(

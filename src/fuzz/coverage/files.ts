@@ -8,7 +8,7 @@ import { readSymbols } from '../../api/symbol-files.js';
 import { UserError } from '../../api/user-error.js';
 import { systemReason } from '../../trace/error.js';
 import type { SymbolTable } from '../../trace/symbols.js';
-import type { CoveredBranch } from './branches.js';
+import type { CoveredBranch } from '../options.js';
 import { coverageReport, lcovOf } from './report.js';
 
 /**

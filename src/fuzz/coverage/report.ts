@@ -6,7 +6,7 @@
 // Left out: functions without a name, whose branches stand under the address of their page.
 
 import type { SymbolTable } from '../../trace/symbols.js';
-import type { CoveredBranch } from './branches.js';
+import type { CoveredBranch } from '../options.js';
 
 export interface CoveredFunction {
   readonly name: string;

@@ -66,7 +66,7 @@ test('a Multiboot hand-off tells of information, command line, modules, name and
   const bytes = elfWith(header1(3));
   const { record, structure } = handoff({ route: 'multiboot', kernel: kernel(bytes), initrd, modules, append: 'a' });
   t.is(record.protocol, 'multiboot');
-  t.like(structure('multiboot_info'), { flags: 0x26d, mem_lower: 639, mods_count: 2, syms_num: 3 });
+  t.like(structure('multiboot_info'), { flags: 0x26d, mem_lower: 639, mods_count: 2, syms_num: 4 });
   t.like(structure('cmdline'), { text: 'k a' });
   t.like(structure('module 1 cmdline'), { text: 'm words' });
   t.like(structure('boot_loader_name text'), { text: 'vmreplay' });
