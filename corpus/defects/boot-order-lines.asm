@@ -9,32 +9,8 @@ ROOM equ 4096
 
 main:
     mov dword [handler], finish
-    mov ax, FW_CFG_FILE_DIR
-    call fw_cfg_select
-    call fw_cfg_be32
-    mov ebp, eax
-    cmp ebp, MOST
-    ja refuse
-.file:
-    mov edi, entry_of_file
-    mov ecx, 64
-    call fw_cfg_read
-    cmp dword [entry_of_file + 8], 'boot'
-    jne .other
-    cmp dword [entry_of_file + 12], 'orde'
-    je .found
-.other:
-    dec ebp
-    jnz .file
-    jmp refuse
-.found:
-    movzx eax, word [entry_of_file + 4]
-    xchg al, ah
-    call fw_cfg_select
-    mov ecx, [entry_of_file]
-    bswap ecx
-    cmp ecx, ROOM
-    ja refuse
+    find_file 'boot', 'orde'
+    select_file ROOM
     jecxz finish
     mov edi, text
     call fw_cfg_read

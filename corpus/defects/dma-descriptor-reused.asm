@@ -8,25 +8,7 @@
 %include "defects/defect.inc"
 
 main:
-    mov ax, FW_CFG_FILE_DIR
-    call fw_cfg_select
-    call fw_cfg_be32
-    mov ebp, eax
-    cmp ebp, MOST
-    ja refuse
-.file:
-    mov edi, entry_of_file
-    mov ecx, 64
-    call fw_cfg_read
-    cmp dword [entry_of_file + 8], 'etc/'
-    jne .other
-    cmp dword [entry_of_file + 12], 'e820'
-    je .found
-.other:
-    dec ebp
-    jnz .file
-    jmp refuse
-.found:
+    find_file 'etc/', 'e820'
     mov ecx, [entry_of_file]
     bswap ecx
     cmp ecx, 4096
