@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { execa } from 'execa';
 import { packageFile } from '../../bin/package.js';
-import { scratch, vmreplay } from './vmreplay.js';
+import { scratch, vmreplay, vmreplayWith } from './vmreplay.js';
 
 const kernel = packageFile('corpus/defects/map-zero-length.elf');
 
@@ -65,4 +65,24 @@ test('no finding is exit status 0, a wrong target one sentence', async (t) => {
   const wrong = await vmreplay('fuzz', 'nothing', '--memory', '8M', '--kernel', kernel);
   t.is(wrong.code, 2);
   t.regex(wrong.stderr, /^vmreplay: there is no fuzz target nothing; choose one of [^\n]+\n?$/);
+});
+
+const other = process.env.VMREPLAY_OTHER_NODE;
+const withOther = other === undefined ? test.skip : test;
+
+withOther('another Node finds the same (needs VMREPLAY_OTHER_NODE, the path of one)', async (t) => {
+  const file = await scratch(t);
+  for (const guided of [[], ['--guided']]) {
+    const campaign = ['start-info', '--memory', '8M', '--kernel', kernel, '--runs', '2000', ...guided];
+    const found = async (node: string, out: string) => {
+      const { stdout } = await vmreplayWith({ node }, 'fuzz', ...campaign, '--out', file(out));
+      const folders = (await readdir(file(out))).sort();
+      const read = (folder: string, name: string) => readFile(join(file(out), folder, name), 'utf8');
+      const findings = folders.map(async (one) => [await read(one, 'finding.json'), await read(one, 'structure.txt')]);
+      return { said: stdout.replaceAll(file(out), ''), folders, findings: await Promise.all(findings) };
+    };
+    const here = await found(process.execPath, `here${guided.length}`);
+    t.true(here.folders.length > 0);
+    t.deepEqual(await found(other!, `there${guided.length}`), here);
+  }
 });
