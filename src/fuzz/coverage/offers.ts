@@ -51,6 +51,7 @@ class Offered<T> extends fc.Arbitrary<T> {
 const low = (value: bigint): number => Number(BigInt.asUintN(32, value));
 /** fast-check asks whether to draw near the bounds, where it was told to now and then: this says no. */
 const NOT_NEAR_BOUNDS = 1;
+const NEAR_BOUNDS = 0;
 
 /**
  * An arbitrary of whole numbers from 0 to `max` that takes what is offered, cut to its width.
@@ -78,22 +79,26 @@ export function offerable<T extends number | bigint>(
 const drawnFrom = (random: fc.Random): number => random.getState()?.[0] ?? 0;
 
 /**
- * An fc.array of at most `most` elements, of which there may be as many as that on demand, behind those it had. An empty
+ * An fc.array of none to `most` elements, of which there may be as many as that on demand, behind those it had. An empty
  * one stays empty: where a filter refuses that, it is the next try that the tape is about.
  */
 export function extensible<T>(inner: fc.Arbitrary<T[]>, most: number): fc.Arbitrary<T[]> {
   return new Offered(inner, (offers, random, bias) => {
     if (!offers.more() || inner.generate(random.clone(), bias).value.length === 0) return;
-    if (bias === undefined) {
-      offers.force([most], 1);
-      return;
-    }
-    // fast-check asks first whether elements are drawn near their bounds, then whether the length is, too.
+    // Drawn as fast-check draws it: a word may be refused, since no range but of a power of two divides all words evenly;
+    // what the next one says is then another matter.
     const ahead = random.clone();
-    const [first, second] = [ahead.nextInt(0, WORD), ahead.nextInt(0, WORD)];
-    if (first % bias !== 0) offers.force([first, most], 2);
-    else offers.force([first, second % bias === 0 ? NOT_NEAR_BOUNDS : second, most], 3);
+    const words: number[] = [];
+    if (bias !== undefined) {
+      // It asks first whether elements are drawn near their bounds, then whether the length is, too.
+      const elements = ahead.nextInt(1, bias) === 1;
+      words.push(elements ? NEAR_BOUNDS : NOT_NEAR_BOUNDS);
+      if (elements) {
+        ahead.nextInt(1, bias);
+        words.push(NOT_NEAR_BOUNDS);
+      }
+    }
+    ahead.nextInt(0, most);
+    offers.force([...words, most], drawnFrom(ahead) - drawnFrom(random));
   });
 }
-
-const WORD = 0xffff_ffff;
