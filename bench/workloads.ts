@@ -1,12 +1,13 @@
-// What is measured: boots of Debian's kernels by several routes, SeaBIOS with nothing to boot, and five bare guests that
-// lean on one thing each (bench/guests, assembled here by nasm). Every workload ends by itself and prints a line that
-// shows that it got there; what it prints must be the same in every machine.
+// What is measured: boots of Debian's kernels by several routes, SeaBIOS with nothing to boot, a guest that tests itself,
+// and five bare guests that lean on one thing each (bench/guests, assembled here by nasm). Every workload ends by itself
+// and prints a line that shows that it got there; what it prints must be the same in every machine.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { parseLinuxImage, unpackKernel } from '../src/boot/bzimage.js';
 import { cachedImage } from '../src/fetch/cache.js';
+import { END, selfTestingInitramfs, TESTED_MODULES } from '../test/e2e/self-testing-guest.js';
 
 export interface Workload {
   name: string;
@@ -26,6 +27,7 @@ export interface Workload {
 
 const MARKER = 'VMREPLAY-MARKER end';
 const APPEND = 'console=ttyS0 panic=-1';
+const QUIET = `${APPEND} quiet`;
 const NOTHING = 'No bootable device.';
 
 const cached = (name: string): string => {
@@ -33,6 +35,10 @@ const cached = (name: string): string => {
   if (!file) throw new Error(`${name} is missing; vmreplay fetch brings it`);
   return file;
 };
+
+/** QEMU's options of a boot as this program has them. */
+const asOurs = (options: readonly string[]): string[] =>
+  options.map((option) => (option.startsWith('-') ? `-${option}` : option));
 
 /** A boot of Debian's kernel to user space and off; QEMU goes through its firmware whatever the route. */
 function linux(name: string, what: string, kernel: string, initrd: string, route: string): Workload {
@@ -53,13 +59,37 @@ function linux(name: string, what: string, kernel: string, initrd: string, route
       }
       const files = ['-kernel', image, '-initrd', cached(initrd), '-append', APPEND];
       return {
-        ours: ['--boot', route, ...files.map((option) => (option.startsWith('-') ? `-${option}` : option))],
+        ours: ['--boot', route, ...asOurs(files)],
         qemu: files,
         ...(kernel === 'vmlinuz-686' && { v86: { kernel: image, initrd: cached(initrd) } }),
       };
     },
   };
 }
+
+/** Debian's kernel tests its cryptography, and user space computes: the guest of `test/e2e/self-tests.test.ts`. */
+const selfTests: Workload = {
+  name: 'selftests',
+  what: "CPU-bound: the kernel's cryptographic self-tests, check sums, awk, bc and dc",
+  needs: ['vmlinuz-cloud-amd64', 'busybox', ...TESTED_MODULES],
+  reached: END,
+  memory: '256M',
+  append: QUIET,
+  async images(scratch) {
+    const modules = await Promise.all(
+      TESTED_MODULES.map(async (name) => [name, await readFile(cached(name))] as const),
+    );
+    const initrd = join(scratch, 'initrd');
+    await mkdir(scratch, { recursive: true });
+    await writeFile(initrd, selfTestingInitramfs(await readFile(cached('busybox')), new Map(modules)));
+    const files = ['-kernel', cached('vmlinuz-cloud-amd64'), '-initrd', initrd, '-append', QUIET];
+    return {
+      ours: ['--boot', 'pvh', '--cpu', 'x86-64-v2', ...asOurs(files)],
+      // The first of QEMU's processors with all of x86-64-v2.
+      qemu: ['-cpu', 'Nehalem', ...files],
+    };
+  },
+};
 
 /** A guest of bench/guests. */
 function bare(name: string, what: string): Workload {
@@ -111,6 +141,7 @@ export const WORKLOADS: readonly Workload[] = [
   },
   bare('sha256', 'CPU-bound: SHA-256'),
   bare('lz4', 'CPU-bound: unpacking LZ4'),
+  selfTests,
   bare('cold', 'cold code: 60,000 blocks run twelve times'),
   bare('interrupts', 'a million interrupts'),
   bare('syscalls', '1.9 million system calls, 490,000 page faults'),
