@@ -1,42 +1,23 @@
 // Campaigns that are kept on disk, killed without warning at moments nobody chose, and started again: nothing is lost,
 // and the end is that of a campaign that was left alone.
 
-import { readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import { execa } from 'execa';
-import { packageFile } from '../../bin/package.js';
+import { campaignOf, filesOf } from './campaigns.js';
 import { program, scratch, vmreplay } from './vmreplay.js';
 
 const KILLS = 6;
-const kernel = packageFile('corpus/defects/map-type-index.elf');
-
-/** Every file below a folder, by name; not what a process that was killed left unfinished. */
-const filesOf = (folder: string) =>
-  Object.fromEntries(
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .sort()
-      .filter((name) => /\/|campaign\.json/.test(name) && !name.includes('.vmreplay-tmp-'))
-      .map((name) => [name, readFileSync(`${folder}/${name}`).toString('base64')]),
-  );
 
 test('a campaign that is killed again and again loses no finding and no input', async (t) => {
   t.timeout(400_000);
   const file = await scratch(t);
   const options = (name: string, jobs: string) =>
-    [
-      'fuzz',
-      'start-info',
-      '--memory',
-      '8M',
-      '--kernel',
-      kernel,
-      '--append',
-      'a b',
-      '--runs',
-      '8000',
-      '--jobs',
-      jobs,
-    ].concat('--corpus', file(`${name}-corpus`), '--out', file(`${name}-findings`));
+    ['fuzz', ...campaignOf(8000), '--jobs', jobs].concat(
+      '--corpus',
+      file(`${name}-corpus`),
+      '--out',
+      file(`${name}-findings`),
+    );
   const whole = await vmreplay(...options('whole', '1'));
   t.is(whole.code, 1, whole.stderr);
   const [summary] = whole.stdout.match(/^8,000 cases .*$/m)!;

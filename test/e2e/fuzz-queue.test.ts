@@ -3,16 +3,15 @@
 // are skipped by name.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { execa } from 'execa';
 import { packageFile } from '../../bin/package.js';
+import { campaignOf, filesOf, kernel } from './campaigns.js';
 import { program, scratch, vmreplay } from './vmreplay.js';
-
-const kernel = packageFile('corpus/defects/map-type-index.elf');
 
 const missing = (): string | undefined => {
   if (spawnSync('redis-server', ['--version']).status !== 0) return 'redis-server';
@@ -51,15 +50,7 @@ const redis = (port: number, directory: string, keeps: boolean) =>
 const start = (...args: string[]) =>
   execa(process.execPath, [program, 'fuzz', ...args], { reject: false, cleanup: true, env: { NO_COLOR: '1' } });
 
-const options = ['start-info', '--memory', '8M', '--kernel', kernel, '--append', 'a b', '--runs', '8000'];
-
-const filesOf = (folder: string) =>
-  Object.fromEntries(
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .sort()
-      .filter((name) => /\/|campaign\.json/.test(name) && !name.includes('.vmreplay-tmp-'))
-      .map((name) => [name, readFileSync(`${folder}/${name}`).toString('base64')]),
-  );
+const options = campaignOf(8000);
 
 /** Wait for a campaign to have come so far. */
 async function casesOf(corpus: string, cases: number): Promise<void> {
@@ -123,6 +114,47 @@ queued('two workers, a server that goes away, and deaths all around come to what
   t.deepEqual(filesOf(file('queue')), filesOf(file('alone')));
   t.deepEqual(filesOf(file('queue-findings')), filesOf(file('alone-findings')));
 });
+
+/** How long the server is away, ms: longer than a job is a worker's that says nothing, unless told otherwise. */
+const AWAY = Number(process.env.VMREPLAY_OUTAGE ?? 12) * 1000;
+
+for (const keeps of [true, false])
+  queued(
+    `a server that is away for long and comes back with ${keeps ? 'all it had' : 'nothing'} loses no job`,
+    async (t) => {
+      t.timeout(300_000 + AWAY);
+      const file = await scratch(t);
+      const alone = await vmreplay('fuzz', ...options, '--corpus', file('alone'), '--out', file('alone-findings'));
+      t.is(alone.code, 1, alone.stderr);
+      const port = await freePort();
+      mkdirSync(file('redis'));
+      let server = redis(port, file('redis'), keeps);
+      const url = `redis://127.0.0.1:${port}/test`;
+      const workers = [start('--worker', url), start('--worker', url, '--jobs', '2')];
+      const leader = start(...options, '--queue', url, '--corpus', file('queue'), '--out', file('queue-findings'));
+      t.teardown(() => {
+        for (const one of [...workers, leader, server]) one.kill('SIGKILL');
+      });
+      await casesOf(file('queue'), 2000);
+      server.kill('SIGKILL');
+      await server;
+      await setTimeout(AWAY);
+      const before = JSON.parse(readFileSync(`${file('queue')}/campaign.json`, 'utf8')).cases;
+      server = redis(port, file('redis'), keeps);
+      const { exitCode, stdout, stderr } = await leader;
+      t.true(before < 8000, 'the server was gone before the campaign was over');
+      t.is(exitCode, 1, stderr);
+      t.is(stderr.match(/the queue's server does not answer/g)?.length, 1, stderr);
+      t.is(stdout.trim().split('\n').at(-1), alone.stdout.trim().split('\n').at(-1));
+      t.deepEqual(filesOf(file('queue')), filesOf(file('alone')));
+      t.deepEqual(filesOf(file('queue-findings')), filesOf(file('alone-findings')));
+      for (const worker of workers) {
+        // They are there for the next campaign.
+        worker.kill('SIGINT');
+        t.is((await worker).exitCode, 130);
+      }
+    },
+  );
 
 queued('a worker with other files says what differs, and a server that is not there is told', async (t) => {
   t.timeout(100_000);
