@@ -6,12 +6,13 @@ import { type Command, Option } from 'commander';
 import { UserError } from '../../src/api/user-error.js';
 import { grouped } from '../../src/figures.js';
 import { hexOfWords, wordsOfBytes } from '../../src/fuzz/coverage/tape-text.js';
-import type { Finding, FuzzOptions, FuzzProgress, FuzzResult } from '../../src/fuzz/index.js';
+import type { Finding, FuzzOptions } from '../../src/fuzz/index.js';
 import { systemReason } from '../../src/trace/error.js';
 import { againstOptions } from '../options/against.js';
 import { addBootOptions, bootOptions } from '../options/boot.js';
 import { collectTexts, parsePositive, parseText } from '../options/values.js';
-import { complain, type OutputOptions, Progress, print } from '../print/output.js';
+import { findingText, progressText, summaryText } from '../print/fuzz.js';
+import { complain, json, type OutputOptions, Progress, print } from '../print/output.js';
 import { interruptible } from '../terminal.js';
 
 type Values = Parameters<typeof bootOptions>[0] &
@@ -25,6 +26,7 @@ type Values = Parameters<typeof bootOptions>[0] &
     path?: string;
     tape?: string;
     guided?: boolean;
+    json?: boolean;
     corpus?: string;
     coverage?: string;
     out: string;
@@ -57,6 +59,7 @@ export function addFuzz(program: Command): void {
     .option('--corpus <folder>', 'keep the campaign there; one that ended or was killed goes on', parseText)
     .option('--coverage <file>', 'what a guided campaign reached, by function: .json, or .info for lcov', parseText)
     .option('--out <folder>', 'where findings are written', parseText, 'fuzz-findings')
+    .option('--json', 'the result as JSON; findings are written all the same')
     .option('--status <s>', 'a line of progress on stderr every so many seconds, terminal or not', parsePositive)
     .option('--panic <text>', 'a text on a console that is a finding; repeatable', collectTexts)
     .option('--case-cycles <n>', 'a case that takes longer hangs (default: from the boot as it is)', parsePositive)
@@ -107,22 +110,74 @@ async function workerVerb(queue: string, target: string | undefined, values: Val
 }
 
 async function fuzzVerb(target: string, values: Values): Promise<number> {
-  const { runs, seconds, jobs, status, path, tape, guided, corpus, out, panic, caseCycles, predicate, ...others } =
-    values;
-  const { until, symbols, against, mayDiffer, coverage, queue, quiet, ...rest } = others;
+  const { out, status, symbols, coverage, quiet, json: asJson } = values;
   if (coverage !== undefined && !/\.(json|info)$/.test(coverage))
     throw new UserError(`--coverage ${coverage}: name a file that ends in .json, or in .info for lcov`);
-  const { seed, ...boot } = bootOptions(rest);
-  const second = against === undefined ? undefined : againstOptions(against, boot);
-  const { fuzz, isWritten, writeFinding } = await import('../../src/fuzz/index.js');
-  const only = path !== undefined || tape !== undefined;
+  const { fuzz, fuzzReport, isWritten, writeFinding } = await import('../../src/fuzz/index.js');
   const progress = new Progress({ quiet: quiet === true });
+  const warn = (text: string) => {
+    progress.clear();
+    complain(text);
+  };
   const say = (text: string) => {
     progress.clear();
-    print({ quiet: quiet === true }, text);
+    print({ quiet: quiet === true || asJson === true }, text);
   };
   const report = reporter(progress, status);
   const options: FuzzOptions = {
+    ...campaignOf(target, values),
+    onProgress: (now) => report(progressText(now)),
+    onWarning: warn,
+    onFinding: async (finding, known) => {
+      if (known && (await isWritten(out, options, finding))) return;
+      say(findingText(finding, await written(finding)));
+    },
+  };
+  /** Its folder; one finding that cannot be written does not end a campaign of hours, a full disk does. */
+  const written = async (finding: Finding) => {
+    try {
+      return await writeFinding(out, options, finding);
+    } catch (error) {
+      if (!(error instanceof Error) || 'code' in error) throw error;
+      warn(`a finding is not written: ${error.message}`);
+      return undefined;
+    }
+  };
+  const began = performance.now();
+  const { result, interrupted } = await interruptible(async (signal) => {
+    const result = await fuzz({ ...options, signal });
+    return { result, interrupted: signal.aborted };
+  });
+  const only = isOneCase(values);
+  if (only) for (const finding of result.findings) say(findingText(finding));
+  if (coverage !== undefined) {
+    const { writeCoverage } = await import('../../src/fuzz/coverage/files.js');
+    say(writeCoverage(coverage, result.branches ?? [], options.boot, symbols));
+  }
+  say(summaryText(result));
+  if (asJson) {
+    progress.clear();
+    const { user, system } = process.cpuUsage();
+    const host = { seconds: (performance.now() - began) / 1000, processorSeconds: (user + system) / 1e6 };
+    const run = { interrupted, host, ...(!only && { directory: out }) };
+    print({ quiet: quiet === true }, json(await fuzzReport(options, result, run), 2));
+  }
+  if (interrupted) return INTERRUPTED;
+  return result.findings.length > 0 ? 1 : 0;
+}
+
+/** Only the case of a finding is asked for. */
+const isOneCase = ({ path, tape }: Values): boolean => path !== undefined || tape !== undefined;
+
+/** What the command line asks for; no finding of one case is written, and no other is run. */
+function campaignOf(target: string, values: Values): FuzzOptions {
+  const { runs, seconds, jobs, status, path, tape, guided, corpus, out, panic, caseCycles, predicate, ...others } =
+    values;
+  const { until, symbols, against, mayDiffer, coverage, queue, quiet, json, ...rest } = others;
+  const only = isOneCase(values);
+  const { seed, ...boot } = bootOptions(rest);
+  const second = against === undefined ? undefined : againstOptions(against, boot);
+  return {
     target,
     boot,
     seed: seed ?? 1,
@@ -141,50 +196,7 @@ async function fuzzVerb(target: string, values: Values): Promise<number> {
     ...(symbols !== undefined && { symbols }),
     ...(second && { against: { boot: second, ...(mayDiffer && { mayDiffer }) } }),
     ...(predicate !== undefined && { predicateFile: predicate }),
-    onProgress: (now) => report(progressText(now)),
-    onWarning: (text) => {
-      progress.clear();
-      complain(text);
-    },
-    onFinding: async (finding, known) => {
-      if (known && (await isWritten(out, options, finding))) return;
-      say(findingText(finding, await written(out, options, finding)));
-    },
   };
-  /** Its folder; one finding that cannot be written does not end a campaign of hours, a full disk does. */
-  const written = async (...which: Parameters<typeof writeFinding>) => {
-    try {
-      return await writeFinding(...which);
-    } catch (error) {
-      if (!(error instanceof Error) || 'code' in error) throw error;
-      progress.clear();
-      complain(`a finding is not written: ${error.message}`);
-      return undefined;
-    }
-  };
-  const { result, interrupted } = await interruptible(async (signal) => {
-    const result = await fuzz({ ...options, signal });
-    return { result, interrupted: signal.aborted };
-  });
-  if (only) for (const finding of result.findings) say(findingText(finding));
-  if (coverage !== undefined) {
-    const { writeCoverage } = await import('../../src/fuzz/coverage/files.js');
-    say(writeCoverage(coverage, result.branches ?? [], boot, symbols));
-  }
-  say(summary(result));
-  if (interrupted) return INTERRUPTED;
-  return result.findings.length > 0 ? 1 : 0;
-}
-
-/** A finding in a line, and its folder, or what it is when it has none. */
-function findingText({ cause, verdict, structure }: Finding, folder?: string): string {
-  const broken = structure.breaks.map(({ name }) => name).join(', ') || 'a valid structure';
-  return `${cause}: ${verdict.detail} (${broken})\n${folder === undefined ? structure : `  ${folder}`}`;
-}
-
-function summary({ cases, findings, start, guided }: FuzzResult): string {
-  const text = `${grouped(cases)} cases from cycle ${grouped(start)}, ${findings.length} findings`;
-  return guided ? `${text}, ${grouped(guided.edges)} edges by ${grouped(guided.corpus)} inputs` : text;
 }
 
 /** The line that follows a campaign; with `status` one every so many seconds. */
@@ -197,17 +209,6 @@ function reporter(progress: Progress, status: number | undefined): (text: string
     progress.clear();
     process.stderr.write(`${text}\n`);
   };
-}
-
-function progressText({ cases, casesPerSecond, findings, verdicts, guided }: FuzzProgress): string {
-  const words = [`${grouped(cases)} cases`, `${grouped(casesPerSecond)} a second`, `${findings} findings`];
-  if (guided !== undefined) {
-    words.push(`${grouped(guided.edges)} edges, the last ${guided.secondsSinceEdge} s ago`);
-    words.push(`${grouped(guided.corpus)} inputs`);
-  }
-  const faults = Object.entries(verdicts).sort(([, a], [, b]) => b - a);
-  for (const [oracle, count] of faults) words.push(`${grouped(count)} ${oracle}`);
-  return words.join(', ');
 }
 
 /** A tape as digits. @throws UserError when it is neither digits nor a file */

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { BootOptions } from '../api/options.js';
 import { recordChanged } from '../api/record.js';
 import { replay } from '../api/replay.js';
+import { findingFacts } from './finding-facts.js';
 import type { Finding, FuzzOptions } from './options.js';
 import { placing } from './place.js';
 import { placeOf } from './stand.js';
@@ -28,20 +29,14 @@ export const isWritten = (directory: string, options: FuzzOptions, finding: Find
 
 /** @returns the folder @throws Error when the trace does not come to the verdict */
 export async function writeFinding(directory: string, options: FuzzOptions, finding: Finding): Promise<string> {
-  const { cause, verdict, structure, seed, path, tape } = finding;
+  const { verdict, structure } = finding;
   const folder = folderOf(directory, options, finding);
   mkdirSync(folder, { recursive: true });
   const put = (name: string, data: string | Uint8Array) => writeFileSync(join(folder, name), data);
   const bytes = structure.encode();
   put('structure.txt', `${structure}\n`);
   put('structure.bin', bytes);
-  const { oracle, site, symbol, stack, detail, cycle } = verdict;
-  const breaks = structure.breaks.map(({ name }) => name);
-  const where = { site: `0x${site.toString(16)}`, ...(symbol !== undefined && { symbol }), ...(stack && { stack }) };
-  const difference = verdict.against && { difference: verdict.against.fields };
-  const found = { oracle, ...where, detail, ...difference, cycle, breaks };
-  const facts = { target: options.target, cause, ...found, seed, tape, path };
-  put('finding.json', `${JSON.stringify(facts, undefined, 2)}\n`);
+  put('finding.json', `${JSON.stringify(findingFacts(options, finding), undefined, 2)}\n`);
   put('command.txt', `${commandOf(options, finding)}\n`);
   put('regression.test.mjs', regressionTest(options, finding));
   const trace = join(folder, 'boot.trace');
@@ -50,7 +45,7 @@ export async function writeFinding(directory: string, options: FuzzOptions, find
     const until = { cycle: verdict.against.cycle, own: false };
     await recordCase(join(folder, 'against.trace'), options.target, options.against.boot, bytes, until);
   }
-  await recordCase(trace, options.target, options.boot, bytes, { cycle, own: ENDS.has(oracle) });
+  await recordCase(trace, options.target, options.boot, bytes, { cycle: verdict.cycle, own: ENDS.has(verdict.oracle) });
   return folder;
 }
 

@@ -2,6 +2,7 @@
 // does not pay for them.
 
 import type { Finding, FuzzOptions, FuzzResult, ServeOptions } from './options.js';
+import type { FuzzReport } from './report.js';
 
 /**
  * Throw structures at a guest, from the point at which it first reads the target. The same seed gives the same cases and
@@ -34,6 +35,19 @@ export async function writeFinding(directory: string, options: FuzzOptions, find
 export async function isWritten(directory: string, options: FuzzOptions, finding: Finding): Promise<boolean> {
   const files = await import('./finding-files.js');
   return files.isWritten(directory, options, finding);
+}
+
+/**
+ * What a campaign came to as plain data: the JSON of `vmreplay fuzz --json` (schemas/fuzz-1.json).
+ * @param run how it ran, and where findings were written, if they were
+ */
+export async function fuzzReport(
+  options: FuzzOptions,
+  result: FuzzResult,
+  run: Pick<FuzzReport, 'interrupted' | 'host'> & { readonly directory?: string },
+): Promise<FuzzReport> {
+  const { reportOf } = await import('./report.js');
+  return reportOf(options, result, run);
 }
 
 /**

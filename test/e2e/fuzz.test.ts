@@ -2,9 +2,12 @@
 
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
 import { execa } from 'execa';
 import { packageFile } from '../../bin/package.js';
+import type { FuzzReport, ReportedFinding } from '../../src/fuzz/index.js';
+import { ORACLES } from '../../src/fuzz/verdict.js';
 import { scratch, vmreplay, vmreplayWith } from './vmreplay.js';
 
 const kernel = packageFile('corpus/defects/map-zero-length.elf');
@@ -23,6 +26,49 @@ test('a finding is printed and written, its trace replays, and its command has i
   const again = await vmreplay(...command.split(' ').slice(1));
   t.is(again.code, 1);
   t.regex(again.stdout, /^1 cases|start-info, broken: entry of no length/m);
+});
+
+const strictly = (_: string, value: { type?: unknown; properties?: unknown }) =>
+  value?.type === 'object' && value.properties ? { ...value, additionalProperties: false } : value;
+
+test('--json has the published schema and nothing else, and but for the host it is the same again', async (t) => {
+  const file = await scratch(t);
+  const schema = JSON.parse(await readFile(packageFile('schemas/fuzz-1.json'), 'utf8'), strictly);
+  t.deepEqual(schema.$defs.oracle.enum, [...ORACLES]);
+  const isReport = new Ajv2020({ allowUnionTypes: true }).compile(schema);
+  const out = file('findings');
+  const campaign = ['start-info', '--memory', '8M', '--kernel', kernel, '--runs', '2000', '--out', out, '--json'];
+  const run = async (code: number, ...more: string[]) => {
+    const ran = await vmreplay('fuzz', ...campaign, ...more);
+    t.is(ran.code, code, ran.stderr);
+    const report = JSON.parse(ran.stdout);
+    t.true(isReport(report), JSON.stringify(isReport.errors));
+    return report as Omit<FuzzReport, 'findings'> & {
+      findings: (Omit<ReportedFinding, 'bytes'> & { bytes: string })[];
+    };
+  };
+  const { host, ...said } = await run(1, '--guided');
+  t.true(host.processorSeconds > 0);
+  const { host: _, ...again } = await run(1, '--guided', '--jobs', '2');
+  t.deepEqual(again, said);
+  t.true(said.guided!.edges > 10);
+  const found = said.findings.find(({ oracle }) => oracle === 'triple fault')!;
+  t.is(found.cause, 'triple fault at 0x100280');
+  t.is(found.bytes, (await readFile(join(found.folder!, 'structure.bin'))).toString('hex'));
+  const { cases, structure, bytes, folder, command, ...facts } = found;
+  t.deepEqual(facts, JSON.parse(await readFile(join(folder!, 'finding.json'), 'utf8')));
+  t.is(`${command}\n`, await readFile(join(folder!, 'command.txt'), 'utf8'));
+  // One case alone, which is not written; and none.
+  const alone = await run(
+    1,
+    '--seed',
+    `${found.seed}`,
+    ...(found.tape ? ['--tape', found.tape] : []),
+    '--path',
+    found.path,
+  );
+  t.deepEqual([alone.cases, alone.findings.length, alone.findings[0]!.folder], [1, 1, null]);
+  t.deepEqual((await run(0, '--runs', '1')).findings, []);
 });
 
 test('the regression test of a folder fails as long as the finding is there, and passes when it is not', async (t) => {
