@@ -17,7 +17,8 @@ import {
   TRAILER_SIZE,
 } from './chunks.js';
 import { systemReason, TraceError } from './error.js';
-import { EventColumns } from './event-columns.js';
+import type { EventBatches } from './event-batch.js';
+import { type EventChunk, EventStream } from './event-stream.js';
 import { codeToValue, EMPTY, type EventKind, KIND_BY_ID, KINDS } from './events.js';
 import {
   encodeHeader,
@@ -30,8 +31,8 @@ import {
   type TraceNotes,
 } from './header.js';
 import { ALL_OBSERVED, encodeMemory, type MemoryRegion, type ObservedMemory } from './memory.js';
-import { MemoryPress } from './memory-press.js';
 import { MemoryStream } from './memory-stream.js';
+import { Press } from './press.js';
 import type { EventSink, Site } from './sink.js';
 import type { SymbolTable } from './symbols.js';
 
@@ -57,7 +58,8 @@ export interface TraceEnd {
 export class TraceWriter implements EventSink {
   readonly path: string;
   readonly partialPath: string;
-  readonly #columns: EventColumns;
+  readonly #events: EventStream;
+  readonly #batches: EventBatches;
   readonly #site: Site;
   readonly #root = new ContentRoot();
   readonly #index: IndexEntry[] = [];
@@ -67,11 +69,11 @@ export class TraceWriter implements EventSink {
   #offset = 0;
   #link: Buffer;
   #open = -1;
-  #flushed = { event: 0, cycle: 0 };
-  #press: MemoryPress | undefined;
+  #eventChunks = 0;
+  #press: Press | undefined;
   #stream: MemoryStream | undefined;
   #checkpoint: ((event: number) => Iterable<Uint8Array>) | undefined;
-  #checkpoints: MemoryPress | undefined;
+  #checkpoints: Press | undefined;
 
   /**
    * Create FILE.partial and write the header.
@@ -82,7 +84,8 @@ export class TraceWriter implements EventSink {
     this.path = path;
     this.partialPath = `${path}.partial`;
     this.#site = site;
-    this.#columns = new EventColumns(site);
+    this.#events = new EventStream(site);
+    this.#batches = this.#events.batches;
     try {
       this.#file = openSync(this.partialPath, 'w');
     } catch (error) {
@@ -109,13 +112,13 @@ export class TraceWriter implements EventSink {
     name: string,
     data: Uint8Array,
   ): void {
-    const columns = this.#columns;
-    if (columns.full && this.#open < 0) this.#flush();
-    columns.append(kind, address, size, value, valueHigh, name, data);
+    const batches = this.#batches;
+    if (batches.full && this.#open < 0) this.#flush();
+    batches.append(kind, address, size, value, valueHigh, name, data);
     this.#counts[kind]!++;
     if (kind === KINDS.milestone.id) this.#addMilestone(name);
     if (kind !== KINDS['state-hash'].id) return;
-    if (columns.count >= FLUSH_AT_HASH && this.#open < 0) this.#flush();
+    if (batches.batch.count >= FLUSH_AT_HASH && this.#open < 0) this.#flush();
     this.#stream?.step();
     if (this.#checkpoint) {
       for (const payload of this.#checkpoint(this.events)) this.#checkpoints!.addPayload('CHKP', payload);
@@ -123,14 +126,14 @@ export class TraceWriter implements EventSink {
   }
 
   ask(kind: number, address: number, size: number): void {
-    const columns = this.#columns;
-    if (columns.full) this.#flush();
-    this.#open = columns.append(kind, address, size, 0, 0, '', EMPTY);
+    const batches = this.#batches;
+    if (batches.full) this.#flush();
+    this.#open = batches.append(kind, address, size, 0, 0, '', EMPTY);
     this.#counts[kind]!++;
   }
 
   answer(value: number, valueHigh: number, data: Uint8Array): void {
-    this.#columns.setAnswer(this.#open, value, valueHigh, data);
+    this.#batches.setAnswer(this.#open, value, valueHigh, data);
     this.#open = -1;
   }
 
@@ -138,7 +141,7 @@ export class TraceWriter implements EventSink {
    * Have memory packed while the guest runs, whenever much of it came to be observed. Both are those of finish().
    */
   streamMemory(memory: Iterable<MemoryRegion>, observed: ObservedMemory): void {
-    const press = new MemoryPress();
+    const press = new Press();
     this.#press = press;
     this.#stream = new MemoryStream(memory, observed, (pages) => press.addPages(pages));
   }
@@ -146,7 +149,7 @@ export class TraceWriter implements EventSink {
   /** Ask at each state hash for the payloads of a checkpoint: none when none is due. `event` counts those before it. */
   takeCheckpoints(take: (event: number) => Iterable<Uint8Array>): void {
     this.#checkpoint = take;
-    this.#checkpoints = new MemoryPress();
+    this.#checkpoints = new Press();
   }
 
   /**
@@ -157,6 +160,7 @@ export class TraceWriter implements EventSink {
   finish(end: TraceEnd): string {
     this.event(KINDS.end.id, 0, 0, codeToValue(end.code), 0, end.reason, EMPTY);
     this.#flush();
+    this.#writeEvents(this.#events.finish());
     this.#writeMemory(end);
     for (const { type, raw, ...packed } of this.#checkpoints?.finish() ?? []) this.#chunk(type, raw, packed);
     if (end.symbols) this.#chunk('SYMS', end.symbols.encode());
@@ -167,7 +171,7 @@ export class TraceWriter implements EventSink {
         cycles: end.cycles,
         instructions: end.instructions,
         state: Buffer.from(end.state).toString('hex'),
-        events: this.#columns.first,
+        events: this.events,
         byKind: this.#byKind(),
         milestones: this.#milestones,
       }),
@@ -192,7 +196,8 @@ export class TraceWriter implements EventSink {
 
   /** Events written so far. */
   get events(): number {
-    return this.#columns.first + this.#columns.count;
+    const { first, count } = this.#batches.batch;
+    return first + count;
   }
 
   /** Give up: what was recorded stays in FILE.partial, which goes away when no chunk of it is whole. Never throws. */
@@ -201,13 +206,15 @@ export class TraceWriter implements EventSink {
     this.#checkpoints?.close();
     if (this.#file < 0) return;
     try {
-      if (this.#columns.count > 0) this.#flush();
+      if (this.#batches.batch.count > 0) this.#flush();
+      this.#writeEvents(this.#events.finish());
     } catch {
+      this.#events.close();
       // What made the recorder give up, a full disk as a rule, is told already.
     }
     closeSync(this.#file);
     this.#file = -1;
-    if (this.#flushed.event === 0) rmSync(this.partialPath, { force: true });
+    if (this.#eventChunks === 0) rmSync(this.partialPath, { force: true });
   }
 
   #writeMemory(end: TraceEnd): void {
@@ -222,9 +229,15 @@ export class TraceWriter implements EventSink {
   }
 
   #flush(): void {
-    this.#index.push({ type: 'EVTS', offset: this.#offset, ...this.#flushed });
-    this.#chunk('EVTS', this.#columns.take());
-    this.#flushed = { event: this.#columns.first, cycle: this.#columns.baseCycle };
+    this.#writeEvents(this.#events.flush());
+  }
+
+  #writeEvents(chunks: readonly EventChunk[]): void {
+    for (const { raw, packed, first, baseCycle } of chunks) {
+      this.#index.push({ type: 'EVTS', offset: this.#offset, event: first, cycle: baseCycle });
+      this.#chunk('EVTS', raw, packed);
+      this.#eventChunks++;
+    }
   }
 
   #chunk(type: ChunkType, raw: Uint8Array, packed?: PackedPayload): void {

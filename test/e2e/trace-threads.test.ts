@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import test from 'ava';
 import { decodeChunkHeader, encodeChunk } from '../../src/trace/chunks.js';
-import { MemoryPress } from '../../src/trace/memory-press.js';
+import { EventStream } from '../../src/trace/event-stream.js';
+import { KINDS } from '../../src/trace/events.js';
+import { Press } from '../../src/trace/press.js';
 import { unpackAll } from '../../src/trace/unpack-pool.js';
 
 const worker = (name: string) => new URL(`../../dist/src/trace/${name}.js`, import.meta.url);
@@ -37,11 +39,53 @@ test('memory that a thread packs is what this thread makes of it', (t) => {
       mask,
     })),
   );
-  const presses = [undefined, worker('press-worker'), new URL('file:///nowhere.js')].map((m) => new MemoryPress(m));
+  const presses = [undefined, worker('press-worker'), new URL('file:///nowhere.js')].map((m) => new Press(m));
   for (const press of presses) for (const job of jobs) press.addPages(job);
   const [alone, together, without] = presses.map((press) =>
     press.finish().map(({ codec, stored }) => ({ codec, stored: Buffer.from(stored).toString('hex') })),
   );
   t.deepEqual(together, alone);
   t.deepEqual(without, alone);
+});
+
+test('events that a thread packs are the chunks that this thread makes, in order', (t) => {
+  const CHUNKS = 60;
+  const written = [worker('press-worker'), new URL('file:///nowhere.js')].map((module) => {
+    const site = {
+      cycle: 0,
+      cs: 8,
+      ripLow: 0,
+      ripHigh: 0,
+      code: () => ({ bits: 32 as const, bytes: Uint8Array.of(0xec) }),
+    };
+    const stream = new EventStream(site, module);
+    const chunks = Array.from({ length: CHUNKS }, (_, chunk) => {
+      for (let event = 0; event <= chunk * 20; event++) {
+        site.cycle += 1 + (event % 7);
+        site.ripLow = 0x1000 + (event % (chunk + 1));
+        stream.batches.append(KINDS['port-read'].id, 0x60 + (event % 5), 1, event & 255, 0, '', new Uint8Array());
+        if (event % 3 === 0)
+          stream.batches.append(KINDS.milestone.id, 0, 0, 0, 0, `step ${chunk % 4}`, new Uint8Array());
+      }
+      return stream.flush();
+    });
+    // No more than three are under way, however quick the recorder is.
+    let behind = 0;
+    for (const now of chunks) {
+      behind += 1 - now.length;
+      t.true(behind <= 3);
+    }
+    return [...chunks.flat(), ...stream.finish()];
+  });
+  const [together, alone] = written.map((chunks) =>
+    chunks.map(({ raw, packed, first, baseCycle }) => ({
+      raw: Buffer.from(raw).toString('base64'),
+      stored: Buffer.from(packed.stored).toString('base64'),
+      codec: packed.codec,
+      first,
+      baseCycle,
+    })),
+  );
+  t.is(together!.length, CHUNKS);
+  t.deepEqual(together, alone);
 });

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
+import { EventBatches } from '../../src/trace/event-batch.js';
 import { EventBlock } from '../../src/trace/event-block.js';
-import { EventColumns } from '../../src/trace/event-columns.js';
 import { impliedDataLength } from '../../src/trace/event-layout.js';
+import { EventPacker } from '../../src/trace/event-packer.js';
 import { EMPTY, type EventKind, KIND_NAMES, KINDS, type TraceEvent } from '../../src/trace/events.js';
 import { TraceReader } from '../../src/trace/reader.js';
 import { TraceWriter } from '../../src/trace/writer.js';
@@ -55,7 +56,8 @@ test('events come back from a chunk as they went in', (t) => {
   fc.assert(
     fc.property(fc.array(anyEvent, { minLength: 1, maxLength: 60 }), fc.integer({ min: 1, max: 60 }), (all, split) => {
       const site = new MovableSite();
-      const columns = new EventColumns(site);
+      const batches = new EventBatches(site);
+      const packer = new EventPacker();
       const expected: TraceEvent[] = [];
       const payloads: Buffer[] = [];
       let cycle = 3 * all.length;
@@ -63,7 +65,7 @@ test('events come back from a chunk as they went in', (t) => {
         cycle += step;
         const { cs, rip, ...event } = lawful(kind, rest);
         Object.assign(site, { cycle, cs, ripLow: Number(rip! & 0xffff_ffffn), ripHigh: Number(rip! >> 32n) });
-        columns.append(
+        batches.append(
           KINDS[kind].id,
           event.address!,
           event.size!,
@@ -73,9 +75,9 @@ test('events come back from a chunk as they went in', (t) => {
           event.data!,
         );
         expected.push({ index, kind, cycle, cs: cs!, rip: rip!, ...event } as TraceEvent);
-        if (columns.count === split) payloads.push(columns.take());
+        if (batches.batch.count === split) payloads.push(packer.pack(batches.next()));
       });
-      if (columns.count > 0) payloads.push(columns.take());
+      if (batches.batch.count > 0) payloads.push(packer.pack(batches.next()));
       const blocks = payloads.map((payload) => new EventBlock(payload));
       const read = blocks.flatMap((block) => Array.from({ length: block.count }, (_, i) => block.at(i)));
       t.deepEqual(

@@ -1,12 +1,14 @@
-// Memory on its way into the trace while the guest runs: a thread makes payloads of pages and packs them, and packs
-// checkpoints, which takes as long as a good part of the boot. Jobs are done in any order and taken in theirs, so a trace does not depend on
-// threads. What the other thread has not begun at the end, this one does.
+// Payloads that are made and packed while the guest runs: a thread takes pages of memory, checkpoints, and batches of
+// events, which takes as long as a good part of the boot. Jobs are done in any order and taken in theirs, so a trace does not
+// depend on threads. What the other thread has not begun when it is wanted, this one does.
 //
 // Invariant: a thread that does not start, fails or dies costs time only: its jobs are done here.
 
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import type { ChunkType, PackedPayload } from './chunks.js';
+import { type ChunkType, type PackedPayload, packPayload } from './chunks.js';
+import type { EventBatch } from './event-batch.js';
+import { EventPacker } from './event-packer.js';
 import { packKept } from './kept-payloads.js';
 import { encodePages, type ObservedPage } from './memory.js';
 import { findWorker } from './unpack-pool.js';
@@ -31,11 +33,16 @@ export interface PageJob {
   readonly masks: Uint8Array<SharedArrayBuffer>;
 }
 
-type PressJob = PageJob | PayloadJob;
+/** Events, which stay as they are until the payload has been taken. */
+export interface EventJob {
+  readonly events: EventBatch;
+}
+
+type PressJob = PageJob | PayloadJob | EventJob;
 
 /** What the thread is started with. */
 export interface PressLine {
-  /** State of each job. */
+  /** State of each job, by its number modulo its length. */
   readonly control: Int32Array<SharedArrayBuffer>;
   readonly port: MessagePort;
 }
@@ -54,18 +61,20 @@ interface PressResult {
 const WAITING = 0;
 const TAKEN = 1;
 const DONE = 2;
-/** Jobs that there is room for; more wait for the end. */
+/** Jobs that may be under way; more wait for this thread. */
 const MAX_JOBS = 4096;
 /** The thread's own heap: what it works on lies in arrays outside of it. */
 const THREAD_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 256 };
 /** Milliseconds after which the thread is given up. */
 const PATIENCE = 60_000;
 
-export class MemoryPress {
+export class Press {
   /** Those that are done are let go. */
   readonly #jobs: (PressJob | undefined)[] = [];
   readonly #control = new Int32Array(new SharedArrayBuffer(4 * MAX_JOBS));
   readonly #results: (readonly PressedPayload[] | undefined)[] = [];
+  /** Jobs whose payloads have been taken. */
+  #taken = 0;
   #worker: Worker | undefined;
   #port: MessagePort | undefined;
 
@@ -84,9 +93,14 @@ export class MemoryPress {
     this.#add({ type, raw });
   }
 
+  /** Begin with a batch of events, which gives one payload. It must not change before that has been taken. */
+  addEvents(events: EventBatch): void {
+    this.#add({ events });
+  }
+
   #add(job: PressJob): void {
     const n = this.#jobs.push(job) - 1;
-    if (n >= MAX_JOBS || !this.module || availableParallelism() < 2) return;
+    if (n - this.#taken >= MAX_JOBS || !this.module || availableParallelism() < 2) return;
     if (!this.#worker) {
       const { port1, port2 } = new MessageChannel();
       const line: PressLine = { control: this.#control, port: port2 };
@@ -99,32 +113,39 @@ export class MemoryPress {
       this.#worker.on('error', () => {});
       this.#worker.unref();
       this.#port = port1;
-      port1.on('message', (result: PressResult) => this.#take(result));
+      port1.on('message', (result: PressResult) => this.#keep(result));
       port1.unref();
     }
     this.#port!.postMessage({ n, job });
   }
 
-  /** All payloads, in the order of the jobs. Waits for them. */
-  finish(): PressedPayload[] {
-    // From the end, since the thread comes from the beginning.
-    for (let n = this.#jobs.length - 1; n >= 0; n--) {
-      const job = this.#jobs[n];
-      if (!job || (n < MAX_JOBS && Atomics.compareExchange(this.#control, n, WAITING, TAKEN) !== WAITING)) continue;
-      this.#results[n] = pressJob(job);
-    }
-    const payloads = this.#jobs.flatMap((job, n) => {
-      if (!this.#results[n] && n < MAX_JOBS) {
-        Atomics.wait(this.#control, n, TAKEN, PATIENCE);
-        for (let m = this.#receive(); m; m = this.#receive()) this.#take(m);
+  /**
+   * Payloads of the first jobs, in their order, each once.
+   * @param open jobs that may be left for later; what is missing until then is done or waited for
+   */
+  take(open: number): PressedPayload[] {
+    this.#receive();
+    const payloads: PressedPayload[] = [];
+    for (;;) {
+      for (let result = this.#results[this.#taken]; result; result = this.#results[this.#taken]) {
+        payloads.push(...result);
+        this.#results[this.#taken] = undefined;
+        Atomics.store(this.#control, this.#taken++ % MAX_JOBS, WAITING);
       }
-      return this.#results[n] ?? pressJob(job!);
-    });
+      if (this.#jobs.length - this.#taken <= open) return payloads;
+      // From the end, since the thread comes from the beginning.
+      if (!this.#doOne(this.#jobs.length - 1)) this.#await(this.#taken);
+    }
+  }
+
+  /** All payloads that are left. The thread ends. */
+  finish(): PressedPayload[] {
+    const payloads = this.take(0);
     this.close();
     return payloads;
   }
 
-  /** End the thread. What it did not do is done at the end. */
+  /** End the thread. What it did not do is done when it is wanted. */
   close(): void {
     this.#port?.close();
     void this.#worker?.terminate();
@@ -132,11 +153,35 @@ export class MemoryPress {
     this.#port = undefined;
   }
 
-  #receive(): PressResult | undefined {
-    return this.#port && (receiveMessageOnPort(this.#port)?.message as PressResult | undefined);
+  /** Do the last job up to this one that nobody has begun. @returns whether there was one */
+  #doOne(last: number): boolean {
+    for (let n = last; n >= this.#taken; n--) {
+      const job = this.#jobs[n];
+      if (!job || this.#results[n] || !this.#begin(n)) continue;
+      this.#keep({ n, payloads: pressJob(job) });
+      return true;
+    }
+    return false;
   }
 
-  #take({ n, payloads }: PressResult): void {
+  #begin(n: number): boolean {
+    if (n - this.#taken >= MAX_JOBS) return true;
+    return Atomics.compareExchange(this.#control, n % MAX_JOBS, WAITING, TAKEN) === WAITING;
+  }
+
+  #await(n: number): void {
+    Atomics.wait(this.#control, n % MAX_JOBS, TAKEN, PATIENCE);
+    this.#receive();
+    if (!this.#results[n]) this.#keep({ n, payloads: pressJob(this.#jobs[n]!) });
+  }
+
+  #receive(): void {
+    if (!this.#port) return;
+    for (let m = receiveMessageOnPort(this.#port); m; m = receiveMessageOnPort(this.#port)) this.#keep(m.message);
+  }
+
+  #keep({ n, payloads }: PressResult): void {
+    if (n < this.#taken) return;
     this.#results[n] ??= payloads;
     this.#jobs[n] = undefined;
   }
@@ -145,7 +190,8 @@ export class MemoryPress {
 /** The thread's side: do the jobs that come and are not taken. */
 export function pressOnThread({ control, port }: PressLine): void {
   port.on('message', ({ n, job }: { n: number; job: PressJob }) => {
-    if (Atomics.compareExchange(control, n, WAITING, TAKEN) !== WAITING) return;
+    const slot = n % control.length;
+    if (Atomics.compareExchange(control, slot, WAITING, TAKEN) !== WAITING) return;
     // Views are sent with all of what they are views of.
     const payloads = pressJob(job).map((payload) => {
       const raw = 'raw' in job ? job.raw : Uint8Array.from(payload.raw);
@@ -155,8 +201,8 @@ export function pressOnThread({ control, port }: PressLine): void {
       'raw' in job ? [stored.buffer] : [raw.buffer, stored.buffer],
     );
     port.postMessage({ n, payloads }, buffers as ArrayBuffer[]);
-    Atomics.store(control, n, DONE);
-    Atomics.notify(control, n);
+    Atomics.store(control, slot, DONE);
+    Atomics.notify(control, slot);
   });
 }
 
@@ -188,7 +234,14 @@ function* unsharePages({ addresses, lengths, bytes, masks }: PageJob): Generator
   }
 }
 
+let packer: EventPacker | undefined;
+
 function pressJob(job: PressJob): PressedPayload[] {
+  if ('events' in job) {
+    packer ??= new EventPacker();
+    const raw = packer.pack(job.events);
+    return [{ type: 'EVTS', raw, ...packPayload('EVTS', raw) }];
+  }
   if ('raw' in job) return [{ ...job, ...packKept(job.type, job.raw) }];
   const payloads: PressedPayload[] = [];
   for (const raw of encodePages(unsharePages(job))) {

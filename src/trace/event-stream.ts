@@ -1,0 +1,78 @@
+// Events on their way into chunks: batches are packed where they were recorded as long as there are few of them, and on a
+// thread when there are many. Chunks come out in the order of the events, and the same whoever packed them. No more than
+// OPEN batches are under way: a recorder that is ahead packs some itself, or waits. So nothing is lost and memory is
+// bounded.
+
+import { type PackedPayload, packPayload } from './chunks.js';
+import { type EventBatch, EventBatches } from './event-batch.js';
+import { EventPacker } from './event-packer.js';
+import { Press } from './press.js';
+import type { Site } from './sink.js';
+
+/** Batches that are packed here before a thread is worth its start. */
+const ALONE = 32;
+/** Batches that may be under way; a recording that is killed loses as many. */
+const OPEN = 3;
+
+/** An EVTS chunk. */
+export interface EventChunk {
+  readonly raw: Uint8Array;
+  readonly packed: PackedPayload;
+  /** Events before it, and the cycle of the last of them. */
+  readonly first: number;
+  readonly baseCycle: number;
+}
+
+export class EventStream {
+  readonly batches: EventBatches;
+  #alone: EventPacker | undefined = new EventPacker();
+  #flushed = 0;
+  #press: Press | undefined;
+  readonly #open: EventBatch[] = [];
+  readonly #free: EventBatch[] = [];
+
+  /** @param worker module of the thread, if it is not the usual one */
+  constructor(
+    site: Site,
+    private readonly worker?: URL,
+  ) {
+    this.batches = new EventBatches(site);
+  }
+
+  /** End the batch. @returns chunks that are to be written now, of this batch or of earlier ones */
+  flush(): EventChunk[] {
+    const batch = this.batches.next(this.#free.pop());
+    if (this.#alone && this.#flushed++ < ALONE) {
+      const raw = this.#alone.pack(batch);
+      this.#free.push(batch);
+      const { first, baseCycle } = batch;
+      return [{ raw, packed: packPayload('EVTS', raw), first, baseCycle }];
+    }
+    this.#alone = undefined;
+    this.#press ??= new Press(this.worker);
+    this.#press.addEvents(batch);
+    this.#open.push(batch);
+    return this.#take(OPEN);
+  }
+
+  /** All that is under way. The thread ends. */
+  finish(): EventChunk[] {
+    const chunks = this.#take(0);
+    this.close();
+    return chunks;
+  }
+
+  /** End the thread. */
+  close(): void {
+    this.#press?.close();
+  }
+
+  #take(open: number): EventChunk[] {
+    return (this.#press?.take(open) ?? []).map(({ raw, codec, stored }) => {
+      const batch = this.#open.shift()!;
+      const { first, baseCycle } = batch;
+      this.#free.push(batch);
+      return { raw, packed: { codec, stored }, first, baseCycle };
+    });
+  }
+}
