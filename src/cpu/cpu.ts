@@ -78,7 +78,6 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   private lastKey = 0;
   /** How each code key decodes. */
   private readonly codeModes: DecodeMode[] = [];
-  private userReached = false;
   private readonly reached = new Set<string>();
 
   constructor(options: CpuOptions) {
@@ -222,8 +221,8 @@ export class Cpu implements SmmProcessor, ProcessorLines {
     const user = s.get32(L.CPL) === 3;
     s.set32(L.CODE_KEY, (this.codeKey(mode) << 1) | (user ? 1 : 0));
     this.loop.forgetPlace();
-    if (user && !this.userReached) {
-      this.userReached = true;
+    if (user && s.get32(L.USER_REACHED) === 0) {
+      s.set32(L.USER_REACHED, 1);
       this.listener.milestone?.('user-mode');
     }
     // Traps need instructions alone; a pending interrupt may have become deliverable.
@@ -304,7 +303,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   /** Milestones that are passed already: for a machine that continues from a saved state. */
   passMilestones(names: Iterable<string>): void {
     for (const name of names) this.reached.add(name);
-    this.userReached ||= this.reached.has('user-mode');
+    if (this.reached.has('user-mode')) this.state.set32(L.USER_REACHED, 1);
   }
   milestone(name: string): void {
     // Firmware goes to protected mode and back for every service: only the first time is a milestone.

@@ -182,6 +182,8 @@ export const STEP_UOPS = 0xa80;
 export const START_UOP = 0xb00;
 /** f64: nanoseconds of a cycle, which are ticks of the TSC. */
 export const NS_PER_CYCLE = 0xb10;
+/** u32: 1 when ring 3 has been reached (a milestone). */
+export const USER_REACHED = 0xb18;
 /** End of the architectural state that is saved and hashed. Fields past SCRATCH are working storage. */
 export const STATE_END = 0x1000;
 /** u32: blocks that became hot since somebody looked; then one entry for each: u32 header, u32 CODE_KEY, u64 PAGE_IP. */

@@ -142,8 +142,8 @@ export class Mmu {
         for (let level = 4; level >= 3; level--) {
           const index = level === 4 ? (hi >>> 7) & 511 : ((hi << 2) | (lo >>> 30)) & 511;
           entryAt = table + index * 8;
-          e = p.read32(entryAt);
-          eh = p.read32(entryAt + 4);
+          e = p.readEntry(entryAt);
+          eh = p.entryHigh;
           if ((e & P) === 0) return this.fault(lo, hi, code);
           if ((eh & HIGH_RESERVED) !== 0 || (!nxe && eh >>> 31 !== 0) || e & PS) return this.fault(lo, hi, code | 9);
           writable &&= (e & RW) !== 0;
@@ -161,8 +161,8 @@ export class Mmu {
         table = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & ~0xfff) >>> 0);
       }
       entryAt = table + ((lo >>> 21) & 511) * 8;
-      e = p.read32(entryAt);
-      eh = p.read32(entryAt + 4);
+      e = p.readEntry(entryAt);
+      eh = p.entryHigh;
       if ((e & P) === 0) return this.fault(lo, hi, code);
       if ((eh & (longMode ? HIGH_RESERVED : HIGH_RESERVED | 0x7ff0_0000)) !== 0 || (!nxe && eh >>> 31 !== 0))
         return this.fault(lo, hi, code | 9);
@@ -178,8 +178,8 @@ export class Mmu {
       if ((e & A) === 0) this.unmarked.push(entryAt);
       table = (eh & HIGH_BITS) * 0x1_0000_0000 + ((e & ~0xfff) >>> 0);
       entryAt = table + ((lo >>> 12) & 511) * 8;
-      e = p.read32(entryAt);
-      eh = p.read32(entryAt + 4);
+      e = p.readEntry(entryAt);
+      eh = p.entryHigh;
       if ((e & P) === 0) return this.fault(lo, hi, code);
       if ((eh & (longMode ? HIGH_RESERVED : HIGH_RESERVED | 0x7ff0_0000)) !== 0 || (!nxe && eh >>> 31 !== 0))
         return this.fault(lo, hi, code | 9);

@@ -112,9 +112,13 @@ export class PhysicalMemory implements GuestMemory {
     return partial;
   }
 
+  /** Reads of partial pages so far: where there were none, reading again changes nothing. */
+  partialReads = 0;
+
   /** The guest (or a device) sees bytes of a page. */
   noteRead(page: number, offset: number, length: number): void {
     if (this.flags[page]! & PAGE_PARTIAL) {
+      this.partialReads++;
       this.flags[page]! |= PAGE_DIRTY;
       this.observed.read(page, offset, length);
     }
@@ -198,6 +202,26 @@ export class PhysicalMemory implements GuestMemory {
     this.noteRead(address >>> 12, address & 0xfff, 4);
     return this.state.u32[h >>> 2]!;
   }
+
+  /** As read32 of the halves of a page-table entry; the upper one is in `entryHigh`. */
+  readEntry(address: number): number {
+    const page = address >>> 12;
+    if (address >= 0x1_0000_0000 || (this.flags[page]! & PAGE_PARTIAL) !== 0) {
+      const low = this.read32(address);
+      this.entryHigh = this.read32(address + 4);
+      return low;
+    }
+    const host = this.host[page]!;
+    if (host === 0) {
+      this.entryHigh = 0xffff_ffff;
+      return 0xffff_ffff;
+    }
+    const { u32 } = this.state;
+    const at = (host + (address & 0xfff)) >>> 2;
+    this.entryHigh = u32[at + 1]!;
+    return u32[at]!;
+  }
+  entryHigh = 0;
 
   /** Write an aligned u32 (page-table bits). */
   write32(address: number, value: number): void {

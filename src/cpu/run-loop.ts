@@ -34,9 +34,10 @@ export class RunLoop {
   /** False only while wasm runs: then the current instruction is that of ABORT_UOP. */
   inEvent = true;
   private ended: RunEnd | undefined;
-  /** Record to execute next while stepping, 0 = look RIP up; valid for `stepIp` only. */
+  /** Record to execute next while stepping, 0 = look RIP up; valid for one RIP only, which is kept as halves. */
   private stepUop = 0;
-  private stepIp = 0n;
+  private stepLow = 0;
+  private stepHigh = 0;
   /** What the instruction says of its own single-step trap. */
   stepTrap: boolean | undefined;
 
@@ -112,12 +113,39 @@ export class RunLoop {
     const budget = Math.max(0, Math.min(next - cycle, SLICE));
     s.f64[L.DEADLINE >>> 3] = cycle + budget;
     s.i32[L.BUDGET >>> 2] = budget;
-    const alone = (s.get32(L.EFLAGS) & (TF | RF)) !== 0 || this.debug.armed || shadow !== 0;
-    if (alone) {
+    const traps = s.get32(L.EFLAGS) & (TF | RF);
+    const alone = traps !== 0 || this.debug.armed || shadow !== 0;
+    if (traps === RF && shadow === 0 && this.mayResumeInBlock()) this.resume(next);
+    else if (alone) {
       if (this.breakpoints.atBreakpoint) return { reason: 'breakpoint' };
       this.step();
     } else this.runBlocks(next);
     return this.ended === undefined ? undefined : this.takeEnd();
+  }
+
+  /**
+   * RF is set, as behind every page fault, and there is no breakpoint that it keeps away. An instruction that cannot
+   * tell loses it and runs with what follows; another goes alone.
+   */
+  private resume(next: number): void {
+    const s = this.cpu.state;
+    const uop = this.firstRecord();
+    if (uop === 0) return;
+    const handler = s.u16[uop >>> 1]!;
+    const where = s.u16[(uop + L.UOP_WHERE) >>> 1]!;
+    const variant = variants.variantOf(handler);
+    // What ends a block may look at RF or set it; a repeated string instruction keeps it between its iterations.
+    const plain = variant !== undefined && variant.rep === 0 && variants.ends[handler] === 0;
+    if (plain && (where & 0xfff) + (where >>> 12) <= 4096) {
+      s.set32(L.EFLAGS, (s.get32(L.EFLAGS) & ~RF) >>> 0);
+      this.runBlocks(next);
+      return;
+    }
+    this.stepNext(uop);
+    this.step();
+  }
+  private mayResumeInBlock(): boolean {
+    return !this.debug.armed && this.cpu.code.stops.size === 0 && this.stepUop === 0;
   }
 
   /** Nothing executes: on to the next event. */
@@ -223,7 +251,27 @@ export class RunLoop {
       }
     }
     s.i32[L.BUDGET >>> 2]! += cost;
-    s.set64(L.INSTRUCTIONS, BigInt.asUintN(64, s.get64(L.INSTRUCTIONS) - BigInt(count)));
+    const { u32 } = s;
+    const retired = u32[L.INSTRUCTIONS >>> 2]! - count;
+    u32[L.INSTRUCTIONS >>> 2] = retired;
+    if (retired < 0) u32[(L.INSTRUCTIONS >>> 2) + 1]!--;
+  }
+
+  /** A step that begins at RIP has its record here. */
+  private stepNext(uop: number): void {
+    const { u32 } = this.cpu.state;
+    this.stepUop = uop;
+    this.stepLow = u32[L.RIP >>> 2]!;
+    this.stepHigh = u32[(L.RIP >>> 2) + 1]!;
+  }
+
+  /** RIP is that of a record of the running block. */
+  private goBackTo(uop: number): void {
+    const { u32, u16 } = this.cpu.state;
+    const low = u32[L.PAGE_IP >>> 2]! + (u16[(uop + L.UOP_WHERE) >>> 1]! & 0xfff);
+    const high = u32[(L.PAGE_IP >>> 2) + 1]! + (low > 0xffff_ffff ? 1 : 0);
+    u32[L.RIP >>> 2] = low & u32[L.IP_MASK >>> 2]!;
+    u32[(L.RIP >>> 2) + 1] = high & u32[(L.IP_MASK >>> 2) + 1]!;
   }
 
   /** An instruction was abandoned: deliver its fault, or execute it alone. */
@@ -236,23 +284,24 @@ export class RunLoop {
       const fault = this.cpu.slow.fault ?? new Fault(vector, s.get32(L.FAULT_ERROR));
       this.cpu.slow.fault = undefined;
       this.refund(uop, false);
-      if (!(fault instanceof CommittedFault)) s.rip = this.cpu.ipOf(uop);
+      if (!(fault instanceof CommittedFault)) this.goBackTo(uop);
       this.deliverFault(fault);
       return;
     }
     if (reason === ABORT_REDO) {
       this.refund(uop, true);
-      s.rip = this.cpu.ipOf(uop);
-      this.stepUop = uop;
-      this.stepIp = s.rip;
-      if (this.step()) this.stepOn(uop);
+      this.goBackTo(uop);
+      this.stepNext(uop);
+      const going = this.step();
+      this.cpu.slow.endRedo();
+      if (going) this.stepOn(uop);
       return;
     }
     if (reason === ABORT_CROSS) {
       // No instruction was executed: the block is charged anew when it is entered again.
       this.refund(uop, false);
       s.set64(L.INSTRUCTIONS, s.get64(L.INSTRUCTIONS) + 1n);
-      s.rip = this.cpu.ipOf(uop);
+      this.goBackTo(uop);
       this.holdsAcross(uop);
       return;
     }
@@ -271,8 +320,7 @@ export class RunLoop {
       const pending = s.get32(L.INTR) | s.get32(L.NMI_PENDING) | s.get32(L.SMI_PENDING) | s.get32(L.HALTED);
       if (due || pending !== 0 || generation !== this.cpu.code.generation || this.cpu.code.stops.size > 0) return;
       s.set32(L.EXIT_REQUEST, 0);
-      this.stepUop = uop;
-      this.stepIp = s.rip;
+      this.stepNext(uop);
       if (!this.step()) return;
     }
   }
@@ -330,7 +378,9 @@ export class RunLoop {
         return false;
       }
     }
-    let uop = this.stepIp === s.rip ? this.stepUop : 0;
+    const { u32 } = s;
+    const found = u32[L.RIP >>> 2] === this.stepLow && u32[(L.RIP >>> 2) + 1] === this.stepHigh;
+    let uop = found ? this.stepUop : 0;
     // What is no instruction (the end of a block that goes on elsewhere) leads to another block.
     while (uop === 0 || s.u16[uop >>> 1] === HANDLER_NEXT) {
       uop = this.firstRecord();
@@ -367,8 +417,7 @@ export class RunLoop {
       return false;
     }
     if (reason === EXIT_STEPPED && s.get32(L.EXIT_REQUEST) === 0 && generation === this.cpu.code.generation) {
-      this.stepUop = uop + L.UOP_SIZE;
-      this.stepIp = s.rip;
+      this.stepNext(uop + L.UOP_SIZE);
     }
     // RF covers one instruction (SDM vol. 3A, 17.3.1.1), all iterations of it; the one that set it keeps it for the next.
     if (resume && !s.betweenIterations) s.set32(L.EFLAGS, (s.get32(L.EFLAGS) & ~RF) >>> 0);

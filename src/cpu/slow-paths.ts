@@ -28,6 +28,13 @@ export class SlowPaths {
   /** Physical address of what the load of a string copy left unobserved, −1 = nothing; and the TLB in force before. */
   private copiedFrom = -1;
   private copyTlb = 0;
+  /** Linear and physical address of the access to a device that is about to be made alone; −1 = none is. */
+  private redoAt = -1;
+  private redoLo = 0;
+  private redoHi = 0;
+  private redoWrite = false;
+  /** The last walk read tables whose reads are counted (observed.ts). */
+  private counted = false;
   /** The fault behind ABORT, when it was raised in TypeScript. */
   fault: Fault | undefined;
   /** Called for every data access while data breakpoints are armed. */
@@ -94,6 +101,32 @@ export class SlowPaths {
     this.state.set32(L.ABORT, ABORT_REDO);
   }
 
+  /** As Mmu.walkTo; when an access is made again, alone, it need not walk again. */
+  private walkTo(lo: number, hi: number, write: boolean, user: boolean): number {
+    const { redoAt } = this;
+    if (redoAt >= 0) {
+      this.redoAt = -1;
+      if (lo === this.redoLo && hi === this.redoHi && write === this.redoWrite && this.stepping) return redoAt;
+    }
+    const { partialReads } = this.physical;
+    const at = this.mmu.walkTo(lo, hi, write, user, false, true);
+    this.counted = partialReads !== this.physical.partialReads;
+    return at;
+  }
+  /** A device is to be accessed alone. A walk whose reads are counted is made as often as ever. */
+  private redoDevice(at: number, lo: number, hi: number, write: boolean): void {
+    this.redo();
+    if (this.counted) return;
+    this.redoAt = at;
+    this.redoLo = lo;
+    this.redoHi = hi;
+    this.redoWrite = write;
+  }
+  /** The instruction that was to be executed again is over. */
+  endRedo(): void {
+    this.redoAt = -1;
+  }
+
   private get stepping(): boolean {
     return this.state.get32(L.STEPPING) !== 0;
   }
@@ -108,7 +141,7 @@ export class SlowPaths {
       if (!this.check(lo, hi, access, uop)) return;
       const user = s.get32(L.CPL) === 3;
       if ((lo & 0xfff) + bytes <= 4096) {
-        const at = this.mmu.walkTo(lo, hi, false, user, false, true);
+        const at = this.walkTo(lo, hi, false, user);
         if (at < 0) {
           this.setFault(this.mmu.pageFault());
           return;
@@ -129,10 +162,15 @@ export class SlowPaths {
           return;
         }
         if (!this.stepping) {
-          this.redo();
+          this.redoDevice(at, lo, hi, false);
           return;
         }
         if ((access & ACCESS_COPY) !== 0 && this.strings.read(at, bytes, this.buffer, uop)) return;
+        if (!this.counted) {
+          this.onAccess?.(lo, hi, bytes, false);
+          this.memory.readPhysical(at, bytes, this.buffer, 0);
+          return;
+        }
       } else if (!this.stepping && this.reachesDevice(lo, hi, bytes, false, user)) {
         this.redo();
         return;
@@ -171,13 +209,14 @@ export class SlowPaths {
       if (!this.check(lo, hi, access, uop)) return;
       const user = s.get32(L.CPL) === 3;
       if ((lo & 0xfff) + bytes <= 4096) {
-        const at = this.mmu.walkTo(lo, hi, true, user, false, true);
+        const at = this.walkTo(lo, hi, true, user);
         if (at < 0) {
           this.setFault(this.mmu.pageFault());
           return;
         }
         if (this.alone(at, bytes, true) && !this.stepping) {
-          this.redo();
+          if (this.physical.hostOf(at) === 0) this.redoDevice(at, lo, hi, true);
+          else this.redo();
           return;
         }
         this.onAccess?.(lo, hi, bytes, true);

@@ -1,6 +1,7 @@
 // Opcode rows: system instructions, I/O, interrupts (SDM vol. 2 and 3A, 2.8). Columns: isa/row.ts.
 
 import * as L from '../layout.js';
+import * as calls from '../semantics/fast-calls.js';
 import { nop } from '../semantics/moves.js';
 import * as s from '../semantics/system.js';
 import * as control from '../system/control.js';
@@ -66,8 +67,8 @@ export const systemRows: readonly Row[] = [
   row('NP 0F 01 =D1', 'XSETBV', '', s.xsetbv, { ...SLOW, cpuid: 'xsave' }),
   row('0F 01 =F8', 'SWAPGS', '', s.swapgs, { mode: 'only64', ends: true, cost: 4 }),
   row('0F 01 =F9', 'RDTSCP', '', s.operation(fast.rdtscp), { cpuid: 'rdtscp', ends: true, cost: 6 }),
-  row('0F 05', 'SYSCALL', '', s.operation(fast.syscall), { ...SLOW, cpuid: 'syscall' }),
-  row('0F 07', 'SYSRET', '', s.sizedOperation(fast.sysret), { ...SLOW, cpuid: 'syscall', size: 'v' }),
+  row('0F 05', 'SYSCALL', '', calls.syscall, { ...SLOW, cpuid: 'syscall' }),
+  row('0F 07', 'SYSRET', '', calls.sysret, { ...SLOW, cpuid: 'syscall', size: 'v' }),
   row('0F 34', 'SYSENTER', '', s.operation(fast.sysenter), { ...SLOW, cpuid: 'sep' }),
   row('0F 35', 'SYSEXIT', '', s.sizedOperation(fast.sysexit), { ...SLOW, cpuid: 'sep', size: 'v' }),
   row('0F 06', 'CLTS', '', s.operation(control.clts), SLOW),

@@ -19,8 +19,11 @@ const R11 = 11;
 
 /** Flat 4 GiB segments with fixed attributes, as the fast calls load them without looking at the GDT. */
 const FLAT_LIMIT = 0xffff_ffff;
-const flatCode = (dpl: number, long: boolean): number => 0x9b | (dpl << 5) | ATTR_G | (long ? ATTR_L : ATTR_DB);
-const flatData = (dpl: number): number => 0x93 | (dpl << 5) | ATTR_G | ATTR_DB;
+export const flatCode = (dpl: number, long: boolean): number => 0x9b | (dpl << 5) | ATTR_G | (long ? ATTR_L : ATTR_DB);
+export const flatData = (dpl: number): number => 0x93 | (dpl << 5) | ATTR_G | ATTR_DB;
+
+/** Bits of RFLAGS that SYSRET loads from R11. */
+export const SYSRET_FLAGS = 0x3c_7fd7;
 
 function loadFlat(s: CpuState, code: number, stack: number, cpl: number, long: boolean): void {
   s.setSegment(L.CS, (code & 0xfffc) | cpl, 0n, FLAT_LIMIT, flatCode(cpl, long));
@@ -30,7 +33,7 @@ function loadFlat(s: CpuState, code: number, stack: number, cpl: number, long: b
 
 const isIntel = (cpu: CpuCore): boolean => cpu.model.vendor === 'GenuineIntel';
 
-/** SYSCALL. #UD without EFER.SCE, and on Intel outside 64-bit mode. */
+/** SYSCALL; 64-bit mode's plain case is emitted (semantics/fast-calls.ts). #UD without EFER.SCE, and on Intel outside 64-bit mode. */
 export function syscall(cpu: CpuCore): void {
   const s = cpu.state;
   if ((s.efer & EFER_SCE) === 0 || (isIntel(cpu) && !s.is64)) throw ud();
@@ -54,7 +57,7 @@ export function syscall(cpu: CpuCore): void {
   cpu.setStepTrap?.(s.flag(TF));
 }
 
-/** SYSRET: operand size 64 returns to 64-bit code, 32 to compatibility mode (or, on AMD, legacy mode). */
+/** SYSRET, but for its plain case: operand size 64 returns to 64-bit code, 32 to compatibility mode (or, on AMD, legacy mode). */
 export function sysret(cpu: CpuCore, operandSize: number): void {
   const s = cpu.state;
   if ((s.efer & EFER_SCE) === 0 || (isIntel(cpu) && !s.is64)) throw ud();
@@ -63,7 +66,7 @@ export function sysret(cpu: CpuCore, operandSize: number): void {
   const to64 = s.isLong && operandSize === 64;
   const target = to64 ? s.reg(RCX) : BigInt(s.reg32(RCX));
   if (to64 && isIntel(cpu) && !isCanonical(target)) throw gp(0);
-  const flags = s.isLong ? s.reg32(R11) & 0x3c_7fd7 : s.eflags | IF;
+  const flags = s.isLong ? s.reg32(R11) & SYSRET_FLAGS : s.eflags | IF;
   loadFlat(s, to64 ? selector + 16 : selector, selector + 8, 3, to64);
   s.eflags = flags;
   s.rip = target;
