@@ -46,7 +46,7 @@ export function addFuzz(program: Command): void {
     .description('throw boot structures at a guest, valid and hostile ones; exit status 1 when one is taken wrongly')
     .argument(
       '[target]',
-      'start-info, boot-params, multiboot, multiboot2, cmdline, initrd, elf, e820, table-loader, acpi-tables, smbios, fw-cfg-directory, boot-order, option-rom, kernel-items, setup-header or partition-table',
+      'start-info, boot-params, multiboot, multiboot2, cmdline, initrd, elf, e820, table-loader, acpi-tables, smbios, fw-cfg-directory, fw-cfg-dma, boot-order, option-rom, kernel-items, setup-header or partition-table',
     )
     .option('--runs <n>', 'cases (default: 10000, or as many as fit with --seconds)', parsePositive)
     .option('--seconds <s>', 'stop drawing cases after so long', parsePositive)

@@ -12,6 +12,7 @@ import { commandLine } from './arbitraries/command-line.js';
 import { cpio } from './arbitraries/cpio.js';
 import { e820 } from './arbitraries/e820.js';
 import { fwCfgDirectory } from './arbitraries/fw-cfg.js';
+import { fwCfgAnswers } from './arbitraries/fw-cfg-answers.js';
 import { KERNEL_ITEMS, kernelItems } from './arbitraries/kernel-items.js';
 import { optionRom } from './arbitraries/option-rom.js';
 import { partitionTable } from './arbitraries/partition-table.js';
@@ -113,6 +114,10 @@ const others: Readonly<Record<string, Row>> = {
       const kind = fwCfgDirectory({ files: guest.pc.fwCfg.list() });
       return items(guest, 'fw-cfg-directory', [FW_CFG.FILE_DIR], opaque(kind), (bytes) => [[FW_CFG.FILE_DIR, bytes]]);
     }),
+  },
+  'fw-cfg-dma': {
+    about: 'how fw_cfg answers DMA transfers: ones that fail, that move too little or too much, or never end',
+    ...anywhere(() => ({ place: { in: 'fw_cfg-dma' }, arbitrary: either(opaque(fwCfgAnswers())) })),
   },
   'boot-order': {
     about: "fw_cfg's bootorder; a direct boot must have the file (--fw-cfg name=bootorder,string=…)",

@@ -2,7 +2,7 @@
 // recording of boots keeps anyway, which bytes of the initial memory have been observed (cpu/observed.ts); it is asked
 // between slices, and fresh machines run up to the slice that says so with finer and finer ones. A file of fw_cfg is read
 // from the moment at which it, or the directory that tells its size, is selected, a numbered item when it is selected, a
-// disk with the first of its sectors. What a loader in the guest makes is looked at from the hand-off on.
+// disk with the first of its sectors, fw_cfg's DMA with the first transfer. What a loader in the guest makes is looked at from the hand-off on.
 
 import type { Guest } from '../api/guest.js';
 import { UserError } from '../api/user-error.js';
@@ -14,6 +14,7 @@ import type { CoveredSource, ItemName } from './place.js';
 export type Awaited =
   | { readonly in: 'memory'; readonly address: number; readonly length: number }
   | { readonly in: 'fw_cfg'; readonly items: readonly ItemName[] }
+  | { readonly in: 'fw_cfg-dma' }
   | { readonly in: 'disk'; readonly disk: number; readonly offset: number; readonly length: number }
   | { readonly in: 'hand-off' };
 
@@ -57,6 +58,8 @@ function cycleOf(make: () => FreshMachine, awaited: Exclude<Awaited, { in: 'hand
       return firstObserved(make, awaited, limit);
     case 'fw_cfg':
       return firstSelected(make(), awaited.items, limit);
+    case 'fw_cfg-dma':
+      return firstTransfer(make(), limit);
     default:
       return firstSector(make(), awaited, limit);
   }
@@ -112,6 +115,20 @@ function firstSelected({ guest }: FreshMachine, items: readonly ItemName[], limi
   cpu.runUntil(limit);
   if (selected === undefined) throw never(`fw_cfg's ${items.map((item) => nameOf(item)).join(', ')}`);
   return selected;
+}
+
+function firstTransfer({ guest }: FreshMachine, limit: number): number {
+  const { cpu, pc } = guest;
+  let begun: number | undefined;
+  pc.fwCfg.observer = {
+    onDma: () => {
+      begun ??= cpu.cycle;
+      cpu.stop({ reason: 'breakpoint' });
+    },
+  };
+  cpu.runUntil(limit);
+  if (begun === undefined) throw never('fw_cfg by DMA');
+  return begun;
 }
 
 const nameOf = (item: ItemName): string => (typeof item === 'string' ? item : `item 0x${item.toString(16)}`);

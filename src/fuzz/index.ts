@@ -12,6 +12,11 @@ export * from './arbitraries/cpio.js';
 export * from './arbitraries/e820.js';
 export * from './arbitraries/elf.js';
 export * from './arbitraries/fw-cfg.js';
+export {
+  type FwCfgAnswerRun,
+  type FwCfgAnswers,
+  fwCfgAnswers,
+} from './arbitraries/fw-cfg-answers.js';
 export * from './arbitraries/kernel-items.js';
 export * from './arbitraries/multiboot.js';
 export * from './arbitraries/multiboot2.js';

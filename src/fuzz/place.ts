@@ -8,6 +8,7 @@ import type { Guest, Seams } from '../api/guest.js';
 import type { BootImage, Segment } from '../boot/image.js';
 import type { BlockSource } from '../platform/block/block-image.js';
 import type { FwCfg } from '../platform/devices/fw-cfg.js';
+import { answersOf } from './arbitraries/fw-cfg-answers.js';
 
 /** Bytes in guest memory; up to `room` of them. */
 interface MemoryRange {
@@ -23,6 +24,8 @@ export type Place =
   | ({ readonly in: 'hand-off'; readonly cycle: number } & MemoryRange)
   /** Files and numbered items of fw_cfg, which the structure's bytes are cut up into. */
   | { readonly in: 'fw_cfg'; readonly items: readonly ItemName[]; split(bytes: Uint8Array): readonly Item[] }
+  /** How fw_cfg answers DMA transfers. */
+  | { readonly in: 'fw_cfg-dma' }
   /** On a disk, in the order of the machine's, from an offset on. */
   | { readonly in: 'disk'; readonly disk: number; readonly offset: number; readonly length: number };
 
@@ -48,6 +51,12 @@ export function placing(place: Place, bytes: Uint8Array): Changes {
   switch (place.in) {
     case 'fw_cfg':
       return { configured: (fwCfg) => setItems(fwCfg, place.split(bytes)) };
+    case 'fw_cfg-dma':
+      return {
+        configured: (fwCfg) => {
+          fwCfg.answering = answersOf(bytes);
+        },
+      };
     case 'disk':
       return {
         disk: (source, n) => {
@@ -79,6 +88,7 @@ export function placing(place: Place, bytes: Uint8Array): Changes {
  */
 export function putInPlace({ cpu, pc }: Guest, place: Place, bytes: Uint8Array, disks: readonly CoveredSource[]): void {
   if (place.in === 'fw_cfg') setItems(pc.fwCfg, place.split(bytes));
+  else if (place.in === 'fw_cfg-dma') pc.fwCfg.answering = answersOf(bytes);
   else if (place.in === 'disk') disks[place.disk]!.cover = { offset: place.offset, bytes };
   else cpu.physical.write(place.address, bytes);
 }

@@ -23,6 +23,7 @@ export const kinds: readonly StructureKind<unknown>[] = [
   fuzz.cpio(),
   fuzz.e820(),
   fuzz.elf(),
+  fuzz.fwCfgAnswers(),
   fuzz.fwCfgDirectory(),
   fuzz.fwCfgTransfer(),
   fuzz.kernelItems({ values: [1, 2, 3, 4, 5, 6, 7, 8, 9] }),

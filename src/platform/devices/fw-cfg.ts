@@ -78,6 +78,18 @@ export interface FwCfgObserver {
   onDma?(request: FwCfgDma): void;
 }
 
+/** How a transfer is answered that is not answered as it should be. */
+export interface FwCfgAnswer {
+  /** Bytes that are transferred, if the guest asks for as many. */
+  readonly bytes: number;
+  /** Zeros that are written behind what the guest asks for. */
+  readonly extra: number;
+  /** What the control word is afterwards; undefined: as the guest left it. */
+  readonly control: number | undefined;
+  /** What the descriptor's address is afterwards; undefined: as the guest left it. */
+  readonly address: bigint | undefined;
+}
+
 export interface FwCfgItemOptions {
   /** The guest may change the content by DMA. */
   writable?: boolean;
@@ -95,6 +107,8 @@ interface FwCfgState {
   key: number;
   offset: number;
   dmaHigh: number;
+  /** Absent in what was saved by earlier versions. */
+  transfers?: number;
   /** Contents of writable items, by key. */
   written: [number, Uint8Array][];
 }
@@ -108,7 +122,11 @@ export class FwCfg implements Device {
   private key: number = FW_CFG.SIGNATURE;
   private offset = 0;
   private dmaHigh = 0;
+  /** DMA transfers since the machine was made. */
+  private transfers = 0;
   observer: FwCfgObserver | undefined;
+  /** What is wrong with the answer to a transfer, counted from 0; for whoever tests a guest. Nothing by default. */
+  answering: ((transfer: number) => FwCfgAnswer | undefined) | undefined;
 
   /** @param dma the DMA interface exists; its ports are mapped by the machine */
   constructor(memory: GuestMemory, dma = true) {
@@ -225,7 +243,7 @@ export class FwCfg implements Device {
 
   save(): Plain {
     const written = [...this.items].filter(([, item]) => item.writable).map(([key, item]) => [key, item.data.slice()]);
-    return { key: this.key, offset: this.offset, dmaHigh: this.dmaHigh, written };
+    return { key: this.key, offset: this.offset, dmaHigh: this.dmaHigh, transfers: this.transfers, written };
   }
 
   load(state: Plain): void {
@@ -233,6 +251,7 @@ export class FwCfg implements Device {
     this.key = s.key;
     this.offset = s.offset;
     this.dmaHigh = s.dmaHigh;
+    this.transfers = s.transfers ?? 0;
     for (const [key, data] of s.written) {
       const item = this.items.get(key);
       if (item) item.data = data.slice();
@@ -304,8 +323,26 @@ export class FwCfg implements Device {
     const address = view.getBigUint64(8);
     if (control & FW_CFG_DMA_SELECT) this.select(control >>> 16);
     this.observer?.onDma?.({ key: this.key, control, length, address });
+    const answer = this.answering?.(this.transfers);
+    this.transfers++;
+    if (answer) {
+      this.answerBy(answer, at, control, length, address);
+      return;
+    }
     const failed = this.perform(control, length, address);
     this.memory.write(at, Uint8Array.from([0, 0, 0, failed ? FW_CFG_DMA_ERROR : 0]));
+  }
+
+  /** What the guest should not have to expect. */
+  private answerBy(answer: FwCfgAnswer, at: number, control: number, length: number, address: bigint): void {
+    this.perform(control, Math.min(length, answer.bytes), address);
+    if (control & FW_CFG_DMA_READ) this.copyOut(address + BigInt(length), new Uint8Array(0), answer.extra);
+    const put = (offset: number, size: number, value: bigint) => {
+      const bytes = Uint8Array.from({ length: size }, (_, i) => Number((value >> BigInt(8 * (size - 1 - i))) & 0xffn));
+      this.memory.write(at + offset, bytes);
+    };
+    if (answer.address !== undefined) put(8, 8, answer.address);
+    if (answer.control !== undefined) put(0, 4, BigInt(answer.control));
   }
 
   /** Returns true on error. */

@@ -205,6 +205,32 @@ test('refused widths do nothing', (t) => {
   t.is(device.control.portRead(1, 1), 0x4d);
 });
 
+test('transfers are counted, and whoever tests a guest may answer one otherwise', (t) => {
+  const { device, ram, dma } = rig();
+  device.addItem(0x11, latin1('numbered item'));
+  const asked: number[] = [];
+  const wrong = { bytes: 3, extra: 2, control: 0x8000_0021, address: 0x1234_5678_9abc_def0n };
+  device.answering = (transfer) => {
+    asked.push(transfer);
+    return [undefined, wrong, { bytes: 0, extra: 0, control: 1, address: undefined }, { ...wrong, control: undefined }][
+      transfer
+    ];
+  };
+  const read = (SELECT | READ | (0x11 << 16)) >>> 0;
+  t.is(dma(read, 8, 0x2000), 0);
+  t.is(ram.bytes.toString('latin1', 0x2000, 0x2009), 'numbered\xcc');
+  t.is(dma(read, 8, 0x3000), 0x8000_0021);
+  t.is(ram.bytes.toString('latin1', 0x3000, 0x300b), 'num\xcc\xcc\xcc\xcc\xcc\0\0\xcc');
+  t.is(ram.bytes.readBigUInt64BE(0x108), wrong.address);
+  t.is(dma(read, 8, 0x4000), 1);
+  t.is(ram.bytes.toString('latin1', 0x4000, 0x4002), '\xcc\xcc');
+  // It stays as it was written, as if the transfer were not over.
+  t.is(dma(read, 8, 0x5000), read);
+  // What lies past the end of memory is nobody's.
+  t.is(dma(read, 8, RAM_SIZE - 4), 1);
+  t.deepEqual(asked, [0, 1, 2, 3, 4]);
+});
+
 test('a copy loaded from saved state cannot be told from the original', (t) => {
   const operation = fc.record({
     kind: fc.constantFrom('select', 'read', 'dma', 'dma', 'half'),
@@ -218,6 +244,9 @@ test('a copy loaded from saved state cannot be told from the original', (t) => {
     device.addItem(0x11, latin1('numbered item'));
     device.addFile('fixed', latin1('content'));
     device.addFile('open', latin1('changeable'), { writable: true });
+    // Which transfer it is, is part of the state.
+    const third = { bytes: 2, extra: 1, control: 1, address: undefined };
+    device.answering = (transfer) => (transfer % 3 === 2 ? third : undefined);
     ram.bytes.fill('pattern', 0x2000, 0x3000);
     return {
       device,
