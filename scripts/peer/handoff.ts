@@ -2,8 +2,9 @@
 // same code that made our record. Segments that are not usable count as empty on both sides, TR as not busy, and the
 // accessed bit does not count: QEMU keeps other leftovers there than silicon does.
 
-import { type HandoffProtocol, isEntry, readHandoff } from '../../src/boot/handoff/handoff.js';
+import { isEntry, readHandoff } from '../../src/boot/handoff/handoff.js';
 import { type EntryState, GENERAL_REGISTERS, registers, SEGMENT_REGISTERS } from '../../src/boot/image.js';
+import type { HandoffProtocol } from '../../src/boot/route.js';
 import { decodeHandoff, encodeHandoff, type HandoffView } from '../../src/trace/handoff.js';
 import { FIELDS, type Registers } from '../lockstep/registers.js';
 

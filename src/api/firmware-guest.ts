@@ -4,7 +4,8 @@
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type FirmwareLoad, firmwareLoad } from '../boot/firmware.js';
+import { firmwareLoad } from '../boot/firmware.js';
+import type { FirmwareLoad } from '../boot/firmware-items.js';
 import { commandLine } from '../boot/firmware-items.js';
 import { cachedImage } from '../fetch/cache.js';
 import { FW_CFG, type FwCfg } from '../platform/devices/fw-cfg.js';

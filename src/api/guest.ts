@@ -4,11 +4,11 @@
 // A direct boot finds what firmware would have left: tables in memory, device registers set up. Both come before cycle
 // 0 and are not recorded. Invariant: what the guest can see follows from the options and the files alone.
 
-import { type DirectRoute, detectRoutes, whyNoKernel } from '../boot/detect.js';
-import type { FirmwareLoad } from '../boot/firmware.js';
-import type { HandoffPoint } from '../boot/handoff/handoff.js';
+import { detectRoutes, whyNoKernel } from '../boot/detect.js';
+import type { FirmwareLoad } from '../boot/firmware-items.js';
 import { type BootImage, GENERAL_REGISTERS, SEGMENT_REGISTERS } from '../boot/image.js';
 import { buildBoot } from '../boot/loader.js';
+import type { DirectRoute, HandoffPoint } from '../boot/route.js';
 import type { GuestMemory, ProcessorLines, RunEnd, ShadowLines, TimingModel } from '../cpu/bus.js';
 import { Cpu } from '../cpu/cpu.js';
 import { CPU_MODELS, findCpuModel, QEMU64_V1 } from '../cpu/cpuid.js';

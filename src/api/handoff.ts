@@ -3,8 +3,9 @@
 // to code with the registers of a protocol. Neither costs a cycle or changes what the guest can see; reading the record
 // marks its bytes as observed, so a recording, its replays and a plain run all do it.
 
-import { type Handoff, type HandoffPoint, isEntry, protocolOf, readHandoff } from '../boot/handoff/handoff.js';
+import { type Handoff, isEntry, protocolOf, readHandoff } from '../boot/handoff/handoff.js';
 import { type EntryState, GENERAL_REGISTERS, registers, SEGMENT_REGISTERS, type SegmentState } from '../boot/image.js';
+import type { HandoffPoint } from '../boot/route.js';
 import type { RunEnd } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
 import * as L from '../cpu/layout.js';

@@ -2,7 +2,7 @@
 // A replay runs it to its end; a comparison runs two of them side by side and looks at both on the way.
 // What comes from the file is checked before it is used. Left out: consoles and screens, which watch the bus.
 
-import { HANDOFF_PROTOCOLS, type HandoffPoint, type HandoffProtocol } from '../boot/handoff/handoff.js';
+import { HANDOFF_PROTOCOLS, type HandoffPoint, type HandoffProtocol } from '../boot/route.js';
 import type { ShadowLines } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
 import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';

@@ -7,8 +7,7 @@ import { isLinuxImage, parseLinuxImage, XLF_KERNEL_64 } from './bzimage.js';
 import { isElf, parseElf } from './elf.js';
 import { findMultiboot2Header, findMultibootHeader } from './multiboot-header.js';
 import { pvhEntry, pvhNote } from './pvh.js';
-
-export type DirectRoute = 'pvh' | 'multiboot' | 'multiboot2' | 'linux64' | 'linux32' | 'linux16';
+import type { DirectRoute } from './route.js';
 
 /**
  * Routes that the file offers, in the order of preference that `--boot` defaults to; empty when it is no kernel.

@@ -1,8 +1,38 @@
-// The fw_cfg items that the ways through firmware have in common: numbers, the command line, the initial file system.
+// What the ways through firmware have in common: what is asked of them, what a kernel becomes, and fw_cfg items: numbers,
+// the command line, the initial file system.
 
 import { FW_CFG } from '../platform/devices/fw-cfg.js';
 import { ImageError } from './boot-error.js';
+import type { ImageSymbol, Segment } from './image.js';
 import { type NamedFile, placeHigh } from './placement.js';
+import type { HandoffPoint } from './route.js';
+
+export interface FirmwareRequest {
+  kernel: NamedFile;
+  initrd?: NamedFile;
+  append?: string;
+  /** Multiboot modules behind the initrd, each with its command line. */
+  modules?: readonly (NamedFile & { cmdline?: string })[];
+  /** End of RAM below 4 GiB. */
+  lowMemoryEnd: number;
+  /** fw_cfg has its DMA interface. Default true. */
+  dma?: boolean;
+  /** Room for tables below the end of low RAM, which no initrd may take. Default: the pc's. */
+  tablesReserved?: number;
+}
+
+/** What a kernel becomes on its way through firmware. */
+export interface FirmwareLoad {
+  /** The option ROM that QEMU picks, by file name. */
+  rom: string;
+  /** Numbered fw_cfg items in the order in which QEMU adds them. */
+  items: readonly { key: number; data: Uint8Array }[];
+  /** What QEMU writes into RAM at every reset. */
+  segments: readonly Segment[];
+  symbols: readonly ImageSymbol[];
+  /** Where the kernel is entered: by the option ROM, and by its own setup code. */
+  handoffs: readonly HandoffPoint[];
+}
 
 export interface Item {
   key: number;

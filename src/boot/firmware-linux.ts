@@ -4,10 +4,9 @@
 
 import { FW_CFG } from '../platform/devices/fw-cfg.js';
 import { XLF_CAN_BE_LOADED_ABOVE_4G } from './bzimage.js';
-import type { FirmwareLoad, FirmwareRequest } from './firmware.js';
-import { commandLine, initrdItems, item32 } from './firmware-items.js';
-import type { HandoffPoint } from './handoff/handoff.js';
+import { commandLine, type FirmwareLoad, type FirmwareRequest, initrdItems, item32 } from './firmware-items.js';
 import { ImageReader } from './image-reader.js';
+import type { HandoffPoint } from './route.js';
 
 /** How much of the file QEMU reads as header and writes back into the setup code. */
 const HEADER_SIZE = 8192;

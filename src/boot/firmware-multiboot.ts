@@ -9,8 +9,7 @@ import { FW_CFG } from '../platform/devices/fw-cfg.js';
 import { hex } from './boot-error.js';
 import { EM_X86_64, elfSymbols, isElf, parseElf } from './elf.js';
 import { elfExtent, elfMemory } from './elf-memory.js';
-import type { FirmwareLoad, FirmwareRequest } from './firmware.js';
-import { commandLine, item32 } from './firmware-items.js';
+import { commandLine, type FirmwareLoad, type FirmwareRequest, item32 } from './firmware-items.js';
 import type { ImageSymbol, Segment } from './image.js';
 import { ImageReader } from './image-reader.js';
 

@@ -4,8 +4,7 @@
 import { FW_CFG } from '../platform/devices/fw-cfg.js';
 import { elfSymbols, parseElf } from './elf.js';
 import { elfExtent, elfMemory } from './elf-memory.js';
-import type { FirmwareLoad, FirmwareRequest } from './firmware.js';
-import { commandLine, initrdItems, item32 } from './firmware-items.js';
+import { commandLine, type FirmwareLoad, type FirmwareRequest, initrdItems, item32 } from './firmware-items.js';
 import { pvhEntry } from './pvh.js';
 
 /** The first bytes of the file stand in for the setup code; QEMU gives out a dangling pointer to them. */

@@ -8,40 +8,11 @@
 
 import { ImageError } from './boot-error.js';
 import { isElf } from './elf.js';
+import type { FirmwareLoad, FirmwareRequest } from './firmware-items.js';
 import { linuxItems } from './firmware-linux.js';
 import { multibootItems } from './firmware-multiboot.js';
 import { pvhItems } from './firmware-pvh.js';
-import type { HandoffPoint } from './handoff/handoff.js';
-import type { ImageSymbol, Segment } from './image.js';
 import { findMultibootHeader } from './multiboot-header.js';
-import type { NamedFile } from './placement.js';
-
-export interface FirmwareRequest {
-  kernel: NamedFile;
-  initrd?: NamedFile;
-  append?: string;
-  /** Multiboot modules behind the initrd, each with its command line. */
-  modules?: readonly (NamedFile & { cmdline?: string })[];
-  /** End of RAM below 4 GiB. */
-  lowMemoryEnd: number;
-  /** fw_cfg has its DMA interface. Default true. */
-  dma?: boolean;
-  /** Room for tables below the end of low RAM, which no initrd may take. Default: the pc's. */
-  tablesReserved?: number;
-}
-
-/** What a kernel becomes on its way through firmware. */
-export interface FirmwareLoad {
-  /** The option ROM that QEMU picks, by file name. */
-  rom: string;
-  /** Numbered fw_cfg items in the order in which QEMU adds them. */
-  items: readonly { key: number; data: Uint8Array }[];
-  /** What QEMU writes into RAM at every reset. */
-  segments: readonly Segment[];
-  symbols: readonly ImageSymbol[];
-  /** Where the kernel is entered: by the option ROM, and by its own setup code. */
-  handoffs: readonly HandoffPoint[];
-}
 
 /** QEMU's acpi_data_size: room below the end of low RAM that no initrd may take. */
 const TABLES_RESERVED = 0x2_8000;

@@ -6,7 +6,7 @@
 
 import { E820_RAM, type E820Entry } from '../platform/e820.js';
 import { hex, ImageError } from './boot-error.js';
-import type { HandoffPoint } from './handoff/handoff.js';
+import type { HandoffPoint } from './route.js';
 import type { VideoMode } from './video-mode.js';
 
 /** A range of guest physical memory, as the guest is told of it. */

@@ -3,7 +3,6 @@
 // Every message names the file and what to do.
 
 import { ImageError } from './boot-error.js';
-import type { DirectRoute } from './detect.js';
 import { type BootImage, checkImage, type MemoryRange } from './image.js';
 import { buildLinux } from './linux.js';
 import { buildLinux16 } from './linux16.js';
@@ -11,6 +10,7 @@ import { buildMultiboot } from './multiboot.js';
 import { buildMultiboot2 } from './multiboot2.js';
 import type { NamedFile } from './placement.js';
 import { buildPvh, type PvhModule } from './pvh.js';
+import type { DirectRoute } from './route.js';
 import type { Screen } from './video-mode.js';
 
 export interface BootRequest {

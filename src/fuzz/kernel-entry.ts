@@ -4,14 +4,8 @@
 
 import type { Guest } from '../api/guest.js';
 import { entryState } from '../api/handoff.js';
-import {
-  type Handoff,
-  type HandoffPoint,
-  type HandoffProtocol,
-  isEntry,
-  protocolOf,
-  readHandoff,
-} from '../boot/handoff/handoff.js';
+import { type Handoff, isEntry, protocolOf, readHandoff } from '../boot/handoff/handoff.js';
+import type { HandoffPoint, HandoffProtocol } from '../boot/route.js';
 import type { RunEnd } from '../cpu/bus.js';
 import * as L from '../cpu/layout.js';
 import { CR0_PG } from '../cpu/state.js';

@@ -3,7 +3,7 @@
 
 import { makeGuest } from '../api/guest.js';
 import type { BootOptions } from '../api/options.js';
-import type { HandoffProtocol } from '../boot/handoff/handoff.js';
+import type { HandoffProtocol } from '../boot/route.js';
 import { type FreshMachine, runToFirstRead } from './first-read.js';
 import { KernelEntry } from './kernel-entry.js';
 import { CoveredSource, type Place } from './place.js';

@@ -6,7 +6,7 @@
 import type fc from 'fast-check';
 import type { Guest } from '../api/guest.js';
 import { UserError } from '../api/user-error.js';
-import type { HandoffProtocol } from '../boot/handoff/handoff.js';
+import type { HandoffProtocol } from '../boot/route.js';
 import type { BootParams } from './arbitraries/boot-params.js';
 import { bootParams } from './arbitraries/boot-params.js';
 import { commandLine } from './arbitraries/command-line.js';

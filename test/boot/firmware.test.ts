@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import fc from 'fast-check';
 import { ImageError } from '../../src/boot/boot-error.js';
-import { type FirmwareRequest, firmwareLoad } from '../../src/boot/firmware.js';
+import { firmwareLoad } from '../../src/boot/firmware.js';
+import type { FirmwareRequest } from '../../src/boot/firmware-items.js';
 import { FIRMWARE_CASES, flatMultiboot, linuxImage, pattern } from './firmware-cases.js';
 import { elfFile, pvhKernel } from './guest-builder.js';
 

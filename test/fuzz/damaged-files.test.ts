@@ -78,6 +78,7 @@ for (const { name, runs = 300 } of rows) {
 const NOT_READERS: Readonly<Record<string, string>> = {
   'src/boot/descriptors.ts': 'makes descriptor tables',
   'src/boot/protected-entry.ts': 'makes an entry state',
+  'src/boot/route.ts': 'has names only',
   'src/boot/real-mode/bios-code.ts': 'is code of our own',
   'src/trace/event-batch.ts': 'writes',
   'src/trace/event-packer.ts': 'writes',

@@ -6,8 +6,8 @@
 // Invariant: the same processor state and memory give the same record.
 
 import type { E820Entry } from '../../platform/e820.js';
-import type { DirectRoute } from '../detect.js';
 import type { EntryState } from '../image.js';
+import type { DirectRoute, HandoffProtocol } from '../route.js';
 import {
   type Contents,
   type HandoffStructure,
@@ -20,21 +20,6 @@ import {
   SETUP_MAGIC,
   START_INFO_MAGIC,
 } from './structures.js';
-
-/** An instruction at which a kernel is entered. */
-export interface HandoffPoint {
-  /** Linear address. */
-  readonly address: number;
-  readonly protocol: HandoffProtocol;
-}
-
-/** `any`: whatever the registers say. `jump`: the same, wherever a far jump leads to a kernel; the address is 0. */
-export type HandoffProtocol = DirectRoute | 'any' | 'jump';
-export const HANDOFF_PROTOCOLS: readonly HandoffProtocol[] = [
-  ...(['pvh', 'linux64', 'linux32', 'linux16', 'multiboot', 'multiboot2'] as const),
-  'any',
-  'jump',
-];
 
 export interface Handoff {
   /** `unknown` where nothing tells. */

@@ -4,7 +4,7 @@
 
 import type { BootOptions } from '../../api/options.js';
 import { UserError } from '../../api/user-error.js';
-import { HANDOFF_PROTOCOLS, type HandoffProtocol } from '../../boot/handoff/handoff.js';
+import { HANDOFF_PROTOCOLS, type HandoffProtocol } from '../../boot/route.js';
 import { type HandoffDifference, NO_FIELD } from '../../trace/handoff.js';
 import type { RunnerOptions } from '../options.js';
 import type { Structure } from '../structure.js';

@@ -5,7 +5,7 @@
 
 import type { BootOptions } from '../../api/options.js';
 import { UserError } from '../../api/user-error.js';
-import type { HandoffProtocol } from '../../boot/handoff/handoff.js';
+import type { HandoffProtocol } from '../../boot/route.js';
 import { decodeHandoff, encodeHandoff, type HandoffView, handoffFields } from '../../trace/handoff.js';
 import { type FreshMachine, runToFirstRead } from '../first-read.js';
 import { MachineSnapshot } from '../machine-snapshot.js';

@@ -3,9 +3,10 @@
 
 import test from 'ava';
 import fc from 'fast-check';
-import { type HandoffProtocol, isEntry, readHandoff } from '../../../src/boot/handoff/handoff.js';
+import { isEntry, readHandoff } from '../../../src/boot/handoff/handoff.js';
 import type { BootImage } from '../../../src/boot/image.js';
 import { type BootRequest, buildBoot } from '../../../src/boot/loader.js';
+import type { HandoffProtocol } from '../../../src/boot/route.js';
 import { firmwareE820 } from '../../../src/platform/e820.js';
 import { bzImage, pvhKernel } from '../guest-builder.js';
 import { elfWith, header1, header2 } from '../multiboot-builder.js';
