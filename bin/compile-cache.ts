@@ -19,7 +19,7 @@ export function compile(source: string, filename: string, content: string): Scri
   if (process.env.NODE_DISABLE_COMPILE_CACHE) return new Script(source, { filename });
   const built = compileKept(source, filename, builtPath(filename, content));
   if (built) return built;
-  const path = ownPath(content);
+  const path = ownPath(filename, content);
   const kept = compileKept(source, filename, path);
   if (kept) return kept;
   // V8 forgets what has not been called for a while, and would have it kept without.
@@ -34,11 +34,11 @@ export function compile(source: string, filename: string, content: string): Scri
   return script;
 }
 
-/** Where a run keeps it. Other flags are another file: a run with them must not take the usual one away. */
-function ownPath(content: string): string {
+/** Where a run keeps it, each program in a folder of its own. Other flags are another file: a run with them must not take the usual one away. */
+function ownPath(filename: string, content: string): string {
   const { cachedDataVersionTag } = process.getBuiltinModule('node:v8');
   const name = `${content}-${process.version}-${process.arch}-${cachedDataVersionTag()}.cache`;
-  return join(cacheDirectory(), 'compiled', name);
+  return join(cacheDirectory(), 'compiled', basename(filename, '.cjs'), name);
 }
 
 /** Take away what builds before this one kept for the same Node and flags. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// What runs first: the build makes dist/bin/vmreplay.js of it, and chunks/main.cjs of the program (bin/vmreplay.ts).
-// Compiling the program takes V8 longer than many a guest runs, so its compiled form is kept (compile-cache.ts), and
-// what Node has to load for itself is loaded when it is used.
+// What runs first: the build makes dist/bin/vmreplay.js of it, chunks/main.cjs of the program (bin/vmreplay.ts), and
+// chunks/boots.cjs of what recording and running need of it (bin/boots.ts). Compiling takes V8 longer than many a guest
+// runs, so the compiled form is kept (compile-cache.ts), and what Node has to load for itself is loaded when it is used.
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -33,8 +33,9 @@ function requireBuiltin(name: string): unknown {
   return new Proxy({}, { get });
 }
 
-/** Names the program: a part of its hash, put here by the build. */
-declare const BUILD: string;
+/** Names the programs: parts of their hashes, put here by the build. */
+declare const MAIN: string;
+declare const BOOTS: string;
 
 /** The program as the build joins it: a function of what a module has. */
 type Program = (
@@ -56,9 +57,10 @@ const [word, more] = process.argv.slice(2);
 if (more === undefined && (word === '--version' || word === '-V')) {
   process.stdout.write(`${VERSION}\n`);
 } else {
-  const file = join(dirname(__dirname), 'chunks', 'main.cjs');
+  const [name, content] = word === 'record' || word === 'run' ? ['boots.cjs', BOOTS] : ['main.cjs', MAIN];
+  const file = join(dirname(__dirname), 'chunks', name);
   // The build writes ASCII.
-  const program = compile(readFileSync(file, 'latin1'), file, BUILD).runInThisContext() as Program;
+  const program = compile(readFileSync(file, 'latin1'), file, content).runInThisContext() as Program;
   const load = (specifier: string) => import(specifier);
   void program(requireBuiltin, dirname(file), pathToFileURL(file).href, load).done.then(exitAtOnce);
 }

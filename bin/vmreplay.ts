@@ -1,10 +1,5 @@
-// The command line: arguments in, exit status out. Verbs are declared here and do their work through the library,
-// which is loaded only when a verb runs. Exit status: 0 as asked, 1 a difference, 2 bad usage or bad input,
-// 3 the guest failed, 130 interrupted.
+// The program with all its verbs. The build joins another with few of them, which starts sooner: boots.ts.
 
-import { Command, CommanderError } from 'commander';
-import { VERSION } from '../src/api/version.js';
-import { askPatience, endPatience } from '../src/start/patience.js';
 import { addDemo } from './commands/demo.js';
 import { addDiff } from './commands/diff.js';
 import { addFetch } from './commands/fetch.js';
@@ -15,25 +10,10 @@ import { addRecord } from './commands/record.js';
 import { addReplay } from './commands/replay.js';
 import { addRun } from './commands/run.js';
 import { addView } from './commands/view.js';
-import { sentence, usageSentence } from './print/errors.js';
-import { complain } from './print/output.js';
+import { start } from './program.js';
 
-const BAD_INPUT = 2;
-
-// A reader that has seen enough (head, a pager) is no error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
-
-const program = new Command('vmreplay')
-  .description('A deterministic x86 PC: record boots, replay them from the trace alone, compare them event by event.')
-  .version(VERSION)
-  .option('-q, --quiet', 'no results, no progress: the exit status alone')
-  .helpCommand(false)
-  .exitOverride()
-  .configureOutput({ outputError: (text) => complain(usageSentence(text)) });
-
-const VERBS: Readonly<Record<string, (program: Command) => void>> = {
+/** Settled when the verb is done. */
+export const done = start({
   record: addRecord,
   run: addRun,
   replay: addReplay,
@@ -44,35 +24,4 @@ const VERBS: Readonly<Record<string, (program: Command) => void>> = {
   fuzz: addFuzz,
   fetch: addFetch,
   demo: addDemo,
-};
-
-// What is set above is inherited by every verb. A verb that stands first is the only one that is needed.
-const [first] = process.argv.slice(2);
-const chosen = first !== undefined && Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
-for (const add of chosen ? [chosen] : Object.values(VERBS)) add(program);
-for (const verb of program.commands) verb.option('-q, --quiet', 'no results, no progress: the exit status alone');
-
-async function main(): Promise<void> {
-  if (first === undefined) {
-    complain('a verb is needed; vmreplay --help lists them');
-    process.exitCode = BAD_INPUT;
-    return;
-  }
-  askPatience();
-  try {
-    await program.parseAsync();
-  } catch (error) {
-    if (error instanceof CommanderError) {
-      // Help and version were asked for; everything else that commander throws has been said on stderr.
-      process.exitCode = error.exitCode === 0 ? 0 : BAD_INPUT;
-    } else {
-      complain(sentence(error));
-      process.exitCode = BAD_INPUT;
-    }
-  } finally {
-    endPatience();
-  }
-}
-
-/** Settled when the verb is done. */
-export const done = main();
+});

@@ -1,13 +1,13 @@
 // Joins the modules of dist into few files: loading 300 small ones takes longer than a short boot. Two ways:
-//   the command line   chunks/main.cjs, one script, whose compiled form is kept (compile.mjs), and bin/vmreplay.js,
-//                      which starts it; commander and msgpackr are in it
+//   the command line   chunks/main.cjs, one script, whose compiled form is kept (compile.mjs), chunks/boots.cjs, the
+//                      same with few verbs, and bin/vmreplay.js, which starts one; commander and msgpackr are in them
 //   the library        src/index.js, src/fuzz/index.js, the modules of workers, and what they share in chunks
 // Types stay as tsc wrote them. What few runs need (iced-x86, jiti) is left outside.
 
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { contentName, keepInterpreter, keepProgram } from './compile.mjs';
+import { contentName, keepInterpreter, keepPrograms } from './compile.mjs';
 
 const dist = join(import.meta.dirname, '..', 'dist');
 // tsc's output is ESM.
@@ -28,27 +28,33 @@ const common = {
   logLevel: 'warning',
 };
 
-// The launcher calls the program as a function, with what is named here.
-const program = await build({
-  ...common,
-  entryPoints: ['bin/vmreplay.js'],
-  format: 'cjs',
-  minify: true,
-  external: ['iced-x86', 'jiti', 'esbuild'],
-  define: { 'import.meta.url': '__url', 'import.meta.dirname': '__dirname', 'import.meta.resolve': 'undefined' },
-  banner: { js: '(function(require,__dirname,__url,__import){var module={exports:{}};' },
-  footer: { js: 'return module.exports})' },
-  write: false,
-});
-// Own modules are no longer imported; what is left (a user's module, a package) the launcher imports: a script that
-// imports by itself would need the loader of modules at every start.
-const contents = program.outputFiles[0].text.replaceAll(/(?<![.\w$])import\(/g, '__import(');
-const name = contentName(contents);
+/** A program's script and what names its content. */
+async function joinProgram(entry, file) {
+  // The launcher calls the program as a function, with what is named here.
+  const { outputFiles } = await build({
+    ...common,
+    entryPoints: [entry],
+    format: 'cjs',
+    minify: true,
+    external: ['iced-x86', 'jiti', 'esbuild'],
+    define: { 'import.meta.url': '__url', 'import.meta.dirname': '__dirname', 'import.meta.resolve': 'undefined' },
+    banner: { js: '(function(require,__dirname,__url,__import){var module={exports:{}};' },
+    footer: { js: 'return module.exports})' },
+    write: false,
+  });
+  // Own modules are no longer imported; what is left (a user's module, a package) the launcher imports: a script that
+  // imports by itself would need the loader of modules at every start.
+  const contents = outputFiles[0].text.replaceAll(/(?<![.\w$])import\(/g, '__import(');
+  return { file: join(dist, 'chunks', file), contents, content: contentName(contents) };
+}
+
+const boots = await joinProgram('bin/boots.js', 'boots.cjs');
+const main = await joinProgram('bin/vmreplay.js', 'main.cjs');
 const launcher = await build({
   ...common,
   entryPoints: ['bin/launcher.js'],
   format: 'cjs',
-  define: { BUILD: JSON.stringify(name) },
+  define: { MAIN: JSON.stringify(main.content), BOOTS: JSON.stringify(boots.content) },
   write: false,
 });
 const library = await build({
@@ -75,7 +81,7 @@ for (const name of names()) {
   rmSync(join(dist, `${name}.map`), { force: true });
   if (!written.has(name)) rmSync(join(dist, name));
 }
-writeFileSync(join(dist, 'chunks', 'main.cjs'), contents);
+for (const { file, contents } of [boots, main]) writeFileSync(file, contents);
 writeFileSync(join(dist, 'bin', 'vmreplay.js'), launcher.outputFiles[0].contents, { mode: 0o755 });
 writeFileSync(join(dist, 'bin', 'package.json'), '{ "type": "commonjs" }\n');
-await keepProgram(join(dist, 'chunks', 'main.cjs'), name, cache, builtPath);
+await keepPrograms({ boots, main }, cache, builtPath);

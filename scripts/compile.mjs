@@ -31,33 +31,42 @@ export function keepInterpreter(module, file) {
 }
 
 /**
- * @param content names the file's content
+ * @param programs boots and main, with `file`, and `content`, which names what is in it
  * @param cache the module bin/compile-cache.js
  * @param builtPath of src/start/kept-file.js
  */
-export async function keepProgram(filename, content, { keep }, builtPath) {
+export async function keepPrograms({ boots, main }, { keep }, builtPath) {
   // Else V8 forgets what has not been called for a while.
   setFlagsFromString('--no-flush-bytecode');
-  const script = new Script(readFileSync(filename, 'latin1'), { filename });
-  const program = script.runInThisContext();
   const scratch = mkdtempSync(join(tmpdir(), 'vmreplay-build-'));
-  const trace = (name) => join(scratch, name);
+  const trace = (name) => join(scratch, `${name}.trace`);
   const before = { argv: process.argv, exitCode: process.exitCode };
-  const run = async (...words) => {
-    process.argv = [process.execPath, 'vmreplay', ...words, '--quiet'];
-    await program((name) => process.getBuiltinModule(name), dirname(filename), pathToFileURL(filename).href, undefined)
-      .done;
-    if (process.exitCode !== 0) throw new Error(`${words.join(' ')}: exit status ${process.exitCode}`);
+  const load = ({ file }) => {
+    const script = new Script(readFileSync(file, 'latin1'), { filename: file });
+    const program = script.runInThisContext();
+    const run = async (...words) => {
+      process.argv = [process.execPath, 'vmreplay', ...words, '--quiet'];
+      await program((name) => process.getBuiltinModule(name), dirname(file), pathToFileURL(file).href, undefined).done;
+      process.stdout.removeAllListeners('error');
+      if (process.exitCode !== 0) throw new Error(`${words.join(' ')}: exit status ${process.exitCode}`);
+    };
+    return { script, run };
   };
-  try {
+  const record = async (run) => {
     for (const name of ['page-fault', 'fwcfg-dma', 'irq-lapic', 'x87-sse'])
       await run('record', '--kernel', kernel(name), '--memory', '64M', '-o', trace(name));
-    await run('replay', trace('page-fault'));
-    await run('inspect', trace('page-fault'));
-    await run('diff', trace('page-fault'), trace('page-fault'));
+  };
+  try {
+    const [some, all] = [load(boots), load(main)];
+    await record(some.run);
+    await record(all.run);
+    await all.run('replay', trace('page-fault'));
+    await all.run('inspect', trace('page-fault'));
+    await all.run('diff', trace('page-fault'), trace('page-fault'));
     // The flags are a part of what is kept.
     setFlagsFromString('--flush-bytecode');
-    keep(script, builtPath(filename, content));
+    keep(some.script, builtPath(boots.file, boots.content));
+    keep(all.script, builtPath(main.file, main.content));
   } finally {
     Object.assign(process, before);
     rmSync(scratch, { recursive: true });

@@ -24,7 +24,7 @@ export function addRecord(program: Command): void {
     .option('--console', 'serial output to stdout as it comes')
     .action(async (_options, command: Command) => {
       const { output, console, quiet, checkpointEvery, ...values } = command.optsWithGlobals<Values>();
-      const { record } = await import('../../src/index.js');
+      const { record } = await import('../../src/api/record.js');
       const progress = new Progress({ quiet: quiet === true || console === true });
       const result = await interruptible((signal) =>
         record({

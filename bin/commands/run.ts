@@ -16,7 +16,7 @@ export function addRun(program: Command): void {
     .description('run a boot without a trace, serial console on the terminal')
     .action(async (_options, command: Command) => {
       const { quiet, ...values } = command.optsWithGlobals<Values>();
-      const { run } = await import('../../src/index.js');
+      const { run } = await import('../../src/api/record.js');
       const result = await interruptible((signal) =>
         run({ ...bootOptions(values), signal, onWarning: complain, onConsole: consoleTo(process.stdout) }),
       );
