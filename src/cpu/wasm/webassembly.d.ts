@@ -3,6 +3,7 @@ declare namespace WebAssembly {
   class Memory {
     constructor(descriptor: { initial: number; maximum?: number });
     readonly buffer: ArrayBuffer;
+    grow(pages: number): number;
   }
   // biome-ignore lint/suspicious/noExplicitAny: the API's own type
   type Callable = (...args: any[]) => any;
