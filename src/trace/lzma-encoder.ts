@@ -9,7 +9,7 @@ import { ModuleBuilder } from '../cpu/wasm/module.js';
 import * as L from './lzma-layout.js';
 import { bucketBits, ENTRY_SIZE, emitSkip, emitSorting, NICE } from './lzma-matches.js';
 import { emitPlan } from './lzma-plan.js';
-import { BIT_PRICES, Prices } from './lzma-prices.js';
+import { bitPrices, Prices } from './lzma-prices.js';
 import { emitCoder } from './lzma-range-encoder.js';
 
 /** Symbols after which prices are worked out anew. */
@@ -51,7 +51,7 @@ function makeEncoder() {
   const memory = new WebAssembly.Memory({ initial: pages });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode(pages)), { env: { memory } });
   const bytes = new Uint8Array(memory.buffer);
-  bytes.set(BIT_PRICES, L.BIT_PRICES);
+  bytes.set(bitPrices(), L.BIT_PRICES);
   for (let state = 0; state < M.STATES; state++) {
     bytes[L.NEXT_STATE + 16 * L.KIND_LITERAL + state] = M.afterLiteral(state);
     bytes[L.NEXT_STATE + 16 * L.KIND_MATCH + state] = M.afterMatch(state);

@@ -28,9 +28,8 @@ const priceOf0 = (probability: number): number => PRICES[probability >> 4]!;
 const priceOf1 = (probability: number): number => PRICES[(2048 - probability) >> 4]!;
 
 /** Prices of bits, for BIT_PRICES. */
-export const BIT_PRICES = Uint8Array.from({ length: 2 * 2048 }, (_, i) =>
-  i < 2048 ? priceOf0(i) : priceOf1(i - 2048),
-);
+export const bitPrices = (): Uint8Array =>
+  Uint8Array.from({ length: 2 * 2048 }, (_, i) => (i < 2048 ? priceOf0(i) : priceOf1(i - 2048)));
 
 export class Prices {
   readonly #probabilities: Uint16Array;
