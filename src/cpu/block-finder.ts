@@ -1,7 +1,7 @@
 // From RIP to a block: fetch translation, code TLB, decoding. The slow side of the interpreter's lookup (interp/
 // build.ts does the fast one). Faults of the fetch are thrown; nothing is charged here.
 
-import type { CodeCache } from './code-cache.js';
+import type { BlockPlace, CodeCache } from './code-cache.js';
 import type { DecodeMode } from './decode.js';
 import * as L from './layout.js';
 import { isCanonical } from './linear-memory.js';
@@ -9,9 +9,17 @@ import type { Mmu } from './mmu.js';
 import type { PhysicalMemory } from './physical.js';
 import { type CpuState, Fault, gp, MODE_64BIT, UD } from './state.js';
 
-export class BlockFinder {
+export class BlockFinder implements BlockPlace {
   /** How bytes decode now. */
   mode: DecodeMode = { bits: 16, flat: 0 };
+  // Of the last fetch: BlockPlace, and its linear address.
+  page = 0;
+  offset = 0;
+  ip = 0;
+  limit = 0;
+  nearOk = false;
+  private lo = 0;
+  private hi = 0;
 
   constructor(
     private readonly state: CpuState,
@@ -20,61 +28,63 @@ export class BlockFinder {
     private readonly code: CodeCache,
   ) {}
 
-  /** Physical page number of a fetch, and the offset map of its page, put into the code TLB. */
-  private fetchPage(lo: number, hi: number): { page: number; map: number } {
-    const s = this.state;
-    const at = this.mmu.translate(lo, hi, false, s.get32(L.CPL) === 3, true);
+  nextPage(): number {
+    const [lo, hi] = this.pageAfter(this.lo, this.hi);
+    return Math.floor(this.mmu.translate(lo, hi, false, this.state.get32(L.CPL) === 3, true) / 4096);
+  }
+
+  /** The offset map of the page of a fetch, put into the code TLB; sets `page`. */
+  private fetchPage(lo: number, hi: number): number {
+    const { u32 } = this.state;
+    const at = this.mmu.translate(lo, hi, false, u32[L.CPL >>> 2] === 3, true);
     const page = Math.floor(at / 4096);
     // Code outside memory: the floating bus reads as FF FF, which is no instruction.
     if (page >= 0x10_0000 || this.physical.host[page]! === 0) throw new Fault(UD);
-    const key = s.get32(L.CODE_KEY);
+    const key = u32[L.CODE_KEY >>> 2]!;
     const map = this.code.mapOf(page, key >>> 1);
     const entry = (L.CODE_TLB + ((lo >>> 12) & (L.CODE_TLB_ENTRIES - 1)) * L.CODE_TLB_ENTRY_SIZE) >>> 2;
-    s.u32[entry] = ((lo & ~0xfff) | key) >>> 0;
-    s.u32[entry + 1] = hi;
-    s.u32[entry + (L.CTLB_MAP >>> 2)] = map;
-    s.u32[entry + (L.CTLB_PAGE >>> 2)] = page;
+    u32[entry] = (lo & ~0xfff) | key;
+    u32[entry + 1] = hi;
+    u32[entry + (L.CTLB_MAP >>> 2)] = map;
+    u32[entry + (L.CTLB_PAGE >>> 2)] = page;
     this.mmu.noteCode(entry);
-    return { page, map };
+    this.page = page;
+    return map;
   }
 
   /** Header of the block at RIP, decoded if need be; fills the link that asked for it. @throws Fault of the fetch */
   find(): number {
-    const s = this.state;
+    const { u32 } = this.state;
     if (this.code.full) this.code.dropAll();
-    const is64 = (s.get32(L.MODE) & MODE_64BIT) !== 0;
-    const ripLo = s.u32[L.RIP >>> 2]!;
-    const csBase = s.u32[(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE) >>> 2]!;
+    const is64 = (u32[L.MODE >>> 2]! & MODE_64BIT) !== 0;
+    const ripLo = u32[L.RIP >>> 2]!;
+    const csBase = u32[(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE) >>> 2]!;
+    const limit = u32[(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_LIMIT) >>> 2]!;
     const lo = is64 ? ripLo : (ripLo + csBase) >>> 0;
-    const hi = is64 ? s.u32[(L.RIP >>> 2) + 1]! : 0;
-    if (is64 ? !isCanonical(hi | 0) : ripLo > s.limit(L.CS)) throw gp(0);
-    const { page, map } = this.fetchPage(lo, hi);
+    const hi = is64 ? u32[(L.RIP >>> 2) + 1]! : 0;
+    if (is64 ? !isCanonical(hi | 0) : ripLo > limit) throw gp(0);
+    const map = this.fetchPage(lo, hi);
     const offset = lo & 0xfff;
-    let header = s.u32[(map >>> 2) + offset]!;
+    let header = u32[(map >>> 2) + offset]!;
     if (header === 0) {
-      const place = {
-        page,
-        offset,
-        ip: is64 ? 0 : ripLo,
-        limit: is64 ? Number.POSITIVE_INFINITY : s.limit(L.CS),
-        // A linked jump does not look at the limit: it may not lie in the page.
-        nearOk: is64 || ((csBase & 0xfff) === 0 && (ripLo | 0xfff) >>> 0 <= s.limit(L.CS)),
-        nextPage: () => {
-          const [nextLo, nextHi] = this.pageAfter(lo, hi);
-          return Math.floor(this.mmu.translate(nextLo, nextHi, false, s.get32(L.CPL) === 3, true) / 4096);
-        },
-      };
-      header = this.code.decodeBlock(place, map, this.mode);
+      this.lo = lo;
+      this.hi = hi;
+      this.offset = offset;
+      this.ip = is64 ? 0 : ripLo;
+      this.limit = is64 ? Number.POSITIVE_INFINITY : limit;
+      // A linked jump does not look at the limit: it may not lie in the page.
+      this.nearOk = is64 || ((csBase & 0xfff) === 0 && (ripLo | 0xfff) >>> 0 <= limit);
+      header = this.code.decodeBlock(this, map, this.mode);
     }
-    const patch = s.get32(L.LINK_PATCH);
+    const patch = u32[L.LINK_PATCH >>> 2]!;
     if (patch !== 0) {
       // Links made by single steps die with the record.
-      if (patch >= L.UOPS) s.u32[patch >>> 2] = header;
-      s.set32(L.LINK_PATCH, 0);
+      if (patch >= L.UOPS) u32[patch >>> 2] = header;
+      u32[L.LINK_PATCH >>> 2] = 0;
     }
     // RIP where the page begins. The offset is of the linear address: RIP itself may be less, and then it borrows.
-    s.set32(L.PAGE_IP, (ripLo - offset) >>> 0);
-    s.set32(L.PAGE_IP + 4, (s.u32[(L.RIP >>> 2) + 1]! - (ripLo < offset ? 1 : 0)) >>> 0);
+    u32[L.PAGE_IP >>> 2] = ripLo - offset;
+    u32[(L.PAGE_IP >>> 2) + 1] = u32[(L.RIP >>> 2) + 1]! - (ripLo < offset ? 1 : 0);
     return header;
   }
 
@@ -87,8 +97,9 @@ export class BlockFinder {
     const is64 = (s.get32(L.MODE) & MODE_64BIT) !== 0;
     const linear = s.rip + (is64 ? 0n : s.base(L.CS));
     const hi = is64 ? Number(BigInt.asUintN(64, linear) >> 32n) : 0;
-    const { page } = this.fetchPage(...this.pageAfter(Number(BigInt.asUintN(32, linear)), hi));
-    if (page === s.u32[(uop + L.UOP_IMM) >>> 2]!) return true;
+    const [nextLo, nextHi] = this.pageAfter(Number(BigInt.asUintN(32, linear)), hi);
+    this.fetchPage(nextLo, nextHi);
+    if (this.page === s.u32[(uop + L.UOP_IMM) >>> 2]!) return true;
     // The header lies right before.
     s.u32[s.u32[(uop - L.UOP_SIZE + L.HEADER_MAP) >>> 2]!] = 0;
     return false;

@@ -11,12 +11,18 @@ import { DECODE_OK, DECODE_SHORT } from './decode.js';
 import { HANDLER_CROSS, HANDLER_NEXT, type VariantTable } from './interp/variants.js';
 import * as L from './layout.js';
 import type { Mmu } from './mmu.js';
-import { PAGE_CODE, type PhysicalMemory } from './physical.js';
+import { PAGE_CODE, PAGE_PARTIAL, type PhysicalMemory } from './physical.js';
 import { type CpuState, gp } from './state.js';
 
 const MAX_BLOCK = 64;
 /** Longest instruction in bytes (SDM vol. 2, 2.3.11). */
 const MAX_INSTRUCTION = 15;
+/**
+ * Writes beside a page's decoded bytes after which its code is dropped: each of them costs as much as decoding two
+ * instructions. Memory in which code ran once is used for data now; where code and data do share a page, the number
+ * doubles each time.
+ */
+const PATIENCE = 64;
 /** Header, HANDLER_CROSS, instructions, HANDLER_NEXT. */
 const MAX_SIZE = (MAX_BLOCK + 3) * L.UOP_SIZE;
 
@@ -29,6 +35,10 @@ interface PageCode {
   readonly bytes: Uint8Array;
   /** Pages with blocks whose last instruction ends in this page. */
   readonly crossers: Set<number>;
+  /** Headers of its blocks, in the order in which they were decoded; some may have been forgotten. */
+  readonly blocks: number[];
+  /** Writes to come, beside the decoded bytes, until the code is dropped. */
+  patience: number;
 }
 
 /** Where a block starts, as the caller translated it. */
@@ -79,6 +89,8 @@ export class CodeCache {
   onDropAll: () => void = () => {};
   /** Called when a block that is translated got its old address back, with its HEADER_HEAT. */
   onReturn: (heat: number) => void = () => {};
+  /** Where it is not PATIENCE, by page. */
+  private readonly patience = new Map<number, number>();
   readonly homes: BlockHomes;
   /** Whether blocks that were dropped may come back: what they are worth keeping for is their translation. */
   returning = false;
@@ -93,7 +105,18 @@ export class CodeCache {
     this.homes = new BlockHomes(state, variants);
     physical.onCodeWrite = (page, offset, length) => {
       if (this.overlaps(page, offset, length)) this.drop(page);
+      else this.noteWriteBeside(page);
     };
+  }
+
+  /**
+   * A write to a page with code missed the code, and came the slow way for nothing. What is decoded anew of a partial page
+   * counts as seen again, so there the code stays.
+   */
+  private noteWriteBeside(page: number): void {
+    if (this.physical.flags[page]! & PAGE_PARTIAL) return;
+    const code = this.pages.get(page);
+    if (code !== undefined && --code.patience === 0) this.patience.set(page, 2 * (this.patience.get(page) ?? PATIENCE));
   }
 
   /** Forget all decoded code. */
@@ -102,6 +125,7 @@ export class CodeCache {
     this.generation++;
     for (const page of this.pages.keys()) this.physical.flags[page] = this.physical.flags[page]! & ~PAGE_CODE;
     this.pages.clear();
+    this.patience.clear();
     this.state.u8.fill(0, L.MAPS, this.nextMap);
     this.homes.clear();
     this.freeMaps = [];
@@ -118,17 +142,17 @@ export class CodeCache {
   setHeat(heat: () => number): void {
     const { u32, i32 } = this.state;
     for (const code of this.pages.values())
-      for (const map of code.maps.values())
-        for (let at = map >>> 2; at < (map + L.MAP_SIZE) >>> 2; at++) {
-          const header = u32[at]!;
-          if (header !== 0 && i32[(header + L.HEADER_HEAT) >>> 2]! >= 0) i32[(header + L.HEADER_HEAT) >>> 2] = heat();
-        }
+      for (const header of code.blocks) {
+        const known = u32[u32[(header + L.HEADER_MAP) >>> 2]!] === header;
+        if (known && i32[(header + L.HEADER_HEAT) >>> 2]! >= 0) i32[(header + L.HEADER_HEAT) >>> 2] = heat();
+      }
   }
 
-  /** True when a write of `length` bytes touches decoded bytes. */
+  /** True when a write of `length` bytes touches decoded bytes, or counts as if it did. */
   overlaps(page: number, offset: number, length: number): boolean {
     const code = this.pages.get(page);
     if (code === undefined) return false;
+    if (code.patience === 0) return true;
     for (let i = offset; i < offset + length; i++) if (code.bytes[i >> 3]! & (1 << (i & 7))) return true;
     return false;
   }
@@ -139,9 +163,8 @@ export class CodeCache {
     if (code === undefined) return;
     this.generation++;
     this.pages.delete(page);
+    if (this.returning) this.offerAll(code, page);
     for (const map of code.maps.values()) {
-      const mode = code.modes.get(map);
-      if (this.returning && mode !== undefined) this.offerAll(map, page, mode);
       this.state.u8.fill(0, map, map + L.MAP_SIZE);
       this.freeMaps.push(map);
     }
@@ -150,11 +173,15 @@ export class CodeCache {
     for (const crosser of code.crossers) this.drop(crosser);
   }
 
-  /** The blocks of a map are about to be forgotten. */
-  private offerAll(map: number, page: number, mode: DecodeMode): void {
+  /** The blocks of a page are about to be forgotten. */
+  private offerAll(code: PageCode, page: number): void {
     const { u32 } = this.state;
-    for (let at = map >>> 2; at < (map + L.MAP_SIZE) >>> 2; at++)
-      if (u32[at] !== 0) this.homes.offer(u32[at]!, page, mode);
+    for (const header of code.blocks) {
+      const entry = u32[(header + L.HEADER_MAP) >>> 2]!;
+      if (u32[entry] !== header) continue;
+      const map = L.MAPS + Math.floor((4 * entry - L.MAPS) / L.MAP_SIZE) * L.MAP_SIZE;
+      this.homes.offer(header, page, code.modes.get(map)!);
+    }
   }
 
   /** The offset map of a page for a code key, made when there is none. */
@@ -180,7 +207,14 @@ export class CodeCache {
   }
 
   private claim(page: number): PageCode {
-    const code: PageCode = { maps: new Map(), modes: new Map(), bytes: new Uint8Array(512), crossers: new Set() };
+    const code: PageCode = {
+      maps: new Map(),
+      modes: new Map(),
+      bytes: new Uint8Array(512),
+      crossers: new Set(),
+      blocks: [],
+      patience: this.patience.get(page) ?? PATIENCE,
+    };
     this.pages.set(page, code);
     this.physical.flags[page] = this.physical.flags[page]! | PAGE_CODE;
     this.mmu.revokeWrites(page);
@@ -219,101 +253,85 @@ export class CodeCache {
   }
 
   private mark(code: PageCode, offset: number, length: number): void {
+    const { bytes } = code;
     const end = Math.min(4096, offset + length);
-    for (let i = offset; i < end; i++) code.bytes[i >> 3]! |= 1 << (i & 7);
+    for (let i = offset; i < end; ) {
+      if ((i & 7) === 0 && end - i >= 8) {
+        bytes[i >> 3] = 0xff;
+        i += 8;
+      } else {
+        bytes[i >> 3]! |= 1 << (i & 7);
+        i++;
+      }
+    }
   }
 
-  /** Decode the block at `place` into the map of `key`; returns its header's address. Throws the fetch's fault. */
+  /** Decode the block at `place` into its map; returns its header's address. Throws the fetch's fault. */
   decodeBlock(place: BlockPlace, map: number, mode: DecodeMode): number {
     const s = this.state;
     const { u32, u16, u8 } = s;
-    const host = this.physical.host[place.page]!;
-    const code = this.pages.get(place.page)!;
+    const { page, limit, nearOk } = place;
+    const { physical, decoder, scratch } = this;
+    const { cost: costs, ends } = this.variants;
+    const host = physical.host[page]!;
+    const code = this.pages.get(page)!;
     code.modes.set(map, mode);
-    const { scratch } = this;
+    const stops = this.stops.size > 0;
+    const ipAtPage = place.ip - place.offset;
+    const d = decoder.out;
     let at = scratch + L.UOP_SIZE;
-    let offset = place.offset;
+    let { offset } = place;
     let cost = 0;
     let count = 0;
-    const d = this.decoder.out;
     for (;;) {
-      if (count > 0 && this.stops.size > 0 && this.stops.has(offset)) {
-        at = this.next(at, offset, 0, false);
-        break;
+      if (count > 0) {
+        if (stops && this.stops.has(offset)) {
+          at = this.next(at, offset, 0, false);
+          break;
+        }
+        const existing = u32[(map >>> 2) + offset]!;
+        if (existing !== 0 || count === MAX_BLOCK) {
+          at = this.next(at, offset, existing, true);
+          break;
+        }
       }
-      const existing = count > 0 ? u32[(map >>> 2) + offset]! : 0;
-      if (existing !== 0 || count === MAX_BLOCK) {
-        at = this.next(at, offset, existing, true);
-        break;
-      }
-      let status = this.decoder.decode(u8, host + offset, host + 4096, mode, offset, place.nearOk);
-      const ip = place.ip + (offset - place.offset);
-      if (status === DECODE_SHORT) {
+      const status = decoder.decode(u8, host + offset, host + 4096, mode, offset, nearOk);
+      if (status !== DECODE_OK || ipAtPage + offset + d.length - 1 > limit) {
         if (count > 0) {
           at = this.next(at, offset, 0, true);
           break;
         }
-        // The instruction runs into the next page; it is not fetched when the segment ends before it.
-        if (ip + (4096 - offset) > place.limit) {
-          this.observe(place.page, offset);
+        if (status !== DECODE_SHORT) {
+          this.observe(page, offset);
           throw gp(0);
         }
-        const second = place.nextPage();
-        const secondHost = this.physical.host[second]!;
-        const head = 4096 - offset;
-        this.window.set(u8.subarray(host + offset, host + 4096));
-        if (secondHost === 0) this.window.fill(0xff, head);
-        else this.window.set(u8.subarray(secondHost, secondHost + 16), head);
-        status = this.decoder.decode(this.window, 0, head + 16, mode, offset, false);
-        if (status !== DECODE_OK || ip + d.length - 1 > place.limit) {
-          this.observe(place.page, offset);
-          this.physical.noteRead(second, 0, MAX_INSTRUCTION - head);
-          throw gp(0);
-        }
-        u16[at >>> 1] = HANDLER_CROSS;
-        u16[(at + L.UOP_WHERE) >>> 1] = offset;
-        u32[(at + L.UOP_IMM) >>> 2] = second;
-        at += L.UOP_SIZE;
-        let other = this.pages.get(second);
-        if (other === undefined) other = this.claim(second);
-        this.mark(other, 0, d.length - head);
-        this.physical.noteRead(second, 0, d.length - head);
-        other.crossers.add(place.page);
-      } else if (status !== DECODE_OK || ip + d.length - 1 > place.limit) {
-        if (count === 0) {
-          this.observe(place.page, offset);
-          throw gp(0);
-        }
-        at = this.next(at, offset, 0, true);
-        break;
+        at = this.decodeAcross(place, mode, at);
       }
-      this.mark(code, offset, d.length);
-      this.physical.noteRead(place.page, offset, Math.min(d.length, 4096 - offset));
-      u16[at >>> 1] = d.handler;
-      u16[(at + L.UOP_WHERE) >>> 1] = offset | (d.length << 12);
-      u8[at + L.UOP_REG] = d.reg;
-      u8[at + L.UOP_BASE] = d.base;
-      u8[at + L.UOP_INDEX] = d.index;
-      u8[at + L.UOP_ADDRESS] = d.address;
-      u32[(at + L.UOP_DISP) >>> 2] = d.disp;
-      u32[(at + L.UOP_IMM) >>> 2] = d.imm;
+      const { length, handler } = d;
+      // Each instruction counts as seen by itself.
+      if (physical.flags[page]! & PAGE_PARTIAL) physical.noteRead(page, offset, Math.min(length, 4096 - offset));
+      const word = at >>> 2;
+      u32[word] = handler | (offset << 16) | (length << 28);
+      u32[word + 2] = d.disp;
+      u32[word + 3] = d.imm;
       if (d.relative) {
         // Link fields start empty.
-        u32[(at + L.UOP_REG) >>> 2] = 0;
-        u32[(at + L.UOP_DISP) >>> 2] = 0;
-      }
+        u32[word + 1] = 0;
+        u32[word + 2] = 0;
+      } else u32[word + 1] = d.reg | (d.base << 8) | (d.index << 16) | (d.address << 24);
       at += L.UOP_SIZE;
-      cost += this.variants.cost[d.handler]!;
+      cost += costs[handler]!;
       count++;
-      offset += d.length;
-      if (this.variants.ends[d.handler]!) break;
+      offset += length;
+      if (ends[handler] !== 0) break;
       if (offset >= 4096) {
         at = this.next(at, offset, 0, false);
         break;
       }
     }
+    this.mark(code, place.offset, offset - place.offset);
     this.blocks++;
-    let header = this.homes.take(scratch, at, place.page, place.offset, mode);
+    let header = this.homes.take(scratch, at, page, place.offset, mode);
     if (header === 0) {
       header = this.allocate(at - scratch);
       u8.copyWithin(header + L.UOP_SIZE, scratch + L.UOP_SIZE, at);
@@ -323,12 +341,49 @@ export class CodeCache {
       u32[(header + L.HEADER_HEAT) >>> 2] = this.heat();
     }
     u32[(header + L.HEADER_MAP) >>> 2] = (map >>> 2) + place.offset;
-    if (!this.stops.has(place.offset)) u32[(map >>> 2) + place.offset] = header;
-    const heat = this.state.i32[(header + L.HEADER_HEAT) >>> 2]!;
+    if (!stops || !this.stops.has(place.offset)) u32[(map >>> 2) + place.offset] = header;
+    code.blocks.push(header);
+    const heat = s.i32[(header + L.HEADER_HEAT) >>> 2]!;
     if (heat < 0) this.onReturn(heat);
     // It was decoded before anybody counted.
-    else if (heat === 0) this.state.i32[(header + L.HEADER_HEAT) >>> 2] = this.heat();
+    else if (heat === 0) s.i32[(header + L.HEADER_HEAT) >>> 2] = this.heat();
     return header;
+  }
+
+  /**
+   * The first instruction of a block runs into the next page: decode it whole, behind a HANDLER_CROSS record at `at`.
+   * Returns where its own record goes. Throws the fetch's fault: it is not fetched when the segment ends before it.
+   */
+  private decodeAcross(place: BlockPlace, mode: DecodeMode, at: number): number {
+    const { page, offset, ip, limit } = place;
+    const { u32, u16, u8 } = this.state;
+    const head = 4096 - offset;
+    if (ip + head > limit) {
+      this.observe(page, offset);
+      throw gp(0);
+    }
+    const second = place.nextPage();
+    const host = this.physical.host[page]!;
+    const secondHost = this.physical.host[second]!;
+    this.window.set(u8.subarray(host + offset, host + 4096));
+    if (secondHost === 0) this.window.fill(0xff, head);
+    else this.window.set(u8.subarray(secondHost, secondHost + 16), head);
+    const status = this.decoder.decode(this.window, 0, head + 16, mode, offset, false);
+    const { length } = this.decoder.out;
+    if (status !== DECODE_OK || ip + length - 1 > limit) {
+      this.observe(page, offset);
+      this.physical.noteRead(second, 0, MAX_INSTRUCTION - head);
+      throw gp(0);
+    }
+    u16[at >>> 1] = HANDLER_CROSS;
+    u16[(at + L.UOP_WHERE) >>> 1] = offset;
+    u32[(at + L.UOP_IMM) >>> 2] = second;
+    let other = this.pages.get(second);
+    if (other === undefined) other = this.claim(second);
+    this.mark(other, 0, length - head);
+    this.physical.noteRead(second, 0, length - head);
+    other.crossers.add(page);
+    return at + L.UOP_SIZE;
   }
 
   /** Bytes that told the decoder that nothing can be executed here have been seen, too. */

@@ -2,8 +2,32 @@
 // opcode is comes from the rows. It reads at most 15 bytes from a window that the caller filled, and reports what it
 // could not decode: too long (#GP), not enough bytes in the window, or no such instruction (#UD).
 
-import type { VariantTable } from './interp/variants.js';
-import { HANDLER_UD } from './interp/variants.js';
+import {
+  BASE_E,
+  BASE_E8,
+  BASE_NONE,
+  BASE_Q,
+  BASE_W,
+  type DecodePlan,
+  planOf,
+  REG_CD,
+  REG_G,
+  REG_G8,
+  REG_NONE,
+  REG_P,
+  REG_S,
+  REG_V,
+  REG_Z,
+  TAIL_FAR,
+  TAIL_I8,
+  TAIL_I16,
+  TAIL_I64,
+  TAIL_J,
+  TAIL_J8,
+  TAIL_OFFSET,
+  TAIL_S8,
+} from './decode-plan.js';
+import { HANDLER_UD, type VariantTable, variantSlot } from './interp/variants.js';
 import type { Row } from './isa/row.js';
 import { ModrmChoice, type OpcodeTable, type PrefixClass } from './isa/table.js';
 import * as L from './layout.js';
@@ -42,11 +66,24 @@ const NO_SEGMENT = -1;
 const BASE16 = [3, 3, 5, 5, 6, 7, 5, 3] as const;
 const INDEX16 = [6, 7, 6, 7, -1, -1, -1, -1] as const;
 
+/** Of Decoder.direct and .choices: not met yet, no instruction. */
+const UNKNOWN = 0;
+const NOTHING = -1;
+/** Choices by ModRM: 8 of memory forms by reg, then 64 of register forms by reg and rm. */
+const CHOICES = 72;
+
 export class Decoder {
   readonly out = new Decoded();
-  private at = 0;
-  private end = 0;
-  private bytes!: Uint8Array;
+  /**
+   * By mode, map, opcode and mandatory prefix: UNKNOWN, NOTHING, place of a plan, or, below NOTHING, −2 − the place of
+   * CHOICES of the first three by ModRM.
+   */
+  private readonly direct = new Int32Array(8192);
+  private choices = new Int16Array(64 * CHOICES);
+  private readonly choiceSlots: ModrmChoice[] = [];
+  private readonly plans: DecodePlan[] = [undefined as never];
+  /** Place of a row's plan, by the row's id. */
+  private readonly planned: number[] = [];
 
   constructor(
     private readonly table: OpcodeTable,
@@ -65,21 +102,24 @@ export class Decoder {
     pageOffset: number,
     nearOk: boolean,
   ): number {
-    this.bytes = bytes;
-    this.at = start;
-    this.end = Math.min(limit, start + 15);
-    const short = () => (limit >= start + 15 ? DECODE_TOO_LONG : DECODE_SHORT);
-    const long = mode.bits === 64;
+    const o = this.out;
+    const { bits } = mode;
+    const long = bits === 64;
+    const whole = limit >= start + 15;
+    const end = whole ? start + 15 : limit;
+    const short = whole ? DECODE_TOO_LONG : DECODE_SHORT;
+    let at = start;
     let opsize = false;
     let adsize = false;
-    let rep: 0 | 1 | 2 = 0;
+    let rep = 0;
     let lock = false;
     let segment: number = NO_SEGMENT;
     let rex = 0;
     let b: number;
     for (;;) {
-      if (this.at >= this.end) return short();
-      b = bytes[this.at++]!;
+      if (at >= end) return short;
+      b = bytes[at++]!;
+      if (PREFIX[b] === 0) break;
       if (b === 0x66) opsize = true;
       else if (b === 0x67) adsize = true;
       else if (b === 0xf3) rep = 1;
@@ -88,7 +128,7 @@ export class Decoder {
       else if (b === 0x26 || b === 0x2e || b === 0x36 || b === 0x3e) {
         if (!long) segment = (b >> 3) & 3;
       } else if (b === 0x64 || b === 0x65) segment = b - 0x60;
-      else if (long && (b & 0xf0) === 0x40) {
+      else if (long) {
         rex = b;
         continue;
       } else break;
@@ -96,251 +136,293 @@ export class Decoder {
     }
     let map = 0;
     if (b === 0x0f) {
-      if (this.at >= this.end) return short();
-      b = bytes[this.at++]!;
+      if (at >= end) return short;
+      b = bytes[at++]!;
       map = 1;
       if (b === 0x38 || b === 0x3a) {
         map = b === 0x38 ? 2 : 3;
-        if (this.at >= this.end) return short();
-        b = bytes[this.at++]!;
+        if (at >= end) return short;
+        b = bytes[at++]!;
       }
     }
     const opcode = b;
-    const prefixClass: PrefixClass = rep === 1 ? 2 : rep === 2 ? 3 : opsize ? 1 : 0;
+    const prefixClass = rep === 1 ? 2 : rep === 2 ? 3 : opsize ? 1 : 0;
     // 90H with REX.B names R8: it is the exchange and neither NOP nor PAUSE.
     const wanted = opcode === 0x90 && map === 0 && (rex & 1) !== 0 ? 0x91 : opcode;
-    let found = this.table.slot(long, map, wanted, prefixClass);
+    const key = ((((long ? 4 : 0) | map) << 8) | wanted) * 4 + prefixClass;
+    let place = this.direct[key]!;
+    if (place === UNKNOWN) place = this.meet(key);
     let modrm = 0;
-    if (found instanceof ModrmChoice) {
-      if (this.at >= this.end) return short();
-      modrm = bytes[this.at]!;
-      const entry = found.entries[(modrm >= 0xc0 ? 8 : 0) + ((modrm >> 3) & 7)];
-      found = Array.isArray(entry) ? entry[modrm & 7] : entry;
+    if (place < NOTHING) {
+      if (at >= end) return short;
+      modrm = bytes[at]!;
+      const choice = -2 - place + (modrm >= 0xc0 ? modrm - 0xb8 : (modrm >> 3) & 7);
+      place = this.choices[choice]!;
+      if (place === UNKNOWN) place = this.meetForm(choice);
       // The ModRM byte told that there is no such instruction: it counts as read.
-      if (found === undefined) this.at++;
+      if (place === NOTHING) at++;
     }
-    const row = found;
-    const o = this.out;
-    if (row === undefined) return this.undefinedInstruction(start);
+    if (place === NOTHING) return this.undefinedInstruction(at - start);
 
-    const options = row.options;
+    const plan = this.plans[place]!;
     let osize: number;
     if (long) {
       osize = rex & 8 ? 64 : opsize ? 16 : 32;
-      if (options.size === 'f64') osize = 64;
-      else if (options.size === 'd64' && osize === 32) osize = 64;
-    } else osize = (mode.bits === 32) !== opsize ? 32 : 16;
-    const asize = long ? (adsize ? 32 : 64) : (mode.bits === 32) !== adsize ? 32 : 16;
+      if (plan.size64 === 2 || (plan.size64 === 1 && osize === 32)) osize = 64;
+    } else osize = (bits === 32) !== opsize ? 32 : 16;
+    const asize = long ? (adsize ? 32 : 64) : (bits === 32) !== adsize ? 32 : 16;
 
-    o.row = row;
-    o.reg = 0;
-    o.base = L.ZERO_OFFSET;
-    o.index = L.ZERO_OFFSET;
-    o.disp = 0;
-    o.imm = 0;
-    o.relative = false;
-    o.osize = osize;
+    let base: number = L.ZERO_OFFSET;
+    let index: number = L.ZERO_OFFSET;
+    let disp = 0;
+    let imm = 0;
+    let relative = false;
     let scale = 0;
     let mem = false;
     let defaultSegment: number = L.DS;
     let ripRelative = false;
-    const mod = modrm >> 6;
-    let rm = modrm & 7;
-    const reg = ((modrm >> 3) & 7) | ((rex & 4) << 1);
-    if (row.hasModrm) {
-      this.at++;
-      mem = mod !== 3 && !row.ignoresMod;
-      if (mem && asize === 16) {
-        const base = BASE16[rm]!;
-        const index = INDEX16[rm]!;
+    if (plan.hasModrm) {
+      at++;
+      const mod = modrm >> 6;
+      const rm = modrm & 7;
+      mem = mod !== 3 && !plan.registersOnly;
+      if (!mem) {
+        if (plan.base !== BASE_NONE) base = baseRegister(plan.base, rm, rex);
+      } else if (asize === 16) {
         if (mod === 0 && rm === 6) {
-          if (this.at + 2 > this.end) return short();
-          o.disp = bytes[this.at]! | (bytes[this.at + 1]! << 8);
-          this.at += 2;
+          if (at + 2 > end) return short;
+          disp = bytes[at]! | (bytes[at + 1]! << 8);
+          at += 2;
         } else {
-          o.base = base * 8;
-          if (index >= 0) o.index = index * 8;
-          if (base === 5) defaultSegment = L.SS;
+          const n = BASE16[rm]!;
+          base = n * 8;
+          if (rm < 4) index = INDEX16[rm]! * 8;
+          if (n === 5) defaultSegment = L.SS;
           if (mod === 1) {
-            if (this.at + 1 > this.end) return short();
-            o.disp = (bytes[this.at++]! << 24) >> 24;
+            if (at + 1 > end) return short;
+            disp = (bytes[at++]! << 24) >> 24;
           } else if (mod === 2) {
-            if (this.at + 2 > this.end) return short();
-            o.disp = bytes[this.at]! | (bytes[this.at + 1]! << 8);
-            this.at += 2;
+            if (at + 2 > end) return short;
+            disp = bytes[at]! | (bytes[at + 1]! << 8);
+            at += 2;
           }
         }
-      } else if (mem) {
-        let base = rm;
+      } else {
+        let n = rm;
         if (rm === 4) {
-          if (this.at >= this.end) return short();
-          const sib = bytes[this.at++]!;
+          if (at >= end) return short;
+          const sib = bytes[at++]!;
           scale = sib >> 6;
-          const index = ((sib >> 3) & 7) | ((rex & 2) << 2);
-          if (index !== 4) o.index = index * 8;
-          base = sib & 7;
+          const scaled = ((sib >> 3) & 7) | ((rex & 2) << 2);
+          if (scaled !== 4) index = scaled * 8;
+          n = sib & 7;
         }
         let dispBytes = mod === 1 ? 1 : mod === 2 ? 4 : 0;
-        if (base === 5 && mod === 0) {
+        if (n === 5 && mod === 0) {
           dispBytes = 4;
           if (rm === 5 && long) ripRelative = true;
         } else {
-          base |= (rex & 1) << 3;
-          o.base = base * 8;
-          if (base === 4 || base === 5) defaultSegment = L.SS;
+          n |= (rex & 1) << 3;
+          base = n * 8;
+          if (n === 4 || n === 5) defaultSegment = L.SS;
         }
         if (dispBytes === 1) {
-          if (this.at + 1 > this.end) return short();
-          o.disp = (bytes[this.at++]! << 24) >> 24;
+          if (at + 1 > end) return short;
+          disp = (bytes[at++]! << 24) >> 24;
         } else if (dispBytes === 4) {
-          if (this.at + 4 > this.end) return short();
-          o.disp = this.read32();
+          if (at + 4 > end) return short;
+          disp = read32(bytes, at);
+          at += 4;
         }
       }
     }
-    rm |= (rex & 1) << 3;
-    let immediates = 0;
-    for (const operand of row.operands) {
-      switch (operand.kind) {
-        case 'G':
-          o.reg = operand.size === 'b' ? byteRegister(reg, rex) : reg * 8;
-          break;
-        case 'E':
-          if (!mem) o.base = operand.size === 'b' ? byteRegister(rm, rex) : rm * 8;
-          break;
-        case 'R':
-          o.base = rm * 8;
-          break;
-        case 'V':
-          o.reg = reg * 16;
-          break;
-        case 'W':
-        case 'U':
-          if (!mem) o.base = rm * 16;
-          break;
-        case 'P':
-          o.reg = (reg & 7) * 16;
-          break;
-        case 'Q':
-        case 'N':
-          if (!mem) o.base = (rm & 7) * 16;
-          break;
-        case 'S':
-          o.reg = (modrm >> 3) & 7;
-          break;
-        case 'C':
-        case 'D':
-          o.reg = reg;
-          break;
-        case 'T':
-          o.base = modrm & 7;
-          break;
-        case 'Z': {
-          const n = (opcode & 7) | ((rex & 1) << 3);
-          o.reg = operand.size === 'b' ? byteRegister(n, rex) : n * 8;
-          break;
-        }
-        case 'O': {
+    if (plan.tail !== 0) {
+      let immediates = 0;
+      for (let { tail } = plan; tail !== 0; tail >>= 4) {
+        const what = tail & 15;
+        let value: number;
+        if (what === TAIL_I8 || what === TAIL_S8 || what === TAIL_J8) {
+          if (at + 1 > end) return short;
+          value = bytes[at++]!;
+          if (what !== TAIL_I8) value = (value << 24) >> 24;
+          if (what === TAIL_S8 && osize === 16) value &= 0xffff;
+          if (what === TAIL_J8) relative = true;
+        } else if (what === TAIL_OFFSET) {
           const size = asize / 8;
-          if (this.at + size > this.end) return short();
-          if (size === 2) {
-            o.disp = bytes[this.at]! | (bytes[this.at + 1]! << 8);
-            this.at += 2;
-          } else {
-            o.disp = this.read32();
-            if (size === 8) o.imm = this.read32();
+          if (at + size > end) return short;
+          disp = size === 2 ? bytes[at]! | (bytes[at + 1]! << 8) : read32(bytes, at);
+          if (size === 8) imm = read32(bytes, at + 4);
+          at += size;
+          continue;
+        } else if (what === TAIL_FAR) {
+          const size = osize === 16 ? 2 : 4;
+          if (at + size + 2 > end) return short;
+          disp = size === 2 ? bytes[at]! | (bytes[at + 1]! << 8) : read32(bytes, at);
+          at += size;
+          imm = bytes[at]! | (bytes[at + 1]! << 8);
+          at += 2;
+          continue;
+        } else if (what === TAIL_I16 || osize === 16) {
+          if (at + 2 > end) return short;
+          value = bytes[at]! | (bytes[at + 1]! << 8);
+          at += 2;
+          if (what === TAIL_J) {
+            value = (value << 16) >> 16;
+            relative = true;
           }
-          break;
-        }
-        case 'A':
-          if (this.at + (osize === 16 ? 4 : 6) > this.end) return short();
-          if (osize === 16) {
-            o.disp = bytes[this.at]! | (bytes[this.at + 1]! << 8);
-            this.at += 2;
-          } else o.disp = this.read32();
-          o.imm = bytes[this.at]! | (bytes[this.at + 1]! << 8);
-          this.at += 2;
-          break;
-        case 'I':
-        case 'sI':
-        case 'J': {
-          const bytesNeeded = immediateBytes(operand.text, operand.size, osize, operand.kind === 'J');
-          if (this.at + bytesNeeded > this.end) return short();
-          let value: number;
-          if (bytesNeeded === 1) {
-            value = bytes[this.at++]!;
-            if (operand.kind !== 'I') value = (value << 24) >> 24;
-            if (operand.kind === 'sI' && osize === 16) value &= 0xffff;
-          } else if (bytesNeeded === 2) {
-            value = bytes[this.at]! | (bytes[this.at + 1]! << 8);
-            this.at += 2;
-            if (operand.kind === 'J') value = (value << 16) >> 16;
-          } else {
-            value = this.read32();
-            if (bytesNeeded === 8) {
-              o.disp = value;
-              value = this.read32();
-            }
+        } else {
+          const size = what === TAIL_I64 && osize === 64 ? 8 : 4;
+          if (at + size > end) return short;
+          value = read32(bytes, at);
+          if (size === 8) {
+            disp = value;
+            value = read32(bytes, at + 4);
           }
-          // A second immediate (ENTER) goes above the first one's 16 bits.
-          o.imm = immediates === 0 ? value : (o.imm & 0xffff) | (value << 16);
-          immediates++;
-          if (operand.kind === 'J') o.relative = true;
-          break;
+          at += size;
+          if (what === TAIL_J) relative = true;
         }
-        default:
-          break;
+        // A second immediate (ENTER) goes above the first one's 16 bits.
+        imm = immediates === 0 ? value : (imm & 0xffff) | (value << 16);
+        immediates++;
       }
     }
+    const length = at - start;
     // Only now: an instruction that cannot be fetched whole faults for that.
-    if (lock && !(options.lock && mem)) return this.undefinedInstruction(start);
-    if (map === 0 && (opcode & 0xf8) === 0xd8) o.imm = ((opcode & 7) << 8) | modrm; // x87: the 11-bit FOP
-    const length = this.at - start;
+    if (lock && !(plan.lockable && mem)) return this.undefinedInstruction(length);
+    if (map === 0 && (opcode & 0xf8) === 0xd8) imm = ((opcode & 7) << 8) | modrm; // x87: the 11-bit FOP
     if (ripRelative) {
-      o.base = L.PAGE_IP_OFFSET;
-      o.disp = (o.disp + pageOffset + length) | 0;
+      base = L.PAGE_IP_OFFSET;
+      disp = (disp + pageOffset + length) | 0;
     }
     const effective = segment === NO_SEGMENT ? defaultSegment : segment;
-    const natural = long ? 64 : 32;
-    const slow = asize !== natural || (effective > 3 ? true : !long && (mode.flat & (1 << effective)) === 0);
-    o.address = scale | (effective << 2) | (asize === 16 ? 0 : asize === 32 ? 0x20 : 0x40) | (slow ? 0x80 : 0);
+    const slow = asize !== (long ? 64 : 32) || (effective > 3 ? true : !long && (mode.flat & (1 << effective)) === 0);
     let near = false;
-    if (o.relative && nearOk) {
-      const target = pageOffset + length + o.imm;
-      near = target >= 0 && target < 4096 && pageOffset + length < 4096 && (osize !== 16 || mode.bits === 16);
+    if (relative && nearOk) {
+      const target = pageOffset + length + imm;
+      near = target >= 0 && target < 4096 && pageOffset + length < 4096 && (osize !== 16 || bits === 16);
     }
+    const { repeated } = plan;
+    const how = repeated === 0 || rep === 0 ? 0 : repeated === 1 ? 1 : rep;
+    const handler = plan.handlers[variantSlot(plan.sized ? osize : 32, mem, how, plan.addressed ? asize : 32, near)]!;
+    if (handler < 0) return this.undefinedInstruction(length);
+    o.row = plan.row;
+    o.handler = handler;
     o.length = length;
-    o.handler = this.variants.handlerOf(row, osize, mem, rep, asize, near);
-    if (o.handler < 0) return this.undefinedInstruction(start);
+    o.reg = plan.reg === REG_NONE ? 0 : register(plan.reg, modrm, opcode, rex);
+    o.base = base;
+    o.index = index;
+    o.address = scale | (effective << 2) | (asize === 16 ? 0 : asize === 32 ? 0x20 : 0x40) | (slow ? 0x80 : 0);
+    o.disp = disp;
+    o.imm = imm;
+    o.relative = relative;
+    o.osize = osize;
     return DECODE_OK;
   }
 
-  private undefinedInstruction(start: number): number {
+  private undefinedInstruction(length: number): number {
     const o = this.out;
     o.row = undefined;
     o.handler = HANDLER_UD;
-    o.length = Math.max(1, this.at - start);
+    o.length = Math.max(1, length);
+    o.reg = 0;
+    o.base = L.ZERO_OFFSET;
+    o.index = L.ZERO_OFFSET;
+    o.address = 0;
+    o.disp = 0;
+    o.imm = 0;
     o.relative = false;
     return DECODE_OK;
   }
 
-  private read32(): number {
-    const b = this.bytes;
-    const at = this.at;
-    this.at += 4;
-    return b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24);
+  /** What an entry of `direct` is, when it is first asked for. */
+  private meet(key: number): number {
+    const slot = this.table.slot(key >= 4096, (key >> 10) & 3, (key >> 2) & 0xff, (key & 3) as PrefixClass);
+    let place: number;
+    if (slot instanceof ModrmChoice) {
+      const first = CHOICES * this.choiceSlots.length;
+      this.choiceSlots.push(slot);
+      if (first + CHOICES > this.choices.length) {
+        const larger = new Int16Array(2 * this.choices.length);
+        larger.set(this.choices);
+        this.choices = larger;
+      }
+      place = -2 - first;
+    } else place = this.placeOf(slot);
+    this.direct[key] = place;
+    return place;
+  }
+
+  /** The same for an entry of `choices`. */
+  private meetForm(choice: number): number {
+    const { entries } = this.choiceSlots[Math.floor(choice / CHOICES)]!;
+    const form = choice % CHOICES;
+    const entry = form < 8 ? entries[form] : entries[8 + ((form - 8) >> 3)];
+    const place = this.placeOf(Array.isArray(entry) ? entry[form & 7] : entry);
+    this.choices[choice] = place;
+    return place;
+  }
+
+  private placeOf(row: Row | undefined): number {
+    if (row === undefined) return NOTHING;
+    let place = this.planned[row.id];
+    if (place === undefined) {
+      place = this.plans.push(planOf(row, this.variants)) - 1;
+      this.planned[row.id] = place;
+    }
+    return place;
   }
 }
+
+/** 1: a prefix, in 64-bit mode at least. */
+const PREFIX = new Uint8Array(256);
+for (const b of [0x66, 0x67, 0xf3, 0xf2, 0xf0, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]) PREFIX[b] = 1;
+PREFIX.fill(1, 0x40, 0x50);
 
 /** Byte offset from REGS of an 8-bit register: AH CH DH BH without REX. */
 function byteRegister(n: number, rex: number): number {
   return rex === 0 && n >= 4 && n < 8 ? (n - 4) * 8 + 1 : n * 8;
 }
 
-function immediateBytes(text: string, size: string, osize: number, relative: boolean): number {
-  if (size === 'b') return 1;
-  if (size === 'w') return 2;
-  if (text === 'Iq') return osize / 8; // MOV r, imm: the only full 64-bit immediate
-  if (relative) return osize === 16 ? 2 : 4;
-  return osize === 16 ? 2 : 4;
+function register(kind: number, modrm: number, opcode: number, rex: number): number {
+  if (kind >= REG_Z) {
+    const n = (opcode & 7) | ((rex & 1) << 3);
+    return kind === REG_Z ? n * 8 : byteRegister(n, rex);
+  }
+  const low = (modrm >> 3) & 7;
+  const n = low | ((rex & 4) << 1);
+  switch (kind) {
+    case REG_G:
+      return n * 8;
+    case REG_G8:
+      return byteRegister(n, rex);
+    case REG_V:
+      return n * 16;
+    case REG_P:
+      return low * 16;
+    case REG_S:
+      return low;
+    case REG_CD:
+      return n;
+    default:
+      throw new Error(`no register of kind ${kind}`);
+  }
 }
+
+function baseRegister(kind: number, low: number, rex: number): number {
+  const n = low | ((rex & 1) << 3);
+  switch (kind) {
+    case BASE_E:
+      return n * 8;
+    case BASE_E8:
+      return byteRegister(n, rex);
+    case BASE_W:
+      return n * 16;
+    case BASE_Q:
+      return low * 16;
+    default:
+      return low; // x87
+  }
+}
+
+const read32 = (b: Uint8Array, at: number): number =>
+  b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24);

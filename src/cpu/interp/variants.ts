@@ -27,7 +27,7 @@ interface Span {
   /** Handler number of its first variant, and how many it has. */
   readonly first: number;
   readonly count: number;
-  /** Handler numbers by slot(), once they were asked for. */
+  /** Handler numbers by variantSlot(), once they were asked for. */
   slots?: Int32Array;
   sized?: boolean;
 }
@@ -89,7 +89,7 @@ export class VariantTable {
     const o = span.sized ? osize : 32;
     const a = row.options.asize ? asize : 32;
     const r = row.options.rep === undefined ? 0 : row.options.rep === 'rep' ? (rep === 0 ? 0 : 1) : rep;
-    return (span.slots ?? this.slotsOf(span))[slot(o, mem, r, a, near)]!;
+    return (span.slots ?? this.slotsOf(span))[variantSlot(o, mem, r, a, near)]!;
   }
 
   variantOf(handler: number): Variant | undefined {
@@ -103,15 +103,24 @@ export class VariantTable {
     const span = this.byRow[variant.row.id];
     if (span === undefined) return -1;
     const { osize, mem, rep, asize, near } = variant;
-    return (span.slots ?? this.slotsOf(span))[slot(osize, mem, rep, asize, near)]! - SPECIAL_HANDLERS;
+    return (span.slots ?? this.slotsOf(span))[variantSlot(osize, mem, rep, asize, near)]! - SPECIAL_HANDLERS;
+  }
+
+  /** Handler numbers of a row's variants by variantSlot(), −1 where there is none; undefined for a row that is not here. */
+  handlersOf(row: Row): Int32Array | undefined {
+    const span = this.byRow[row.id];
+    return span && (span.slots ?? this.slotsOf(span));
   }
 
   private slotsOf(span: Span): Int32Array {
-    const slots = new Int32Array(128).fill(-1);
-    for (let n = span.first; n < span.first + span.count; n++) {
-      const v = this.variantOf(n)!;
-      slots[slot(v.osize, v.mem, v.rep, v.asize, v.near)] = n;
-    }
+    const slots = new Int32Array(SLOTS).fill(-1);
+    const { osizes, asizes, mems, reps, nears } = formsOf(span.row);
+    let n = span.first;
+    // In the order of expand().
+    for (const osize of osizes)
+      for (const asize of asizes)
+        for (const mem of mems)
+          for (const rep of reps) for (const near of nears) slots[variantSlot(osize, mem, rep, asize, near)] = n++;
     span.slots = slots;
     return slots;
   }
@@ -131,9 +140,10 @@ export class VariantTable {
   }
 }
 
-const size = (bits: number) => (bits === 16 ? 0 : bits === 32 ? 1 : 2);
-const slot = (o: number, mem: boolean, rep: number, a: number, near: boolean) =>
-  size(o) + 3 * (mem ? 1 : 0) + 6 * rep + 18 * size(a) + 54 * (near ? 1 : 0);
+const SLOTS = 108;
+/** Place of a variant in handlersOf(); sizes of 16, 32 and 64 bits count 0, 1 and 2. */
+export const variantSlot = (osize: number, mem: boolean, rep: number, asize: number, near: boolean): number =>
+  (osize >> 5) + (mem ? 3 : 0) + 6 * rep + 18 * (asize >> 5) + (near ? 54 : 0);
 
 /** True when nothing of the block follows this variant. */
 export const endsBlock = (v: Variant): boolean =>
