@@ -56,7 +56,7 @@ export class DeviceStrings {
       const from = this.#translate(source.linear, false);
       if (this.physical.hostOf(from) === 0) return false;
       this.memory.readPhysical(from, data.length, data, 0);
-    } else for (let to = 0; to < data.length; to += bytes) data.set(item, to);
+    } else repeat(item, data);
     this.seam.bus.mmioWriteString(at, width(bytes), data);
     this.#pass(items, bytes, variant.asize, moves);
     return true;
@@ -152,6 +152,12 @@ export class DeviceStrings {
     const sum = BigInt.asUintN(asize, value + step);
     s.setReg(register, asize === 16 ? (value & ~0xffffn) | sum : sum);
   }
+}
+
+/** Fill with copies of an item, each time with all that is there already. */
+function repeat(item: Uint8Array, into: Uint8Array): void {
+  into.set(item);
+  for (let done = item.length; done < into.length; done *= 2) into.copyWithin(done, 0, done);
 }
 
 /** Width of an item's accesses: one of 8 bytes is made as two. */

@@ -36,6 +36,9 @@ export interface PortHandler {
 export interface MmioHandler {
   mmioRead(offset: number, size: AccessSize): number;
   mmioWrite(offset: number, size: AccessSize, value: number): void;
+  /** Optional fast forms for runs of memory (RangeOptions.memory): the same as accesses to one byte after another. */
+  mmioReadBytes?(offset: number, into: Uint8Array): void;
+  mmioWriteBytes?(offset: number, data: Uint8Array): void;
 }
 
 /** A wire to an interrupt controller or to the processor; levels, not edges. */

@@ -16,22 +16,14 @@ const MAX_CACHED_PAGES = 4096;
 export class MmioSpace {
   readonly #list = new RangeList('MMIO space', 2 ** 52);
   /** Ranges that touch a page, in order of precedence, last wins. */
-  readonly #pages = new Map<number, readonly Range[]>();
+  readonly #pages = new Map<number, readonly MmioRange[]>();
 
   /**
    * Let `handler` answer `size` bytes from guest physical `base` on. The default width is 4.
    * @throws RangeError when a wiring range overlaps another or leaves the space
    */
   map(name: string, base: number, size: number, handler: MmioHandler, options: RangeOptions = {}): Mapping {
-    const range = new Range(
-      name,
-      base,
-      size,
-      options,
-      4,
-      (offset, width) => handler.mmioRead(offset, width),
-      (offset, width, value) => handler.mmioWrite(offset, width, value),
-    );
+    const range = new MmioRange(name, base, size, handler, options);
     this.#list.add(range);
     this.#pages.clear();
     return {
@@ -68,6 +60,10 @@ export class MmioSpace {
   readString(address: number, size: AccessSize, count: number): Uint8Array {
     const data = new Uint8Array(size * count);
     const range = this.#find(address);
+    if (range?.handler.mmioReadBytes && range.isRun(address, size, data.length)) {
+      range.handler.mmioReadBytes(address - range.base + range.offset, data);
+      return data;
+    }
     for (let at = 0; at < data.length; at += size) {
       const value = range?.read(address + at, size) ?? 0;
       for (let i = 0; i < size; i++) data[at + i] = value >>> (8 * i);
@@ -78,6 +74,10 @@ export class MmioSpace {
   /** Writes at ascending addresses. */
   writeString(address: number, size: AccessSize, data: Uint8Array): void {
     const range = this.#find(address);
+    if (range?.handler.mmioWriteBytes && range.isRun(address, size, data.length)) {
+      range.handler.mmioWriteBytes(address - range.base + range.offset, data);
+      return;
+    }
     for (let at = 0; at + size <= data.length; at += size) {
       let value = 0;
       for (let i = size - 1; i >= 0; i--) value = (value << 8) | data[at + i]!;
@@ -90,15 +90,43 @@ export class MmioSpace {
     return this.#find(address)?.name;
   }
 
-  #find(address: number): Range | undefined {
+  #find(address: number): MmioRange | undefined {
     const page = Math.floor(address / PAGE_SIZE);
     let ranges = this.#pages.get(page);
     if (ranges === undefined) {
       const start = page * PAGE_SIZE;
-      ranges = this.#list.all().filter((range) => range.base < start + PAGE_SIZE && start < range.base + range.size);
+      const all = this.#list.all() as readonly MmioRange[];
+      ranges = all.filter((range) => range.base < start + PAGE_SIZE && start < range.base + range.size);
       if (this.#pages.size >= MAX_CACHED_PAGES) this.#pages.clear();
       this.#pages.set(page, ranges);
     }
     return ranges.findLast((range) => range.contains(address));
+  }
+}
+
+class MmioRange extends Range {
+  constructor(
+    name: string,
+    base: number,
+    size: number,
+    readonly handler: MmioHandler,
+    options: RangeOptions,
+  ) {
+    super(
+      name,
+      base,
+      size,
+      options,
+      4,
+      (offset, width) => handler.mmioRead(offset, width),
+      (offset, width, value) => handler.mmioWrite(offset, width, value),
+    );
+  }
+
+  /** Whether accesses of `size` to `length` bytes from an address on are the same as accesses to each byte of them. */
+  isRun(address: number, size: AccessSize, length: number): boolean {
+    const aligned = this.unaligned || ((address - this.base + this.offset) & (size - 1)) === 0;
+    const whole = length % size === 0 && length > 0;
+    return this.memory && aligned && whole && size >= this.minWidth && this.contains(address + length - 1);
   }
 }

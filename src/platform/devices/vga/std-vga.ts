@@ -110,5 +110,6 @@ function readOnly(bytes: Uint8Array): MmioHandler {
       return value >>> 0;
     },
     mmioWrite: () => {},
+    mmioReadBytes: (offset, into) => into.set(bytes.subarray(offset, offset + into.length)),
   };
 }

@@ -33,6 +33,8 @@ export class VgaMemory {
   readonly bytes: Uint8Array;
   /** The same memory, all four planes at once. */
   readonly planes: DataView;
+  /** The same memory, two planes at once. */
+  readonly pairs: Uint16Array;
   #latch = 0;
 
   constructor(
@@ -41,6 +43,7 @@ export class VgaMemory {
   ) {
     this.bytes = new Uint8Array(size);
     this.planes = new DataView(this.bytes.buffer);
+    this.pairs = new Uint16Array(this.bytes.buffer);
   }
 
   reset(): void {
@@ -56,6 +59,10 @@ export class VgaMemory {
   readonly window: MmioHandler = {
     mmioRead: (offset) => this.#read(offset),
     mmioWrite: (offset, _size, value) => this.#write(offset, value),
+    mmioWriteBytes: (offset, data) => {
+      if (this.#writeText(offset, data)) return;
+      for (let i = 0; i < data.length; i++) this.#write(offset + i, data[i]!);
+    },
   };
 
   /** The memory as it lies, for a linear frame buffer. */
@@ -74,6 +81,8 @@ export class VgaMemory {
       else if (size === 2) planes.setUint16(offset, value, true);
       else planes.setUint32(offset, value, true);
     },
+    mmioReadBytes: (offset, into) => into.set(this.bytes.subarray(offset, offset + into.length)),
+    mmioWriteBytes: (offset, data) => this.bytes.set(data, offset),
   };
 
   /** Pages that are not zero. */
@@ -140,6 +149,24 @@ export class VgaMemory {
     const mask = PLANES[enabled]!;
     const old = this.planes.getUint32(at * 4, true);
     this.planes.setUint32(at * 4, (old & ~mask) | (this.#processed(value) & mask), true);
+  }
+
+  /**
+   * Odd/even mode with both planes enabled, as text modes have it: characters and attributes in pairs. False where a run is
+   * something else; then nothing has been written.
+   */
+  #writeText(offset: number, data: Uint8Array): boolean {
+    const { graphics, activeSequencer } = this.vga;
+    const at = this.#mapped(offset);
+    const last = this.#mapped(offset + data.length - 1);
+    const readPlane = graphics[GR_READ_PLANE]! & 2;
+    if (at < 0 || last !== at + data.length - 1 || ((at | data.length | data.byteOffset) & 1) !== 0) return false;
+    if (activeSequencer[SR_MEMORY_MODE]! & CHAIN_4 || !(graphics[GR_MODE]! & ODD_EVEN)) return false;
+    if (((activeSequencer[SR_PLANE_WRITE]! >> readPlane) & 3) !== 3 || last * 2 + 4 > this.bytes.length) return false;
+    const { pairs } = this;
+    const from = new Uint16Array(data.buffer, data.byteOffset, data.length >>> 1);
+    for (let i = 0, to = at + (readPlane >> 1); i < from.length; i++, to += 2) pairs[to] = from[i]!;
+    return true;
   }
 
   /** What a byte becomes on its way to the four planes, by the write mode. */
