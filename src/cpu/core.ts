@@ -60,6 +60,8 @@ export interface CpuCore {
   delivered: boolean;
   /** Recompute MODE, masks, TLB choice, code key, stepping needs after CR0, CR4, EFER, EFLAGS.VM/AC/TF, CS, SS, DS, ES, CPL, DR7 or XCR0 changed. */
   modeChanged(): void;
+  /** As modeChanged, after nothing but DS, ES, FS or GS changed. */
+  dataSegmentChanged(segment: number): void;
   /** Drop cached translations: all, all but global, or those of one linear page. */
   flushTlb(keepGlobal: boolean): void;
   flushPage(linear: bigint): void;

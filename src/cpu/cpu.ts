@@ -18,7 +18,7 @@ import type { TranslatorParts } from './jit/translator.js';
 import * as L from './layout.js';
 import { Memory } from './linear-memory.js';
 import { Mmu } from './mmu.js';
-import { type DerivedMode, deriveMode } from './mode.js';
+import { type DerivedMode, isFlat, ModeDeriver } from './mode.js';
 import { PhysicalMemory } from './physical.js';
 import { RunLoop, SUSPENDED } from './run-loop.js';
 import { SlowPaths } from './slow-paths.js';
@@ -73,9 +73,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   /** The bus, for the loop; `bus` is what instructions use. */
   platform!: Bus;
   delivered = false;
-  private readonly codeKeys = new Map<string, number>();
-  private lastMode: DerivedMode | undefined;
-  private lastKey = 0;
+  private readonly modes = new ModeDeriver();
   /** How each code key decodes. */
   private readonly codeModes: DecodeMode[] = [];
   private readonly reached = new Set<string>();
@@ -214,44 +212,42 @@ export class Cpu implements SmmProcessor, ProcessorLines {
 
   modeChanged(): void {
     const s = this.state;
+    const { u32 } = s;
     const { armed } = this.debug;
     this.slow.onAccess = armed ? this.debug.noteAccess : undefined;
-    const mode = deriveMode(s, armed);
+    const mode = this.modes.derive(s, armed);
     this.finder.mode = mode;
-    const user = s.get32(L.CPL) === 3;
-    s.set32(L.CODE_KEY, (this.codeKey(mode) << 1) | (user ? 1 : 0));
+    const user = u32[L.CPL >>> 2] === 3;
+    if (mode.codeKey < 0) this.giveCodeKey(mode);
+    u32[L.CODE_KEY >>> 2] = (mode.codeKey << 1) | (user ? 1 : 0);
     this.loop.forgetPlace();
     if (user && s.get32(L.USER_REACHED) === 0) {
       s.set32(L.USER_REACHED, 1);
       this.listener.milestone?.('user-mode');
     }
     // Traps need instructions alone; a pending interrupt may have become deliverable.
-    const eflags = s.get32(L.EFLAGS);
-    const nmi = s.get32(L.NMI_PENDING) !== 0 && s.get32(L.NMI_BLOCKED) === 0;
-    const smi = s.get32(L.SMI_PENDING) !== 0;
-    if (eflags & (TF | RF) || armed || nmi || smi || (s.get32(L.INTR) !== 0 && eflags & IF)) this.requestExit();
+    const eflags = u32[L.EFLAGS >>> 2]!;
+    const nmi = u32[L.NMI_PENDING >>> 2] !== 0 && u32[L.NMI_BLOCKED >>> 2] === 0;
+    const smi = u32[L.SMI_PENDING >>> 2] !== 0;
+    if (eflags & (TF | RF) || armed || nmi || smi || (u32[L.INTR >>> 2] !== 0 && eflags & IF)) this.requestExit();
+  }
+
+  dataSegmentChanged(segment: number): void {
+    const { mode } = this.finder;
+    // Nothing follows from FS and GS; from the others, whether their accesses are checked.
+    if (segment >= L.FS || mode.bits === 64) return;
+    if (isFlat(this.state, segment) !== ((mode.flat & (1 << segment)) !== 0)) this.modeChanged();
   }
 
   /** A small number for a way of decoding; when they run out, decoded code is dropped and they begin anew. */
-  private codeKey(mode: DerivedMode): number {
-    // Most changes of mode are between rings of flat 64-bit code, whose mode is one object.
-    if (mode === this.lastMode) return this.lastKey;
-    this.lastKey = this.findCodeKey(mode);
-    this.lastMode = mode;
-    return this.lastKey;
-  }
-  private findCodeKey(mode: DerivedMode): number {
-    const { key } = mode;
-    const known = this.codeKeys.get(key);
-    if (known !== undefined) return known;
-    if (this.codeKeys.size >= MAX_CODE_KEYS) {
-      this.codeKeys.clear();
+  private giveCodeKey(mode: DerivedMode): void {
+    if (this.codeModes.length >= MAX_CODE_KEYS) {
+      this.codeModes.length = 0;
+      this.modes.clear();
       this.code.dropAll();
     }
-    const n = this.codeKeys.size;
-    this.codeKeys.set(key, n);
-    this.codeModes[n] = mode;
-    return n;
+    mode.codeKey = this.codeModes.length;
+    this.codeModes.push(mode);
   }
 
   flushTlb(keepGlobal: boolean): void {

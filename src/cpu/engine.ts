@@ -42,23 +42,78 @@ export interface Engine {
   readonly regions: WebAssembly.Table;
 }
 
+type Argument = number | bigint;
+type Imported = (a: Argument, b: Argument, c: Argument, d: Argument) => unknown;
+
+/** An operation as a function of its own: most are called by the thousand, and gathering arguments costs more than many do. */
+function imported(
+  cpu: CpuCore,
+  find: () => SystemOperation,
+  count: number,
+  fault: (thrown: unknown) => Argument,
+): Imported {
+  let operation: SystemOperation | undefined;
+  switch (count) {
+    case 0:
+      return () => {
+        operation ??= find();
+        try {
+          return operation(cpu);
+        } catch (thrown) {
+          return fault(thrown);
+        }
+      };
+    case 1:
+      return (a) => {
+        operation ??= find();
+        try {
+          return operation(cpu, a);
+        } catch (thrown) {
+          return fault(thrown);
+        }
+      };
+    case 2:
+      return (a, b) => {
+        operation ??= find();
+        try {
+          return operation(cpu, a, b);
+        } catch (thrown) {
+          return fault(thrown);
+        }
+      };
+    case 3:
+      return (a, b, c) => {
+        operation ??= find();
+        try {
+          return operation(cpu, a, b, c);
+        } catch (thrown) {
+          return fault(thrown);
+        }
+      };
+    default:
+      return (...args: Argument[]) => {
+        operation ??= find();
+        try {
+          return operation(cpu, ...args);
+        } catch (thrown) {
+          return fault(thrown);
+        }
+      };
+  }
+}
+
 /** Tier 0 for a processor. Faults that operations throw become ABORT. */
 export function instantiate(memory: WebAssembly.Memory, cpu: CpuCore, slow: SlowPaths, coverage = false): Engine {
   if (coverage) covering ??= build(true);
   const { module, operations, helpers: slots } = coverage ? covering! : interpreter();
-  const system: Record<string, (...args: (number | bigint)[]) => unknown> = {};
+  const system: Record<string, Imported> = {};
   operations.imports.forEach((made, n) => {
     const nothing = givesI64(made) ? 0n : 0;
-    let operation: SystemOperation | undefined;
-    system[made.name] = (...args) => {
-      operation ??= operations.operation(n);
-      try {
-        return operation(cpu, ...args);
-      } catch (fault) {
-        slow.setFault(fault);
-        return nothing;
-      }
+    const fault = (thrown: unknown) => {
+      slow.setFault(thrown);
+      return nothing;
     };
+    system[made.name] = imported(cpu, () => operations.operation(n), made.params.length, fault);
   });
   const instance = new WebAssembly.Instance(module, {
     env: { memory },

@@ -26,73 +26,124 @@ const CS_L = 0x2000;
 const SEG_DB = 0x4000;
 
 export interface DerivedMode extends DecodeMode {
-  /** Same text, same decoding. Where CS is not flat its base and limit are part of it. */
-  readonly key: string;
+  /** The processor's number for this way of decoding, −1 while it has none. */
+  codeKey: number;
 }
 
-const FLAT_64: DerivedMode = { bits: 64, flat: 15, key: '64' };
-
-function setMask(s: CpuState, at: number, low: number, high: number): void {
-  s.set32(at, low);
-  s.set32(at + 4, high);
+/** A code segment in which bytes decode alike, but for which data segments are flat. */
+interface CodeSegment {
+  readonly bits: 16 | 32;
+  readonly base: number;
+  readonly limit: number;
+  /** By `flat`. */
+  readonly modes: (DerivedMode | undefined)[];
 }
 
 /** No base, no limit and no missing right: an access needs no check. (CS as a data segment is always checked.) */
-function isFlat(s: CpuState, segment: number): boolean {
-  const at = L.SEGMENTS + L.SEGMENT_SIZE * segment;
+export function isFlat(s: CpuState, segment: number): boolean {
+  const { u32 } = s;
+  const at = (L.SEGMENTS + L.SEGMENT_SIZE * segment) >>> 2;
   return (
-    s.get32(at + L.SEG_BASE) === 0 &&
-    s.get32(at + L.SEG_BASE + 4) === 0 &&
-    s.get32(at + L.SEG_MIN) === 0 &&
-    s.get32(at + L.SEG_MAX) === 0xffff_ffff &&
-    (s.get32(at + L.SEG_ACCESS) & 3) === 3
+    (u32[at + (L.SEG_BASE >>> 2)]! | u32[at + (L.SEG_BASE >>> 2) + 1]! | u32[at + (L.SEG_MIN >>> 2)]!) === 0 &&
+    u32[at + (L.SEG_MAX >>> 2)] === 0xffff_ffff &&
+    (u32[at + (L.SEG_ACCESS >>> 2)]! & 3) === 3
   );
 }
 
-function modeBits(s: CpuState): number {
-  const cr0 = s.get32(L.CR0);
-  const long = (s.get32(L.EFER) & EFER_LMA) !== 0;
-  const cs = s.attributes(L.CS);
+function modeBits(u32: Uint32Array): number {
+  const cr0 = u32[L.CR0 >>> 2]!;
+  const long = (u32[L.EFER >>> 2]! & EFER_LMA) !== 0;
+  const cs = u32[(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_ATTRIBUTES) >>> 2]!;
   let mode = 0;
   if (cr0 & CR0_PE) mode |= MODE_PROTECTED;
   if (cr0 & CR0_PG) mode |= MODE_PAGING;
   if (long) mode |= MODE_LONG;
   if (long && cs & CS_L) mode |= MODE_64BIT;
   else if (cs & SEG_DB) mode |= MODE_CS32;
-  if (cr0 & CR0_PE && s.get32(L.EFLAGS) & VM && !long) mode |= MODE_V86;
-  if (s.attributes(L.SS) & SEG_DB) mode |= MODE_SS32;
+  if (cr0 & CR0_PE && u32[L.EFLAGS >>> 2]! & VM && !long) mode |= MODE_V86;
+  if (u32[(L.SEGMENTS + L.SEGMENT_SIZE * L.SS + L.SEG_ATTRIBUTES) >>> 2]! & SEG_DB) mode |= MODE_SS32;
   return mode;
 }
 
 /** Which data TLB serves the current privilege; none while every access has to be looked at. */
-function dataTlb(s: CpuState, watched: boolean): number {
-  const user = s.get32(L.CPL) === 3;
-  const ac = (s.get32(L.EFLAGS) & AC) !== 0;
-  if (watched || (user && ac && (s.get32(L.CR0) & CR0_AM) !== 0)) return L.DATA_TLB_NONE;
+function dataTlb(u32: Uint32Array, watched: boolean): number {
+  const user = u32[L.CPL >>> 2] === 3;
+  const ac = (u32[L.EFLAGS >>> 2]! & AC) !== 0;
+  if (watched || (user && ac && (u32[L.CR0 >>> 2]! & CR0_AM) !== 0)) return L.DATA_TLB_NONE;
   if (user) return L.DATA_TLB_USER;
-  return (s.get32(L.CR4) & CR4_SMAP) === 0 || ac ? L.DATA_TLB_OPEN : L.DATA_TLB_SUPERVISOR;
+  return (u32[L.CR4 >>> 2]! & CR4_SMAP) === 0 || ac ? L.DATA_TLB_OPEN : L.DATA_TLB_SUPERVISOR;
 }
 
-/** Bring the derived fields up to date. `watched`: data breakpoints are armed. */
-export function deriveMode(s: CpuState, watched: boolean): DerivedMode {
-  const mode = modeBits(s);
-  const is64 = (mode & MODE_64BIT) !== 0;
-  s.set32(L.MODE, mode);
-  // As halves: this runs at every change of privilege, and a bigint costs.
-  const high = is64 ? 0xffff_ffff : 0;
-  setMask(s, L.ADDRESS_MASK, 0xffff_ffff, high);
-  setMask(s, L.LINEAR_MASK, 0xffff_ffff, high);
-  // EIP in 16-bit code too: what runs past 64 KiB meets the limit, it does not wrap (SDM vol. 3A, 20.1.1).
-  setMask(s, L.IP_MASK, 0xffff_ffff, high);
-  setMask(s, L.STACK_MASK, is64 || mode & MODE_SS32 ? 0xffff_ffff : 0xffff, high);
-  s.set32(L.STACK_CHECKED, is64 || isFlat(s, L.SS) ? 0 : 1);
-  s.set32(L.DATA_TLB, dataTlb(s, watched));
-  if (is64) return FLAT_64;
-  const bits = mode & MODE_CS32 ? 32 : 16;
-  let flat = 0;
-  for (const segment of [L.ES, L.SS, L.DS]) if (isFlat(s, segment)) flat |= 1 << segment;
-  const base = s.base(L.CS);
-  const limit = s.limit(L.CS);
-  const plain = base === 0n && limit === 0xffff_ffff;
-  return { bits, flat, key: plain ? `${bits}/${flat}` : `${bits}/${flat}/${base}/${limit}` };
+/** Derives one processor's mode: the same way of decoding is always the same object. */
+export class ModeDeriver {
+  private readonly flat64: DerivedMode = { bits: 64, flat: 15, codeKey: -1 };
+  /** By base. */
+  private readonly segments = new Map<number, CodeSegment[]>();
+  private last: CodeSegment | undefined;
+
+  /** Forget all ways of decoding. */
+  clear(): void {
+    this.segments.clear();
+    this.last = undefined;
+    this.flat64.codeKey = -1;
+  }
+
+  /**
+   * Bring the derived fields up to date. Here words are accessed as such: firmware changes the mode by the thousand, before
+   * V8 has compiled any of this. `watched`: data breakpoints are armed.
+   */
+  derive(s: CpuState, watched: boolean): DerivedMode {
+    const { u32 } = s;
+    const mode = modeBits(u32);
+    const is64 = (mode & MODE_64BIT) !== 0;
+    u32[L.MODE >>> 2] = mode;
+    const high = is64 ? 0xffff_ffff : 0;
+    u32[L.ADDRESS_MASK >>> 2] = 0xffff_ffff;
+    u32[(L.ADDRESS_MASK >>> 2) + 1] = high;
+    u32[L.LINEAR_MASK >>> 2] = 0xffff_ffff;
+    u32[(L.LINEAR_MASK >>> 2) + 1] = high;
+    // EIP in 16-bit code too: what runs past 64 KiB meets the limit, it does not wrap (SDM vol. 3A, 20.1.1).
+    u32[L.IP_MASK >>> 2] = 0xffff_ffff;
+    u32[(L.IP_MASK >>> 2) + 1] = high;
+    u32[L.STACK_MASK >>> 2] = is64 || mode & MODE_SS32 ? 0xffff_ffff : 0xffff;
+    u32[(L.STACK_MASK >>> 2) + 1] = high;
+    u32[L.DATA_TLB >>> 2] = dataTlb(u32, watched);
+    if (is64) {
+      u32[L.STACK_CHECKED >>> 2] = 0;
+      return this.flat64;
+    }
+    const stackFlat = isFlat(s, L.SS);
+    u32[L.STACK_CHECKED >>> 2] = stackFlat ? 0 : 1;
+    const flat = (stackFlat ? 1 << L.SS : 0) | (isFlat(s, L.ES) ? 1 << L.ES : 0) | (isFlat(s, L.DS) ? 1 << L.DS : 0);
+    const cs = (L.SEGMENTS + L.SEGMENT_SIZE * L.CS) >>> 2;
+    const bits = mode & MODE_CS32 ? 32 : 16;
+    const base = u32[cs + (L.SEG_BASE >>> 2)]!;
+    const limit = u32[cs + (L.SEG_LIMIT >>> 2)]!;
+    let segment = this.last;
+    if (segment === undefined || segment.base !== base || segment.bits !== bits || segment.limit !== limit) {
+      segment = this.segmentOf(bits, base, limit);
+      this.last = segment;
+    }
+    let derived = segment.modes[flat];
+    if (derived === undefined) {
+      derived = { bits, flat, codeKey: -1 };
+      segment.modes[flat] = derived;
+    }
+    return derived;
+  }
+
+  private segmentOf(bits: 16 | 32, base: number, limit: number): CodeSegment {
+    let others = this.segments.get(base);
+    if (others === undefined) {
+      others = [];
+      this.segments.set(base, others);
+    }
+    for (let i = 0; i < others.length; i++) {
+      const other = others[i]!;
+      if (other.bits === bits && other.limit === limit) return other;
+    }
+    const segment = { bits, base, limit, modes: [] };
+    others.push(segment);
+    return segment;
+  }
 }

@@ -291,16 +291,31 @@ export class CpuState {
    * in bytes. The derived check fields are set here; callers call `Cpu.modeChanged()` after CS or SS changed.
    */
   setSegment(segment: number, selector: number, base: bigint, limit: number, attributes: number): void {
-    const at = L.SEGMENTS + L.SEGMENT_SIZE * segment;
-    this.set32(at + L.SEG_SELECTOR, selector & 0xffff);
-    this.set32(at + L.SEG_ATTRIBUTES, attributes);
-    this.set32(at + L.SEG_LIMIT, limit >>> 0);
-    this.set64(at + L.SEG_BASE, base);
+    const high = Number(BigInt.asUintN(64, base) >> 32n);
+    this.setSegmentHalves(segment, selector, Number(BigInt.asUintN(32, base)), high, limit, attributes);
+  }
+
+  /** The same with a base in halves. */
+  setSegmentHalves(
+    segment: number,
+    selector: number,
+    baseLow: number,
+    baseHigh: number,
+    limit: number,
+    attributes: number,
+  ): void {
+    const { u32 } = this;
+    const at = (L.SEGMENTS + L.SEGMENT_SIZE * segment) >>> 2;
     let access = 0;
     let min = 0;
     let max = limit >>> 0;
-    const usable = (attributes & 0x1_0000) === 0 && (attributes & 0x80) !== 0;
-    if (usable && (attributes & 0x10) !== 0) {
+    u32[at + (L.SEG_SELECTOR >>> 2)] = selector & 0xffff;
+    u32[at + (L.SEG_ATTRIBUTES >>> 2)] = attributes;
+    u32[at + (L.SEG_LIMIT >>> 2)] = max;
+    u32[at + (L.SEG_BASE >>> 2)] = baseLow;
+    u32[at + (L.SEG_BASE >>> 2) + 1] = baseHigh;
+    // Usable (present, not null), and code or data.
+    if ((attributes & 0x1_0090) === 0x90) {
       if ((attributes & 8) !== 0) {
         access = (attributes & 2) !== 0 ? 1 : 0; // code: readable or execute-only
       } else {
@@ -315,9 +330,9 @@ export class CpuState {
       access = 0;
       min = 0xffff_ffff;
     }
-    this.set32(at + L.SEG_MIN, min);
-    this.set32(at + L.SEG_MAX, max);
-    this.set32(at + L.SEG_ACCESS, access);
+    u32[at + (L.SEG_MIN >>> 2)] = min;
+    u32[at + (L.SEG_MAX >>> 2)] = max;
+    u32[at + (L.SEG_ACCESS >>> 2)] = access;
   }
 
   /** CR2, DR0–7 and plain MSRs are read with get64 at their address in layout.ts. */

@@ -135,7 +135,8 @@ function writeCr0(cpu: CpuCore, requested: number): void {
 
   s.set32(L.CR0, value);
   s.set32(L.EFER, efer);
-  if ((changed & (CR0_PG | CR0_WP | CR0_PE)) !== 0) cpu.flushTlb(false);
+  // Without paging before and after there is nothing in the TLBs that PE or WP has a say in.
+  if ((changed & (CR0_PG | CR0_WP | CR0_PE)) !== 0 && ((old | value) & CR0_PG) !== 0) cpu.flushTlb(false);
   cpu.modeChanged();
   if ((changed & value & CR0_PE) !== 0) cpu.milestone('protected-mode');
   if ((changed & value & CR0_PG) !== 0) cpu.milestone((efer & EFER_LMA) !== 0 ? 'long-mode' : 'paging');

@@ -40,8 +40,9 @@ export const TYPE_TRAP_GATE32 = 15;
 /** A descriptor as it was read: two dwords, where it lies, and the selector that named it. */
 export interface Descriptor {
   readonly selector: number;
-  /** Linear address of its first byte. */
-  readonly address: bigint;
+  /** Linear address of its first byte, in halves. */
+  readonly addressLow: number;
+  readonly addressHigh: number;
   readonly low: number;
   readonly high: number;
   /** In the format of SEG_ATTRIBUTES. */
@@ -60,8 +61,12 @@ export const isReadable = (d: Descriptor): boolean => !isSystem(d) && (!isCode(d
 export const isNull = (selector: number): boolean => (selector & 0xfffc) === 0;
 
 /** 32-bit base of a segment, TSS or LDT descriptor. */
-export function baseOf(d: Descriptor): bigint {
-  return BigInt(((d.low >>> 16) | ((d.high & 0xff) << 16) | (d.high & 0xff00_0000)) >>> 0);
+export const baseOf = (d: Descriptor): bigint => BigInt(baseLow(d));
+const baseLow = (d: Descriptor): number => ((d.low >>> 16) | ((d.high & 0xff) << 16) | (d.high & 0xff00_0000)) >>> 0;
+
+/** Linear address `offset` bytes into a descriptor. */
+export function addressIn(state: CpuState, d: Descriptor, offset: number): bigint {
+  return wrapLinear(state, (BigInt(d.addressHigh) << 32n) + BigInt(d.addressLow + offset));
 }
 
 /** Effective limit in bytes. */
@@ -75,22 +80,25 @@ export function isCanonical(address: bigint): boolean {
   return BigInt.asIntN(48, address) === BigInt.asIntN(64, address);
 }
 
-export function decodeDescriptor(selector: number, address: bigint, low: number, high: number): Descriptor {
-  return { selector: selector & 0xffff, address, low, high, attributes: (high >>> 8) & 0xf0ff };
+export function decodeDescriptor(
+  selector: number,
+  addressLow: number,
+  addressHigh: number,
+  low: number,
+  high: number,
+): Descriptor {
+  return { selector: selector & 0xffff, addressLow, addressHigh, low, high, attributes: (high >>> 8) & 0xf0ff };
 }
 
 /**
- * Address of the descriptor that `selector` names, when all `length` bytes of it lie inside the table, else
- * undefined. A null selector is not treated specially here.
+ * Where the base of the table is (index of u32) that `selector` names a descriptor in, when all `length` bytes of that lie
+ * inside the table; else −1. A null selector is not treated specially here.
  */
-export function descriptorAddress(state: CpuState, selector: number, length = 8): bigint | undefined {
+function tableOf(state: CpuState, selector: number, length = 8): number {
   const last = (selector & 0xfff8) + length - 1;
-  if ((selector & 4) !== 0) {
-    if ((state.attributes(L.LDTR) & ATTR_UNUSABLE) !== 0 || last > state.limit(L.LDTR)) return undefined;
-    return wrapLinear(state, state.base(L.LDTR) + BigInt(selector & 0xfff8));
-  }
-  if (last > state.get32(L.GDTR_LIMIT)) return undefined;
-  return wrapLinear(state, state.get64(L.GDTR_BASE) + BigInt(selector & 0xfff8));
+  if ((selector & 4) === 0) return last > state.u32[L.GDTR_LIMIT >>> 2]! ? -1 : L.GDTR_BASE >>> 2;
+  if ((state.attributes(L.LDTR) & ATTR_UNUSABLE) !== 0 || last > state.limit(L.LDTR)) return -1;
+  return (L.SEGMENTS + L.SEGMENT_SIZE * L.LDTR + L.SEG_BASE) >>> 2;
 }
 
 /** Linear addresses are 32 bits wide outside IA-32e mode. */
@@ -105,20 +113,27 @@ export function selectorFault(vector: number, selector: number, ext = 0): Fault 
 
 /** Read the 8-byte descriptor; beyond the table's limit is `vector`(selector). */
 export function fetchDescriptor(cpu: CpuCore, selector: number, vector = GP, ext = 0): Descriptor {
-  const address = descriptorAddress(cpu.state, selector);
-  if (address === undefined) throw selectorFault(vector, selector, ext);
-  return readDescriptorAt(cpu, selector, address);
+  const table = tableOf(cpu.state, selector);
+  if (table < 0) throw selectorFault(vector, selector, ext);
+  return readDescriptor(cpu, selector, table, selector & 0xfff8);
 }
 
 /** The same for the instructions that only ask (LAR, LSL, VERR, VERW): undefined beyond the limit. */
 export function probeDescriptor(cpu: CpuCore, selector: number): Descriptor | undefined {
-  const address = isNull(selector) ? undefined : descriptorAddress(cpu.state, selector);
-  return address === undefined ? undefined : readDescriptorAt(cpu, selector, address);
+  const table = isNull(selector) ? -1 : tableOf(cpu.state, selector);
+  return table < 0 ? undefined : readDescriptor(cpu, selector, table, selector & 0xfff8);
 }
 
-function readDescriptorAt(cpu: CpuCore, selector: number, address: bigint): Descriptor {
-  const raw = cpu.memory.read64(address, 'system');
-  return decodeDescriptor(selector, address, Number(raw & 0xffff_ffffn), Number(raw >> 32n));
+/** What lies `offset` bytes into a table, as a descriptor. `base`: where the table's base is (index of u32). */
+export function readDescriptor(cpu: CpuCore, selector: number, base: number, offset: number): Descriptor {
+  const { u32 } = cpu.state;
+  const sum = u32[base]! + offset;
+  const lo = sum >>> 0;
+  const hi = cpu.state.isLong ? (u32[base + 1]! + (sum > 0xffff_ffff ? 1 : 0)) >>> 0 : 0;
+  const plain = cpu.memory.plainAt(lo, hi, 8, false, 'system') >>> 2;
+  if (plain !== 0) return decodeDescriptor(selector, lo, hi, u32[plain]!, u32[plain + 1]!);
+  const raw = cpu.memory.read64((BigInt(hi) << 32n) | BigInt(lo), 'system');
+  return decodeDescriptor(selector, lo, hi, Number(raw & 0xffff_ffffn), Number(raw >> 32n));
 }
 
 /**
@@ -126,8 +141,8 @@ function readDescriptorAt(cpu: CpuCore, selector: number, address: bigint): Desc
  * half must be 0 (SDM vol. 3A, figure 8-4): else #GP(selector).
  */
 export function fetchUpperBase(cpu: CpuCore, d: Descriptor, ext = 0): bigint {
-  if (descriptorAddress(cpu.state, d.selector, 16) === undefined) throw selectorFault(GP, d.selector, ext);
-  const raw = cpu.memory.read64(wrapLinear(cpu.state, d.address + 8n), 'system');
+  if (tableOf(cpu.state, d.selector, 16) < 0) throw selectorFault(GP, d.selector, ext);
+  const raw = cpu.memory.read64(addressIn(cpu.state, d, 8), 'system');
   if (((raw >> 40n) & 0x1fn) !== 0n) throw selectorFault(GP, d.selector, ext);
   return (raw & 0xffff_ffffn) << 32n;
 }
@@ -135,16 +150,16 @@ export function fetchUpperBase(cpu: CpuCore, d: Descriptor, ext = 0): bigint {
 /** Set the accessed bit in the table if it is clear. May page-fault, so it comes before any change of state. */
 export function markAccessed(cpu: CpuCore, d: Descriptor): void {
   if ((d.attributes & ATTR_ACCESSED) === 0) {
-    cpu.memory.write8(wrapLinear(cpu.state, d.address + 5n), ((d.high >>> 8) & 0xff) | ATTR_ACCESSED, 'system');
+    cpu.memory.write8(addressIn(cpu.state, d, 5), ((d.high >>> 8) & 0xff) | ATTR_ACCESSED, 'system');
   }
 }
 
 /** Fill a segment register from a code or data descriptor, as accessed; `selector` overrides the RPL. */
 export function setFromDescriptor(state: CpuState, segment: number, d: Descriptor, selector = d.selector): void {
-  state.setSegment(segment, selector, baseOf(d), limitOf(d), d.attributes | ATTR_ACCESSED);
+  state.setSegmentHalves(segment, selector, baseLow(d), 0, limitOf(d), d.attributes | ATTR_ACCESSED);
 }
 
 /** Null: unusable, base 0, limit 0. `dpl` is kept for SS, whose DPL is the CPL. */
 export function setNullSegment(state: CpuState, segment: number, selector: number, dpl = 0): void {
-  state.setSegment(segment, selector, 0n, 0, ATTR_UNUSABLE | (dpl << ATTR_DPL_SHIFT));
+  state.setSegmentHalves(segment, selector, 0, 0, 0, ATTR_UNUSABLE | (dpl << ATTR_DPL_SHIFT));
 }

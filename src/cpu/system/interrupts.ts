@@ -33,9 +33,9 @@ import {
 import {
   ATTR_DB,
   ATTR_L,
+  addressIn,
   baseOf,
   type Descriptor,
-  decodeDescriptor,
   dplOf,
   fetchDescriptor,
   isCanonical,
@@ -46,6 +46,7 @@ import {
   isSystem,
   limitOf,
   markAccessed,
+  readDescriptor,
   selectorFault,
   setFromDescriptor,
   setNullSegment,
@@ -183,9 +184,7 @@ function fetchGate(cpu: CpuCore, event: InterruptEvent): Gate {
   const size = long ? 16 : 8;
   const code = vector * 8 + 2 + (software ? 0 : 1);
   if (vector * size + size - 1 > s.get32(L.IDTR_LIMIT)) throw new Fault(GP, code);
-  const at = wrapLinear(s, s.get64(L.IDTR_BASE) + BigInt(vector * size));
-  const raw = cpu.memory.read64(at, 'system');
-  const d = decodeDescriptor(0, at, Number(raw & 0xffff_ffffn), Number(raw >> 32n));
+  const d = readDescriptor(cpu, 0, L.IDTR_BASE >>> 2, vector * size);
   const type = typeOf(d);
   const legal = long
     ? type === TYPE_INTERRUPT_GATE32 || type === TYPE_TRAP_GATE32
@@ -194,7 +193,7 @@ function fetchGate(cpu: CpuCore, event: InterruptEvent): Gate {
   if (software && dplOf(d) < s.cpl) throw new Fault(GP, code);
   if (!isPresent(d)) throw new Fault(NP, code);
   let offset = BigInt((d.low & 0xffff) | (d.high & 0xffff_0000)) & 0xffff_ffffn;
-  if (long) offset |= (cpu.memory.read64(wrapLinear(s, at + 8n), 'system') & 0xffff_ffffn) << 32n;
+  if (long) offset |= (cpu.memory.read64(addressIn(s, d, 8), 'system') & 0xffff_ffffn) << 32n;
   else if ((type & 8) === 0) offset &= 0xffffn;
   return { type, selector: d.low >>> 16, offset, ist: d.high & 7 };
 }

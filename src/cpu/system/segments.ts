@@ -12,6 +12,7 @@ import {
   ATTR_DB,
   ATTR_G,
   ATTR_UNUSABLE,
+  addressIn,
   baseOf,
   type Descriptor,
   dplOf,
@@ -35,7 +36,6 @@ import {
   TYPE_TSS16,
   TYPE_TSS32,
   typeOf,
-  wrapLinear,
 } from './descriptors.js';
 import { REAL_ATTRIBUTES } from './stack.js';
 
@@ -48,16 +48,25 @@ const V86_ATTRIBUTES = REAL_ATTRIBUTES | 0x60;
  * becomes a writable 64 KiB one.
  */
 export function setRealSegment(state: CpuState, segment: number, selector: number): void {
-  const old = state.attributes(segment);
+  const { u32 } = state;
+  const at = (L.SEGMENTS + L.SEGMENT_SIZE * segment) >>> 2;
+  const old = u32[at + (L.SEG_ATTRIBUTES >>> 2)]!;
+  const sel = selector & 0xffff;
+  if ((old & ~(ATTR_DB | ATTR_G)) === REAL_ATTRIBUTES) {
+    u32[at + (L.SEG_SELECTOR >>> 2)] = sel;
+    u32[at + (L.SEG_BASE >>> 2)] = sel << 4;
+    u32[at + (L.SEG_BASE >>> 2) + 1] = 0;
+    return;
+  }
   const unusable = (old & ATTR_UNUSABLE) !== 0;
   const limit = unusable ? 0xffff : state.limit(segment);
   const kept = unusable ? 0 : old & (ATTR_DB | ATTR_G);
-  state.setSegment(segment, selector, BigInt((selector & 0xffff) << 4), limit, REAL_ATTRIBUTES | kept);
+  state.setSegmentHalves(segment, sel, sel << 4, 0, limit, REAL_ATTRIBUTES | kept);
 }
 
 /** Load a segment register in virtual-8086 mode (SDM vol. 3A, 20.2). */
 export function setV86Segment(state: CpuState, segment: number, selector: number): void {
-  state.setSegment(segment, selector, BigInt((selector & 0xffff) << 4), 0xffff, V86_ATTRIBUTES);
+  state.setSegmentHalves(segment, selector, (selector & 0xffff) << 4, 0, 0xffff, V86_ATTRIBUTES);
 }
 
 /**
@@ -72,7 +81,8 @@ export function loadSegment(cpu: CpuCore, segment: number, selector: number): vo
   else if (s.isV86) setV86Segment(s, segment, sel);
   else if (segment === L.SS) loadStackSegment(cpu, sel);
   else loadDataSegment(cpu, segment, sel);
-  cpu.modeChanged();
+  if (segment === L.SS) cpu.modeChanged();
+  else cpu.dataSegmentChanged(segment);
 }
 
 /** MOV or POP to a segment register: as loadSegment, and an SS load shadows the next instruction (vol. 3A, 6.8.3). */
@@ -176,7 +186,7 @@ export function ltr(cpu: CpuCore, selector: number): void {
 /** Set or clear bit 1 of a TSS descriptor's type in the GDT. */
 export function setBusy(cpu: CpuCore, d: Descriptor, busy: boolean): void {
   const access = (d.high >>> 8) & 0xff;
-  cpu.memory.write8(wrapLinear(cpu.state, d.address + 5n), busy ? access | 2 : access & ~2, 'system');
+  cpu.memory.write8(addressIn(cpu.state, d, 5), busy ? access | 2 : access & ~2, 'system');
 }
 
 /** SLDT: the selector (the row stores it with its operand size). */

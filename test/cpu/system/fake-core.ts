@@ -134,6 +134,9 @@ export class FakeCore implements CpuCore {
     s.set32(L.MODE, mode);
     this.log.push('modeChanged');
   }
+  dataSegmentChanged(): void {
+    this.modeChanged();
+  }
   flushTlb(keepGlobal: boolean): void {
     this.log.push(keepGlobal ? 'flush non-global' : 'flush all');
   }
