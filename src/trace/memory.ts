@@ -2,12 +2,13 @@
 // reads a few of them, so only bytes that were read or executed before they were overwritten are stored; everything
 // else is zero in a replay, and the state hash treats it as zero on both sides. Runs of zeros are not stored either.
 //
-// What is stored is made compressible first, page by page (memory-filters.ts). Gaps between the bytes that are stored
+// What is stored is made compressible first, page by page (page-packer.ts). Gaps between the bytes that are stored
 // and lengths of what is stored lie in streams of their own, since they are worth a tenth of the whole.
 
 import { decodeCanonical, encodeCanonical } from './codec.js';
 import { binary, integer, record } from './fields.js';
-import { chooseFilter, FILTER_COUNT, filterPage, unfilterPage } from './memory-filters.js';
+import { FILTER_COUNT, unfilterPage } from './memory-filters.js';
+import { type PackedPage, packPage } from './page-packer.js';
 import { VarintReader, VarintWriter } from './varint.js';
 
 const PAGE = 4096;
@@ -15,8 +16,6 @@ const PAGE = 4096;
 export const MEMORY_SPAN = 0x200_0000;
 /** Stored bytes at which a chunk ends with the page. */
 export const MEMORY_CHUNK = 0x30_0000;
-/** Zeros in a row that are left out. */
-const ZERO_RUN = 32;
 
 /** Which bytes of the initial memory the guest has observed. */
 export interface ObservedMemory {
@@ -46,9 +45,9 @@ export interface ObservedPage {
 export function* encodePages(pages: Iterable<ObservedPage>): Generator<Uint8Array> {
   let chunk: ChunkEncoder | undefined;
   let end = 0;
-  const taken = new Uint8Array(PAGE);
   for (const { address, bytes, mask } of pages) {
-    if (!take(bytes, address % PAGE, mask, taken)) continue;
+    const page = packPage(address, bytes, mask);
+    if (!page) continue;
     // A page has one filter in a chunk, also where two regions meet in it.
     const divided = Math.floor((end - 1) / PAGE) === Math.floor(address / PAGE);
     const tooFar = chunk && address + bytes.length > chunk.address + MEMORY_SPAN;
@@ -58,7 +57,7 @@ export function* encodePages(pages: Iterable<ObservedPage>): Generator<Uint8Arra
     }
     chunk ??= new ChunkEncoder(address);
     end = address + bytes.length;
-    chunk.add(address, bytes, taken);
+    chunk.add(address, page);
   }
   if (chunk) yield chunk.finish(end);
 }
@@ -67,7 +66,6 @@ export function* encodePages(pages: Iterable<ObservedPage>): Generator<Uint8Arra
 export function* encodeMemory(region: MemoryRegion, observed: ObservedMemory): Generator<Uint8Array> {
   const end = region.address + region.data.length;
   let chunk = new ChunkEncoder(region.address);
-  const taken = new Uint8Array(PAGE);
   for (let from = region.address; from < end; ) {
     const page = Math.floor(from / PAGE);
     const to = Math.min(end, (page + 1) * PAGE);
@@ -76,51 +74,17 @@ export function* encodeMemory(region: MemoryRegion, observed: ObservedMemory): G
       chunk = new ChunkEncoder(from);
     }
     const bytes = region.data.subarray(from - region.address, to - region.address);
-    if (take(bytes, from % PAGE, observed.observedIn(page), taken)) chunk.add(from, bytes, taken);
+    const packed = packPage(from, bytes, observed.observedIn(page));
+    if (packed) chunk.add(from, packed);
     from = to;
   }
   if (chunk.used > 0) yield chunk.finish(end);
-}
-
-/**
- * Which bytes to store, 1 for each of them. Stretches are looked for with what the engine has built in: a short boot
- * stores little, so that no loop here ever runs optimised.
- * @returns false when there are none
- */
-function take(bytes: Uint8Array, offset: number, mask: Uint8Array | undefined, taken: Uint8Array): boolean {
-  const end = bytes.length;
-  if (mask === undefined) taken.fill(1, 0, end);
-  else spread(mask, offset, taken.subarray(0, end));
-  let any = false;
-  for (let at = nextOf(taken, 1, 0, end); at < end; at = nextOf(taken, 1, at, end)) {
-    const stop = nextOf(taken, 0, at, end);
-    while (at < stop) {
-      const zero = nextOf(bytes, 0, at, stop);
-      any ||= zero > at;
-      at = zero;
-      while (at < stop && bytes[at] === 0) at++;
-      if (at - zero >= ZERO_RUN) taken.fill(0, zero, at);
-    }
-  }
-  return any;
 }
 
 /** Where a value is next, `end` when it is nowhere before that. */
 function nextOf(bytes: Uint8Array, value: number, from: number, end: number): number {
   const at = bytes.indexOf(value, from);
   return at < 0 || at > end ? end : at;
-}
-
-/** The bits of a mask from one on, a byte each. */
-function spread(mask: Uint8Array, from: number, into: Uint8Array): void {
-  for (let i = 0; i < into.length; ) {
-    const at = from + i;
-    const eight = mask[at >> 3]!;
-    if ((at & 7) === 0 && (eight === 0 || eight === 0xff)) {
-      into.fill(eight & 1, i, i + 8);
-      i += 8;
-    } else into[i++] = (eight >> (at & 7)) & 1;
-  }
 }
 
 class ChunkEncoder {
@@ -137,16 +101,14 @@ class ChunkEncoder {
     this.#end = address;
   }
 
-  /** Add bytes of one page, those whose `taken` is set. */
-  add(address: number, bytes: Uint8Array, taken: Uint8Array): void {
+  /** Add bytes of one page. */
+  add(address: number, { filter, taken, bytes }: PackedPage): void {
     if (this.used + PAGE > this.#data.length) {
       const data = new Uint8Array(this.#data.length * 2);
       data.set(this.#data);
       this.#data = data;
     }
-    const filter = chooseFilter(address, bytes, taken);
     this.#filters.push(filter);
-    const filtered = filterPage(filter, address, bytes, taken);
     const { length } = bytes;
     for (let i = nextOf(taken, 1, 0, length); i < length; ) {
       const stop = nextOf(taken, 0, i, length);
@@ -157,7 +119,7 @@ class ChunkEncoder {
       }
       this.#run += stop - i;
       this.#end = address + stop;
-      this.#data.set(filtered.subarray(i, stop), this.used);
+      this.#data.set(bytes.subarray(i, stop), this.used);
       this.used += stop - i;
       i = nextOf(taken, 1, stop, length);
     }

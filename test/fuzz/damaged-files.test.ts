@@ -91,6 +91,7 @@ const NOT_READERS: Readonly<Record<string, string>> = {
   'src/trace/lzma-range-encoder.ts': 'writes',
   'src/trace/press.ts': 'writes',
   'src/trace/memory-stream.ts': 'writes',
+  'src/trace/page-packer.ts': 'writes',
   'src/trace/press-worker.ts': 'writes',
   'src/trace/sink.ts': 'has types only',
   'src/trace/unpack-worker.ts': 'does what unpack-pool.ts says, on a thread',
