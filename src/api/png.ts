@@ -2,8 +2,7 @@
 // filter "Up" on every line, which makes text screens small. How well zlib packs depends on its version, so two hosts
 // may write different bytes for the same pixels.
 
-import { deflateSync } from 'node:zlib';
-import { crc32 } from '../boot/unpack/crc32.js';
+import { crc32, deflateSync } from 'node:zlib';
 import type { Picture } from '../platform/screen/picture.js';
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);

@@ -1,10 +1,9 @@
 // Our PNG files, taken apart again.
 
-import { inflateSync } from 'node:zlib';
+import { crc32, inflateSync } from 'node:zlib';
 import test from 'ava';
 import fc from 'fast-check';
 import { encodePng } from '../../src/api/png.js';
-import { crc32 } from '../../src/boot/unpack/crc32.js';
 
 /** Chunks by type, check sums verified. */
 function chunks(file: Buffer): [string, Buffer][] {

@@ -6,6 +6,9 @@ import { DamagedData } from './damaged-data.js';
 import * as M from './lzma-model.js';
 import { Output } from './output.js';
 
+/** Below this a byte is shifted into the range. */
+const TOP = 0x100_0000;
+
 export class LzmaDecoder {
   #probabilities = new Uint16Array(0);
   #literalContext = 0;
@@ -16,6 +19,7 @@ export class LzmaDecoder {
   #rep1 = 0;
   #rep2 = 0;
   #rep3 = 0;
+  /** Unsigned words, as signed ones: the engine keeps those in fields without boxes. */
   #range = 0;
   #code = 0;
   #input: Uint8Array = new Uint8Array(0);
@@ -60,8 +64,8 @@ export class LzmaDecoder {
     if (input.length < 5 || input[0] !== 0) throw new DamagedData('the range coder does not start');
     if (this.#probabilities.length === 0) throw new DamagedData('LZMA data comes before its properties');
     this.#input = input;
-    this.#range = 0xffff_ffff;
-    this.#code = new DataView(input.buffer, input.byteOffset).getUint32(1, false);
+    this.#range = -1;
+    this.#code = new DataView(input.buffer, input.byteOffset).getInt32(1, false);
     this.#at = 5;
     const { output } = this;
     const end = count === undefined ? Number.POSITIVE_INFINITY : output.length + count;
@@ -115,36 +119,67 @@ export class LzmaDecoder {
       output.copy(this.#rep0 + 1, length, this.#start);
     }
     // The coder leaves its last byte to be shifted in when it is next needed; a chunk's length counts it.
-    if (this.#range < 0x100_0000) this.#normalize();
+    if (this.#range >>> 0 < TOP) this.#normalize();
     return this.#at;
   }
 
-  /** Keep the range coder's range above 2^24: shift in a byte. Reading past the end is caught here. */
+  /** Keep the range coder's range above 2^24: shift in a byte. */
   #normalize(): void {
-    if (this.#at >= this.#input.length) throw new DamagedData('LZMA data ends early');
-    this.#range = (this.#range << 8) >>> 0;
-    this.#code = ((this.#code << 8) | this.#input[this.#at++]!) >>> 0;
+    this.#range <<= 8;
+    this.#code = (this.#code << 8) | this.#nextByte(this.#at++);
+  }
+
+  /** Reading past the end is caught here. */
+  #nextByte(at: number): number {
+    if (at >= this.#input.length) throw new DamagedData('LZMA data ends early');
+    return this.#input[at]!;
   }
 
   #bit(index: number): number {
-    if (this.#range < 0x100_0000) this.#normalize();
+    if (this.#range >>> 0 < TOP) this.#normalize();
     const probability = this.#probabilities[index]!;
-    const bound = (this.#range >>> 11) * probability;
-    if (this.#code < bound) {
+    const bound = Math.imul(this.#range >>> 11, probability);
+    if (this.#code >>> 0 < bound >>> 0) {
       this.#range = bound;
       this.#probabilities[index] = probability + ((2048 - probability) >> 5);
       return 0;
     }
-    this.#range -= bound;
-    this.#code -= bound;
+    this.#range = (this.#range - bound) | 0;
+    this.#code = (this.#code - bound) | 0;
     this.#probabilities[index] = probability - (probability >> 5);
     return 1;
   }
 
+  /** Go down a tree of which the probabilities begin at `base`, from a node on. @returns the first node past `end` */
+  #descend(base: number, node: number, end: number): number {
+    const probabilities = this.#probabilities;
+    let range = this.#range;
+    let code = this.#code;
+    while (node < end) {
+      if (range >>> 0 < TOP) {
+        range <<= 8;
+        code = (code << 8) | this.#nextByte(this.#at++);
+      }
+      const probability = probabilities[base + node]!;
+      const bound = Math.imul(range >>> 11, probability);
+      if (code >>> 0 < bound >>> 0) {
+        range = bound;
+        probabilities[base + node] = probability + ((2048 - probability) >> 5);
+        node <<= 1;
+      } else {
+        range = (range - bound) | 0;
+        code = (code - bound) | 0;
+        probabilities[base + node] = probability - (probability >> 5);
+        node = (node << 1) | 1;
+      }
+    }
+    this.#range = range;
+    this.#code = code;
+    return node;
+  }
+
   #tree(base: number, bits: number): number {
-    let symbol = 1;
-    for (let i = 0; i < bits; i++) symbol = (symbol << 1) | this.#bit(base + symbol);
-    return symbol - (1 << bits);
+    return this.#descend(base, 1, 1 << bits) - (1 << bits);
   }
 
   #reverseTree(base: number, bits: number): number {
@@ -175,7 +210,7 @@ export class LzmaDecoder {
         if (expected !== bit) break;
       } while (symbol < 0x100);
     }
-    while (symbol < 0x100) symbol = (symbol << 1) | this.#bit(base + symbol);
+    symbol = this.#descend(base, symbol, 0x100);
     if (output.length === output.bytes.length) output.reserve(1);
     output.bytes[output.length++] = symbol;
     this.#state = M.afterLiteral(this.#state);
@@ -195,11 +230,12 @@ export class LzmaDecoder {
     if (slot < 14) return base + this.#reverseTree(M.DISTANCE_SPECIAL + base - slot, bits);
     let direct = 0;
     for (let i = 0; i < bits - 4; i++) {
-      if (this.#range < 0x100_0000) this.#normalize();
-      this.#range >>>= 1;
+      if (this.#range >>> 0 < TOP) this.#normalize();
+      const half = this.#range >>> 1;
+      this.#range = half;
       let bit = 0;
-      if (this.#code >= this.#range) {
-        this.#code -= this.#range;
+      if (this.#code >>> 0 >= half) {
+        this.#code = (this.#code - half) | 0;
         bit = 1;
       }
       direct = direct * 2 + bit;

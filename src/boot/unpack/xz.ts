@@ -3,7 +3,7 @@
 // it is undone here. Checked: header CRCs, the CRC32 of the content, and structure. Left out on purpose: other
 // filters, CRC64 and SHA-256 of the content (kernels use CRC32), the index, which only repeats what was read.
 
-import { crc32 } from './crc32.js';
+import { crc32 } from 'node:zlib';
 import { DamagedData } from './damaged-data.js';
 import { LzmaDecoder } from './lzma.js';
 import { Output } from './output.js';

@@ -2,8 +2,8 @@
 // a GPT behind it (5.3: header, 128 entries of 128 bytes). Valid: partitions lie on the disk and apart from each other,
 // at most one is active, both CRCs of the GPT are right. Left out: extended partitions and the GPT's copy at the end.
 
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import { crc32 } from '../../boot/unpack/crc32.js';
 import { ByteWriter } from '../byte-writer.js';
 import { low8, low32, pick } from '../numbers.js';
 import type { StructureKind } from '../structure.js';
