@@ -334,6 +334,10 @@ export class Cpu implements SmmProcessor, ProcessorLines {
     this.a20 = enabled;
     this.smmChanged();
   }
+  /** The line as it was set; in SMM memory is as if it were open. */
+  get isA20Open(): boolean {
+    return this.a20;
+  }
   /** The block loop is left after the instruction that runs. */
   requestExit(): void {
     this.state.set32(L.EXIT_REQUEST, 1);

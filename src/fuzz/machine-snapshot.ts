@@ -26,7 +26,7 @@ export class MachineSnapshot {
   readonly #machine: Machine;
   readonly #processor: Uint8Array;
   readonly #devices: Plain;
-  readonly #a20: number;
+  readonly #a20: boolean;
   /** Pages that are not zeros, by number. */
   readonly #pages = new Map<number, Uint8Array>();
   readonly #flags: Uint8Array;
@@ -51,7 +51,7 @@ export class MachineSnapshot {
     this.cycle = cpu.now;
     this.#processor = saveProcessor(cpu);
     this.#devices = machine.save();
-    this.#a20 = physical.a20Mask;
+    this.#a20 = cpu.isA20Open;
   }
 
   /** Numbers of the pages that do not hold what they held. */
@@ -72,14 +72,14 @@ export class MachineSnapshot {
 
   /** The machine as it was. */
   restore(): void {
-    const { physical } = this.#cpu;
     this.#eachDirty((page) => {
       this.#restorePage(page);
       this.#flags[page]! &= ~PAGE_DIRTY;
     });
     this.#cpu.setCycle(this.cycle);
     this.#machine.load(this.#devices);
-    physical.a20Mask = this.#a20;
+    // A line that devices drive and keep no state of: the mask follows from it.
+    this.#cpu.setA20(this.#a20);
     loadProcessor(this.#cpu, this.#processor);
   }
 

@@ -57,6 +57,22 @@ test('a restored machine hashes as the snapshot and runs on as it did, at any cy
   );
 });
 
+test('A20 is as it was, whichever way the guest left it', (t) => {
+  for (const open of [true, false]) {
+    const { cpu, pc } = boot(guests[0]!);
+    cpu.runUntil(100);
+    cpu.setA20(open);
+    const snapshot = new MachineSnapshot(cpu, pc);
+    const before = snapshot.hash();
+    cpu.setA20(!open);
+    snapshot.restore();
+    t.is(snapshot.hash(), before);
+    // What looks at the line anew comes to the same.
+    cpu.smmChanged();
+    t.is(snapshot.hash(), before);
+  }
+});
+
 test('a run from a snapshot ends as the run that never stopped', async (t) => {
   for (const guest of guests.filter(({ name }) => ['smc', 'irq-pit', 'long-mode', 'page-fault'].includes(name))) {
     const plain = boot(guest);
