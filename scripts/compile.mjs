@@ -4,12 +4,13 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
+import { LAST_WORDS, sampleFirmware } from './sample-firmware.mjs';
 
 const corpus = join(import.meta.dirname, '..', 'corpus');
 const kernel = (name) => join(corpus, name, `${name}.elf`);
@@ -59,6 +60,11 @@ export async function keepPrograms({ boots, main }, { keep }, builtPath) {
   try {
     const [some, all] = [load(boots), load(main)];
     await record(some.run);
+    // Firmware of the machine's own is not here when the program is built.
+    const firmware = join(scratch, 'firmware.bin');
+    writeFileSync(firmware, sampleFirmware());
+    const end = ['--until-debugcon', LAST_WORDS, '--max-cycles', '10000000'];
+    await some.run('record', '--bios', firmware, '--memory', '64M', ...end, '-o', trace('firmware'));
     await record(all.run);
     await all.run('replay', trace('page-fault'));
     await all.run('inspect', trace('page-fault'));
