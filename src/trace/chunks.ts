@@ -51,7 +51,7 @@ export function encodePreamble(): Buffer {
 }
 
 /** Brotli quality by chunk type, chosen by measurement: see FORMAT.md, section "Compression". */
-const QUALITY: Readonly<Record<string, number>> = { EVTS: 7, MEMO: 5, CHKP: 4 };
+const QUALITY: Readonly<Record<string, number>> = { EVTS: 5, MEMO: 4, CHKP: 4 };
 /** Bits of brotli's window. No larger than the payload: a large one costs a millisecond, whatever is in it. */
 const windowFor = (length: number): number => Math.min(24, Math.max(10, 32 - Math.clz32(length + 15)));
 

@@ -13,7 +13,7 @@ import { readKept, writeKept } from '../start/kept-file.js';
 import { type ChunkType, type PackedPayload, packPayload } from './chunks.js';
 
 /** What the packed form depends on besides its input: a new number whenever packPayload() gives other bytes. */
-export const PACKER = 1;
+export const PACKER = 2;
 /** Smallest payload that is looked for: others are packed sooner. */
 const WORTH = 0x1_0000;
 /** Bytes that all entries together may have: those of some twenty boots of a distribution's kernel. */

@@ -118,5 +118,5 @@ test.serial('where nothing can be kept, and where nothing is to be kept, it is p
 
 test.serial('the packer gives what its number stands for', (t) => {
   const digest = digestOf(packPayload('MEMO', sample(8), LEAST)).slice(0, 16);
-  t.deepEqual({ PACKER, digest }, { PACKER: 1, digest: 'c782756db8dfc4b2' }, 'other bytes need another PACKER');
+  t.deepEqual({ PACKER, digest }, { PACKER: 2, digest: 'c782756db8dfc4b2' }, 'other bytes need another PACKER');
 });
