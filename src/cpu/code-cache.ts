@@ -59,9 +59,9 @@ export class CodeCache {
   private nextMap = L.MAPS;
   private nextUop = L.UOPS;
   /** A block is decoded here, and moved to its place when that is known. */
-  private scratch = L.GUEST - MAX_SIZE;
+  private scratch = L.UOPS_END - MAX_SIZE;
   /** Where the room that `nextUop` is in ends, and what room there is behind it. */
-  private roomEnd = L.GUEST - MAX_SIZE;
+  private roomEnd = L.UOPS_END - MAX_SIZE;
   private rooms: (readonly [start: number, end: number])[] = [];
   /** Page of each map. */
   private readonly mapPages = new Uint32Array(L.MAP_COUNT);

@@ -222,6 +222,20 @@ export const CTLB_FLAGS = 16;
 export const CODE_TLB = DATA_TLB_NONE + DATA_TLB_SIZE;
 export const TLBS_END = CODE_TLB + CODE_TLB_ENTRIES * CODE_TLB_ENTRY_SIZE;
 
+/**
+ * What Mmu and the emitted walk (interp/page-walk.ts) both keep of the TLBs. u32: how many entries are in TLB_LOCAL; the
+ * AND mask of physical addresses (A20); for each of the three data TLBs whether it may hold entries.
+ */
+export const TLB_LOCAL_COUNT = TLBS_END;
+export const A20_MASK = TLBS_END + 4;
+export const TLB_FILLED = TLBS_END + 8;
+/** u64 each, by the region's low bits: a 2-MiB region (linear address / 2 MiB, bit 63 set) that Mmu has noted, 0 = none. */
+export const TLB_LARGE = TLBS_END + 64;
+export const TLB_LARGE_COUNT = 1024;
+/** u32 each: index (address / 4) of a TLB entry that is not global. More than there are: duplicates are taken out then. */
+export const TLB_LOCAL = TLB_LARGE + 8 * TLB_LARGE_COUNT;
+export const TLB_LOCAL_LIMIT = 4 * (3 * TLB_ENTRIES + CODE_TLB_ENTRIES);
+
 /** Offset maps of decoded code pages: 4096 u32 addresses of blocks (0 = none), one for each page and code key. */
 export const MAPS = 0x10_0000;
 export const MAP_SIZE = 4096 * 4;
@@ -232,8 +246,13 @@ export const MAP_COUNT = 4096;
  */
 export const UOPS = MAPS + MAP_SIZE * MAP_COUNT;
 export const UOPS_SIZE = 0x300_0000;
+export const UOPS_END = UOPS + UOPS_SIZE;
+/** Of each 4-KiB page below 4 GiB: u32 where it lies here, 0 = no memory; u32 address of its TRACK_ record, 0 = none; u8 PAGE_ flags (physical.ts). */
+export const PAGE_HOSTS = UOPS_END;
+export const PAGE_RECORDS = PAGE_HOSTS + 4 * 0x10_0000;
+export const PAGE_FLAGS = PAGE_RECORDS + 4 * 0x10_0000;
 /** Guest RAM, then ROM images, start here. */
-export const GUEST = UOPS + UOPS_SIZE;
+export const GUEST = PAGE_FLAGS + 0x10_0000;
 
 /**
  * What a processor with coverage notes (coverage/), at the end of UOPS, which then ends before it: a hash table of
@@ -259,7 +278,7 @@ export const COMPARED_LIMIT = COMPARED_SLOTS / 2;
 export const COMPARED_SITES = 1 << 12;
 /** Comparisons that are noted for one site (sites with one hash share them). */
 export const COMPARED_AT_SITE = 16;
-export const COVERAGE = GUEST - 0x38_0000;
+export const COVERAGE = UOPS_END - 0x38_0000;
 /** u32: edges taken; comparisons made; 1 while comparisons are noted. */
 export const EDGES_TAKEN = COVERAGE;
 export const COMPARED = COVERAGE + 4;

@@ -45,19 +45,15 @@ const P = 1,
 const HIGH_BITS = 0xff;
 const HIGH_RESERVED = 0x000f_ff00;
 
-/** More than there are entries: duplicates are taken out then. */
-const MAX_LOCAL = 4 * (3 * L.TLB_ENTRIES + L.CODE_TLB_ENTRIES);
 /** Large regions kept apart before every INVLPG drops everything. */
 const MAX_LARGE = 4096;
 /** The other 2 MiB of a 4-MiB page. */
 const otherHalf = (region: number): number => (region % 2 === 0 ? region + 1 : region - 1);
+/** Index / 4 of the place of a region in TLB_LARGE. */
+const largeAt = (region: number): number => (L.TLB_LARGE >>> 2) + 2 * (region % L.TLB_LARGE_COUNT);
 
 export class Mmu {
   readonly walk = new Translation();
-  /** Index / 4 of the entries that are not global, of data and code TLBs: what goes at a change of CR3. */
-  private local: number[] = [];
-  /** Which of the three data TLBs may hold entries. */
-  private readonly filled = [true, true, true];
   /** 2-MiB regions that large pages translated, by linear address / 2 MiB, with their page's shift; none forgotten. */
   private readonly large = new Map<number, number>();
   /** Too many to keep apart. */
@@ -69,6 +65,7 @@ export class Mmu {
     private readonly state: CpuState,
     private readonly physical: PhysicalMemory,
   ) {
+    state.u32.fill(1, L.TLB_FILLED >>> 2, (L.TLB_FILLED >>> 2) + 3);
     // The table that is never filled: no address has these tags.
     for (let at = L.DATA_TLB_NONE >>> 2; at < (L.DATA_TLB_NONE + L.DATA_TLB_SIZE) >>> 2; at += 8) {
       state.u32[at] = 1;
@@ -271,7 +268,7 @@ export class Mmu {
     if (partial !== 0 && record === 0) return;
     const at = (table + ((lo >>> 12) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE) >>> 2;
     const u32 = s.u32;
-    this.filled[(table - L.DATA_TLB_USER) / L.DATA_TLB_SIZE] = true;
+    u32[(L.TLB_FILLED >>> 2) + (table - L.DATA_TLB_USER) / L.DATA_TLB_SIZE] = 1;
     u32[at] = (lo & ~0xfff) | partial;
     u32[at + 1] = hi;
     if (w.writable && w.dirty && (flags & (PAGE_CODE | PAGE_ROM)) === 0) {
@@ -295,16 +292,29 @@ export class Mmu {
     if (!this.walk.global) this.noteLocal(at);
   }
 
+  /** An entry is not global: it goes at a change of CR3. */
   private noteLocal(at: number): void {
-    // Entries are noted again when they are filled again.
-    if (this.local.push(at) > MAX_LOCAL) this.local = [...new Set(this.local)];
+    const { u32 } = this.state;
+    const list = L.TLB_LOCAL >>> 2;
+    let count = u32[L.TLB_LOCAL_COUNT >>> 2]!;
+    if (count === L.TLB_LOCAL_LIMIT) {
+      // Entries are noted again when they are filled again.
+      const distinct = new Set(u32.subarray(list, list + count));
+      u32.set([...distinct], list);
+      count = distinct.size;
+    }
+    u32[list + count] = at;
+    u32[L.TLB_LOCAL_COUNT >>> 2] = count + 1;
   }
 
   /** Drop what is not global: entries that were filled with something else since are left. */
   private flushLocal(): void {
     const { u32 } = this.state;
     const code = L.CODE_TLB >>> 2;
-    for (const at of this.local) {
+    const list = L.TLB_LOCAL >>> 2;
+    const end = list + u32[L.TLB_LOCAL_COUNT >>> 2]!;
+    for (let i = list; i < end; i++) {
+      const at = u32[i]!;
       if (at >= code) {
         if (u32[at + (L.CTLB_FLAGS >>> 2)] === 0) u32[at] = 0xfff;
       } else if (u32[at + 6] === 0) {
@@ -312,7 +322,7 @@ export class Mmu {
         u32[at + 2] = 1;
       }
     }
-    this.local.length = 0;
+    u32[L.TLB_LOCAL_COUNT >>> 2] = 0;
   }
 
   /** Drop translations: all, or all that are not global. */
@@ -321,20 +331,21 @@ export class Mmu {
       this.flushLocal();
       return;
     }
-    this.local.length = 0;
     const u32 = this.state.u32;
+    u32[L.TLB_LOCAL_COUNT >>> 2] = 0;
     const step = L.TLB_ENTRY_SIZE >>> 2;
     for (let table = 0; table < 3; table++) {
       // A table without entries needs no sweep; only a full flush empties it for sure.
-      if (!this.filled[table]) continue;
+      const filled = (L.TLB_FILLED >>> 2) + table;
+      if (u32[filled] === 0) continue;
       const start = (L.DATA_TLB_USER + table * L.DATA_TLB_SIZE) >>> 2;
       for (let at = start; at < start + (L.DATA_TLB_SIZE >>> 2); at += step) {
         u32[at] = 1;
         u32[at + 2] = 1;
       }
-      this.filled[table] = false;
+      u32[filled] = 0;
     }
-    this.large.clear();
+    this.forgetLarge();
     this.largeAnywhere = false;
     this.flushCode();
   }
@@ -351,13 +362,28 @@ export class Mmu {
 
   private noteLarge(lo: number, hi: number, shift: number): void {
     const region = hi * 2048 + (lo >>> 21);
+    const { u32 } = this.state;
+    const at = largeAt(region);
+    u32[at] = region;
+    u32[at + 1] = (hi >>> 21) | 0x8000_0000;
     if (this.large.has(region)) return;
     if (this.large.size >= MAX_LARGE) {
-      this.large.clear();
+      this.forgetLarge();
       this.largeAnywhere = true;
     }
     this.large.set(region, shift);
     if (shift === 22) this.large.set(otherHalf(region), shift);
+  }
+
+  private forgetLarge(): void {
+    if (this.large.size === 0) return;
+    this.large.clear();
+    this.state.u32.fill(0, L.TLB_LARGE >>> 2, (L.TLB_LARGE >>> 2) + 2 * L.TLB_LARGE_COUNT);
+  }
+  /** A large page goes; another one of the same place goes, too, and is noted again. */
+  private forgetRegion(region: number): void {
+    this.large.delete(region);
+    this.state.u32[largeAt(region) + 1] = 0;
   }
 
   /**
@@ -372,8 +398,8 @@ export class Mmu {
     if (shift === undefined) return;
     const first = shift === 22 ? (lo & ~0x3f_ffff) >>> 0 : (lo & ~0x1f_ffff) >>> 0;
     for (let page = 0; page < 1 << (shift - 12); page++) this.flushSmall(first + page * 4096);
-    this.large.delete(region);
-    if (shift === 22) this.large.delete(otherHalf(region));
+    this.forgetRegion(region);
+    if (shift === 22) this.forgetRegion(otherHalf(region));
   }
 
   private flushSmall(lo: number): void {

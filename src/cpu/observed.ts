@@ -50,6 +50,8 @@ export interface TrackingRoom {
   readonly buffer: ArrayBuffer;
   readonly base: number;
   readonly size: number;
+  /** Address of each page's record, for emitted code; all 0. */
+  readonly records: Uint32Array;
 }
 
 export class ObservedMemory {
@@ -87,8 +89,16 @@ export class ObservedMemory {
       new Uint32Array(room.buffer, record + L.TRACK_COPIED, 1)[0] = copied ? 1 : 0;
       p = { unknown, origin, copied, counts, record };
     }
-    this.partial.set(page, p);
+    this.setPartial(page, p);
     return p;
+  }
+  private setPartial(page: number, p: PartialPage): void {
+    this.partial.set(page, p);
+    if (this.room !== undefined) this.room.records[page] = p.record;
+  }
+  private forget(page: number): void {
+    this.partial.delete(page);
+    if (this.room !== undefined) this.room.records[page] = 0;
   }
 
   /** What a page's unknown bytes stand for, also for emitted code. */
@@ -261,7 +271,7 @@ export class ObservedMemory {
       if (page >= 0x10_0000 || (kind !== SAVED_COPIED && !this.masks.has(page)) || kind > SAVED_COPIED)
         throw new RangeError(`page ${page} cannot be tracked so`);
       if (kind === SAVED_KNOWN) {
-        this.partial.delete(page);
+        this.forget(page);
         result.known.push(page);
         continue;
       }
@@ -273,7 +283,7 @@ export class ObservedMemory {
       p.counts[WRITES] = view.getUint32(at + 20, true);
       p.unknown.set(saved.subarray(at + 24, at + SAVED_SIZE));
       if (!this.standsForLoaded(page, p)) throw new RangeError(`page ${page} stands for no memory that was loaded`);
-      this.partial.set(page, p);
+      this.setPartial(page, p);
       result.partial.push(page);
     }
     return result;
@@ -298,7 +308,7 @@ export class ObservedMemory {
 
   private finish(page: number, p: PartialPage): void {
     this.resolve(page, p, 0, 4096);
-    this.partial.delete(page);
+    this.forget(page);
     // TLB entries that still lead to the record find its limits reached.
     p.counts.fill(0x7fff_ffff);
     this.whole(page);

@@ -1,7 +1,7 @@
 // Guest physical memory: which pages are RAM, ROM or nothing (then the bus answers), and what is known of each.
 //
 // RAM and ROM lie in the linear memory behind GUEST. A page has flags: dirty since the last state hash, holding
-// decoded code. The two are kept right by one mechanism: a TLB write entry exists only for pages that are dirty
+// decoded code; emitted code sees both (PAGE_HOSTS, PAGE_FLAGS). The two are kept right by one mechanism: a TLB write entry exists only for pages that are dirty
 // and hold no decoded code, so a first write always comes through here. Addresses are JavaScript numbers.
 
 import type { GuestMemory } from './bus.js';
@@ -21,8 +21,8 @@ export const PAGE_WRITE_ENTRY = 32;
 
 export class PhysicalMemory implements GuestMemory {
   /** Address in linear memory of each 4 KiB page below 4 GiB; 0 = not memory. */
-  readonly host = new Uint32Array(1 << 20);
-  readonly flags = new Uint8Array(1 << 20);
+  readonly host: Uint32Array;
+  readonly flags: Uint8Array;
   private next: number;
   private readonly end: number;
   /** Which of the initial memory the guest has seen. */
@@ -33,13 +33,15 @@ export class PhysicalMemory implements GuestMemory {
   onRemap: () => void = () => {};
   /** Called when a page that was known becomes partial (its translations must be dropped). */
   onPartial: (page: number) => void = () => {};
-  /** AND mask of physical addresses: bit 20 is cleared while A20 is off. */
-  a20Mask = 0xffff_ffff;
 
   constructor(
     private readonly state: CpuState,
     readonly ramSize: number,
   ) {
+    const { buffer } = state.memory;
+    this.host = new Uint32Array(buffer, L.PAGE_HOSTS, 1 << 20);
+    this.flags = new Uint8Array(buffer, L.PAGE_FLAGS, 1 << 20);
+    this.a20Mask = 0xffff_ffff;
     this.next = L.GUEST + Math.ceil(ramSize / 4096) * 4096;
     const { length } = state.u8;
     const size = Math.floor((length - L.GUEST) / (4096 + L.TRACK_SIZE)) * L.TRACK_SIZE;
@@ -48,10 +50,20 @@ export class PhysicalMemory implements GuestMemory {
       (page) => {
         this.flags[page] = (this.flags[page]! & ~PAGE_PARTIAL) | PAGE_DIRTY;
       },
-      { buffer: state.memory.buffer, base: this.end, size },
+      { buffer, base: this.end, size, records: new Uint32Array(buffer, L.PAGE_RECORDS, 1 << 20) },
     );
     for (let page = 0; page < ramSize >>> 12; page++) this.host[page] = L.GUEST + page * 4096;
   }
+
+  /** AND mask of physical addresses: bit 20 is cleared while A20 is off. */
+  get a20Mask(): number {
+    return this.a20;
+  }
+  set a20Mask(mask: number) {
+    this.a20 = mask;
+    this.state.set32(L.A20_MASK, mask);
+  }
+  private a20 = 0xffff_ffff;
 
   /** Pages of 64 KiB that a memory for `ramSize` bytes of RAM and `romSize` of ROM needs. */
   static wasmPages(ramSize: number, romSize: number): number {

@@ -38,8 +38,9 @@ export class BareMachine {
   /** Calls of TypeScript operations so far. */
   slowCalls = 0;
   protected readonly core: CpuCore;
-  private readonly slow: SlowPaths;
-  private readonly mmu: Mmu;
+  readonly physical: PhysicalMemory;
+  protected readonly slow: SlowPaths;
+  protected readonly mmu: Mmu;
   private readonly decoder: Decoder;
   private readonly run: (uop: number) => void;
 
@@ -51,6 +52,7 @@ export class BareMachine {
     this.state = s;
     this.ram = s.u8.subarray(L.GUEST, L.GUEST + options.ram);
     const physical = new PhysicalMemory(s, options.ram);
+    this.physical = physical;
     this.mmu = new Mmu(s, physical);
     const variants = new VariantTable(rows);
     this.decoder = new Decoder(new OpcodeTable(rows, (feature) => has(feature as Feature)), variants);

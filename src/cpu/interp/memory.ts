@@ -1,15 +1,16 @@
 // The TLB fast path, emitted inline or as the shared functions. A hit compares the page of the access's last byte
-// with the entry that its first byte selects, so an access that crosses a page always misses. A miss calls
-// TypeScript, which fills the entry, handles crossings, MMIO, code pages and faults, and passes data in SCRATCH.
+// with the entry that its first byte selects, so an access that crosses a page always misses. A miss walks the tables
+// (page-walk.ts) or calls TypeScript, which handles crossings, MMIO, code pages and faults, and passes data in SCRATCH.
 
 import * as L from '../layout.js';
 import { FS, SS } from '../layout.js';
 import { ACCESS_COPY, ACCESS_READ, ACCESS_WRITE } from '../semantics/context.js';
 import { dataTlbEntry } from '../semantics/tlb.js';
 import { MODE_64BIT, MODE_PROTECTED, MODE_V86 } from '../state.js';
-import { type Expr, I32, I64, i32, i64, type LocalGet, select, type Type, V128, v128 } from '../wasm/expr.js';
+import { type Expr, I32, I64, i32, i64, type LocalGet, type Type, V128, v128 } from '../wasm/expr.js';
 import type { FunctionBuilder } from '../wasm/function.js';
 import type { FunctionHandle, ModuleBuilder } from '../wasm/module.js';
+import { definePageWalk } from './page-walk.js';
 import { defineTracking } from './tracking.js';
 
 export const IP_PAGE_MASK = 0xfffn;
@@ -106,6 +107,14 @@ function defineMemoryFunctions(
   imports: { slowRead: FunctionHandle; slowWrite: FunctionHandle; slowModify: FunctionHandle },
 ) {
   const { trackedRead, trackedWrite } = defineTracking(m);
+  const fill = definePageWalk(m);
+  /** The page's entry has just been filled: return where the data is, unless it is a partial page's. */
+  const returnHit = (f: FunctionBuilder, tag: number) => {
+    const entry = entryFor(f, f.param(0));
+    f.if(i64.eq(i64.load(entry, tag), i64.and(f.param(0), ~0xfffn)), () =>
+      f.return(i32.add(low(f.param(0)), i32.load(entry, L.TLB_ADDEND))),
+    );
+  };
   const missedRead = m.declare([I64, I32, I32], I32);
   m.define(missedRead, (f) => {
     const linear = f.param(0);
@@ -114,13 +123,25 @@ function defineMemoryFunctions(
       const host = f.let(trackedRead.call(linear, i32.and(f.param(1), 0xff)));
       f.if(host, () => f.return(host));
     });
+    f.if(fill.call(linear, f.param(1)), () => {
+      returnHit(f, L.TLB_READ);
+      const host = f.let(trackedRead.call(linear, i32.and(f.param(1), 0xff)));
+      f.if(host, () => f.return(host));
+    });
     f.call(imports.slowRead, low(linear), high(linear), f.param(1), f.param(2));
     i32.const(L.SCRATCH).write(f.body);
   });
   const missedWrite = m.declare([I64, I32], I32);
   m.define(missedWrite, (f) => {
-    const host = f.let(trackedWrite.call(f.param(0), f.param(1)));
-    select(host, host, i32.const(L.SCRATCH)).write(f.body);
+    const host = f.local(I32);
+    f.set(host, trackedWrite.call(f.param(0), f.param(1)));
+    f.if(host, () => f.return(host));
+    f.if(fill.call(f.param(0), i32.or(f.param(1), ACCESS_WRITE)), () => {
+      returnHit(f, L.TLB_WRITE);
+      f.set(host, trackedWrite.call(f.param(0), f.param(1)));
+      f.if(host, () => f.return(host));
+    });
+    i32.const(L.SCRATCH).write(f.body);
   });
   const slow = { ...imports, missedRead, missedWrite };
   const load = new Map<number, FunctionHandle>();
@@ -147,7 +168,8 @@ function defineMemoryFunctions(
     f.if(i64.eq(i64.load(entry, L.TLB_WRITE), last), () =>
       f.return(i32.add(low(linear), i32.load(entry, L.TLB_ADDEND))),
     );
-    const access = i32.or(f.param(2), ACCESS_READ | ACCESS_WRITE);
+    const access = f.let(i32.or(f.param(2), ACCESS_READ | ACCESS_WRITE));
+    f.if(fill.call(linear, access), () => f.return(i32.add(low(linear), i32.load(entry, L.TLB_ADDEND))));
     slow.slowModify.call(low(linear), high(linear), access, f.param(1)).write(f.body);
   });
   return { load, store, hostForWrite, missedRead, missedWrite };
