@@ -60,6 +60,7 @@ import {
 } from './descriptors.js';
 import { CommittedFault, DebugFault, DR6_BD, DR6_BS } from './faults.js';
 import { deliverPlain } from './long-mode-plain.js';
+import { deliverFlat } from './protected-mode-plain.js';
 import { setRealSegment, setV86Segment } from './segments.js';
 import { Stack } from './stack.js';
 import { fetchInnerStackSegment, switchTask, tssInnerStack, tssIst, tssRsp } from './tasks.js';
@@ -99,7 +100,9 @@ export function deliver(cpu: CpuCore, event: InterruptEvent): void {
   else if (s.isLong) {
     const hardware = event.kind === 'external' || event.kind === 'exception';
     if (!hardware || !deliverPlain(cpu, event.vector, event.errorCode, pushedFlags(s, event))) deliverLong(cpu, event);
-  } else if (!(s.isV86 && event.kind === 'software' && redirectV86(cpu, event.vector))) deliverProtected(cpu, event);
+  } else if (s.isV86) {
+    if (event.kind !== 'software' || !redirectV86(cpu, event.vector)) deliverProtected(cpu, event);
+  } else if (event.kind === 'nmi' || event.kind === 'int1' || !deliverPlainly(cpu, event)) deliverProtected(cpu, event);
   if (event.kind === 'nmi') s.set32(L.NMI_BLOCKED, 1);
   if (event.kind === 'int1') {
     // Breakpoints that the load of SS held back come with this #DB.
@@ -109,6 +112,11 @@ export function deliver(cpu: CpuCore, event: InterruptEvent): void {
   s.betweenIterations = false;
   cpu.delivered = true;
   cpu.modeChanged();
+}
+
+function deliverPlainly(cpu: CpuCore, event: InterruptEvent): boolean {
+  const { vector, errorCode, kind } = event;
+  return deliverFlat(cpu, vector, errorCode, pushedFlags(cpu.state, event), isSoftware(kind));
 }
 
 /** Change EFLAGS bits outside the arithmetic ones. */

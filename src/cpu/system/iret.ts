@@ -38,6 +38,7 @@ import {
 import { loadOuterStack, setParagraphCode } from './far-transfers.js';
 import { inTask } from './interrupts.js';
 import { returnPlain } from './long-mode-plain.js';
+import { returnFlat } from './protected-mode-plain.js';
 import { dropInnerSegments, setV86Segment } from './segments.js';
 import { Stack } from './stack.js';
 import { switchTask } from './tasks.js';
@@ -60,7 +61,7 @@ export function iret(cpu: CpuCore, operandSize: number): void {
   else if (s.flag(NT)) {
     if (s.isLong) throw gp(0);
     inTask(cpu, () => iretTask(cpu));
-  } else if (size !== 8 || !s.is64 || !iretPlain(cpu)) iretProtected(cpu, size);
+  } else if (!iretPlain(cpu, size)) iretProtected(cpu, size);
   cpu.modeChanged();
 }
 
@@ -110,10 +111,11 @@ function returnedFlags(s: CpuState, size: number, cpl: number): number {
   return mask;
 }
 
-function iretPlain(cpu: CpuCore): boolean {
+function iretPlain(cpu: CpuCore, size: number): boolean {
   const s = cpu.state;
-  const mask = returnedFlags(s, 8, s.cpl);
-  const flags = returnPlain(cpu);
+  if (size === 8 ? !s.is64 : size !== 4 || s.isLong) return false;
+  const mask = returnedFlags(s, size, s.cpl);
+  const flags = size === 8 ? returnPlain(cpu) : returnFlat(cpu);
   if (flags < 0) return false;
   mergeFlags(s, flags, mask);
   return true;

@@ -22,11 +22,11 @@ const HIGH_DPL_SHIFT = 13;
 const HIGH_L_DB = 0x60_0000;
 const HIGH_L = 0x20_0000;
 /** Present interrupt and trap gates: P, S = 0, type 14 or 15. */
-const GATE_MASK = 0x9e00;
-const GATE = 0x8e00;
+export const GATE_MASK = 0x9e00;
+export const GATE = 0x8e00;
 
 /** Place (as index of u32) of `length` bytes at a table's base + `offset`, or 0. `base`: where the base's u64 is. */
-function tableAt(cpu: CpuCore, base: number, offset: number, length: number): number {
+export function tableAt(cpu: CpuCore, base: number, offset: number, length: number): number {
   const { u32 } = cpu.state;
   const lo = u32[base >>> 2]! + offset;
   if (lo > 0xffff_ffff) return 0;
@@ -34,14 +34,14 @@ function tableAt(cpu: CpuCore, base: number, offset: number, length: number): nu
 }
 
 /** Place of a GDT descriptor; 0 for null selectors, those of the LDT, and beyond the limit. */
-function descriptorAt(cpu: CpuCore, selector: number): number {
+export function descriptorAt(cpu: CpuCore, selector: number): number {
   if ((selector & 0xfffc) === 0 || (selector & 4) !== 0) return 0;
   if ((selector & 0xfff8) + 7 > cpu.state.get32(L.GDTR_LIMIT)) return 0;
   return tableAt(cpu, L.GDTR_BASE, selector & 0xfff8, 8);
 }
 
 /** Load a segment register from a descriptor's halves. */
-function load(s: CpuState, segment: number, selector: number, low: number, high: number): void {
+export function fillSegment(s: CpuState, segment: number, selector: number, low: number, high: number): void {
   const attributes = (high >>> 8) & 0xf0ff;
   const base = ((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff00_0000)) >>> 0;
   const limit = (low & 0xffff) | (high & 0xf_0000);
@@ -112,7 +112,7 @@ export function deliverPlain(cpu: CpuCore, vector: number, errorCode: number | u
   if (inner) setNullSegment(s, L.SS, 0, 0);
   u32[RSP_LOW] = bottom - size;
   u32[RSP_LOW + 1] = topHigh;
-  load(s, L.CS, selector & ~3, low, high);
+  fillSegment(s, L.CS, selector & ~3, low, high);
   s.set32(L.CPL, 0);
   u32[RIP_LOW] = (gateLow & 0xffff) | (how & 0xffff_0000);
   u32[RIP_LOW + 1] = offsetHigh;
@@ -155,12 +155,12 @@ export function returnPlain(cpu: CpuCore): number {
   const sp = u32[from + 6]!;
   const spHigh = u32[from + 7]!;
 
-  load(s, L.CS, selector, u32[code]!, high);
+  fillSegment(s, L.CS, selector, u32[code]!, high);
   s.set32(L.CPL, cpl);
   u32[RIP_LOW] = ip;
   u32[RIP_LOW + 1] = ipHigh;
   if (stack === 0) setNullSegment(s, L.SS, stackSelector, cpl);
-  else load(s, L.SS, stackSelector, u32[stack]!, u32[stack + 1]!);
+  else fillSegment(s, L.SS, stackSelector, u32[stack]!, u32[stack + 1]!);
   u32[RSP_LOW] = sp;
   u32[RSP_LOW + 1] = spHigh;
   if (cpl !== oldCpl) dropInnerSegments(s, cpl);

@@ -1,33 +1,8 @@
 // Interrupts, exceptions and returns of 64-bit guests that are delivered at once: the same guest with every access taken
 // the long way ends in the same state at the same cycle, however it is cut.
 
-import { join } from 'node:path';
 import test from 'ava';
-import { makeGuest } from '../../../src/api/guest.js';
-import { MachineHash } from '../../../src/api/machine-state.js';
-
-const corpus = join(import.meta.dirname, '..', '..', '..', 'corpus');
-
-/** How a guest ends, and how many places were found plain. */
-function run(name: string, plain: boolean, slice: number): { end: string; plain: number } {
-  const guest = makeGuest({ boot: 'pvh', kernel: join(corpus, name, `${name}.elf`), memory: 64 << 20 });
-  const { cpu } = guest;
-  const plainAt = cpu.memory.plainAt.bind(cpu.memory);
-  let found = 0;
-  cpu.memory.plainAt = (...access) => {
-    const at = plain ? plainAt(...access) : 0;
-    if (at !== 0) found++;
-    return at;
-  };
-  for (;;) {
-    let end = cpu.runUntil(Math.min(1e8, cpu.now + slice));
-    if (end.reason === 'breakpoint') end = guest.handoff.reached() ?? { reason: 'until-cycle' };
-    if (end.reason !== 'until-cycle' || cpu.now >= 1e8) {
-      const hash = Buffer.from(MachineHash.of(cpu).hash()).toString('hex');
-      return { end: `${end.reason} at ${cpu.now}, ${cpu.instructions} instructions, ${hash}`, plain: found };
-    }
-  }
-}
+import { run } from './plain-runs.js';
 
 for (const name of ['sys-exceptions-64', 'sys-fast-calls', 'long-mode'])
   test(`${name} ends the same with and without plain delivery`, (t) => {
