@@ -39,7 +39,10 @@ export class BlockFinder implements BlockPlace {
     const at = this.mmu.translate(lo, hi, false, u32[L.CPL >>> 2] === 3, true);
     const page = Math.floor(at / 4096);
     // Code outside memory: the floating bus reads as FF FF, which is no instruction.
-    if (page >= 0x10_0000 || this.physical.host[page]! === 0) throw new Fault(UD);
+    if (page >= 0x10_0000 || this.physical.host[page]! === 0) {
+      this.code.onNoMemory(page);
+      throw new Fault(UD);
+    }
     const key = u32[L.CODE_KEY >>> 2]!;
     const map = this.code.mapOf(page, key >>> 1);
     const entry = (L.CODE_TLB + ((lo >>> 12) & (L.CODE_TLB_ENTRIES - 1)) * L.CODE_TLB_ENTRY_SIZE) >>> 2;

@@ -85,6 +85,8 @@ export class CodeCache {
   heat: () => number = () => 0;
   /** Called when code of a page is about to be decoded that had none. */
   onClaim: (page: number) => void = () => {};
+  /** Called when an instruction is fetched from a page that is no memory. */
+  onNoMemory: (page: number) => void = () => {};
   /** Called when everything was dropped. */
   onDropAll: () => void = () => {};
   /** Called when a block that is translated got its old address back, with its HEADER_HEAT. */

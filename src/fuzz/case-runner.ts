@@ -141,6 +141,7 @@ export class CaseRunner {
     });
     this.#bus.learning = false;
     cpu.code.onClaim = (page) => this.#claimed(page);
+    cpu.code.onNoMemory = (page) => this.#claimedNone(page);
     this.#snapshot.restore();
   }
 
@@ -202,6 +203,12 @@ export class CaseRunner {
     }
     const detail = `goes to page 0x${page.toString(16)}000, where nothing was loaded`;
     this.#bus.note('execution outside loaded images', detail);
+  }
+
+  /** No instruction is there, and an exception's handler that goes back to it, as firmware's does, makes a loop of it. */
+  #claimedNone(page: number): void {
+    if (!this.#firmware) return;
+    this.#bus.note('execution outside loaded images', `goes to page 0x${page.toString(16)}000, where no memory is`);
   }
 
   /** What goes wrong in bytes that are no code of this boot went wrong where they were jumped to. */

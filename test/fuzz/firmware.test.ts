@@ -5,11 +5,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import fc from 'fast-check';
 import { packageFile } from '../../bin/package.js';
 import { makeGuest } from '../../src/api/guest.js';
 import type { BootOptions } from '../../src/api/options.js';
 import { replay } from '../../src/api/replay.js';
 import { cachedImage } from '../../src/fetch/cache.js';
+import { CaseRunner } from '../../src/fuzz/case-runner.js';
 import { fuzz, writeFindings } from '../../src/fuzz/fuzz.js';
 import { MachineSnapshot } from '../../src/fuzz/machine-snapshot.js';
 import type { FuzzOptions } from '../../src/fuzz/options.js';
@@ -81,6 +83,27 @@ withRoms(named('what an option ROM reads from fw_cfg is a target, and the hand-o
     header.findings.map(({ cause }) => cause),
     [],
   );
+});
+
+withRoms(named('a jump to where no memory is has one cause, not one for each place'), (t) => {
+  t.timeout(120_000);
+  const runner = new CaseRunner('kernel-items', boots['a pc with a screen']);
+  const drawn = fc.sample(runner.target.arbitrary, { numRuns: 50, seed: 1 });
+  const usual = drawn.find(({ breaks }) => breaks.length === 0)!;
+  const { items } = usual.value as { items: { name: string }[] };
+  t.is(runner.run(usual), undefined);
+  // The segment that linuxboot_dma.bin enters is the setup's address, cut to 16 bits: here in the memory of a screen.
+  const verdicts = [0xb000, 0xb2a4, 0xbb58].map((segment) => {
+    const bytes = usual.encode();
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    view.setUint32(4 * items.findIndex(({ name }) => name === 'SETUP_ADDR'), 0x5000_0000 + segment * 16, true);
+    return runner.run(Object.create(usual, { encode: { value: () => bytes } }));
+  });
+  for (const verdict of verdicts) {
+    t.is(verdict?.oracle, 'execution outside loaded images');
+    t.regex(verdict!.detail, /where no memory is/);
+    t.is(verdict!.site, verdicts[0]!.site);
+  }
 });
 
 withRoms(named("qboot's moving of the initrd by a lying memory map is found"), async (t) => {
