@@ -5,23 +5,27 @@
 /** Encoded AML. */
 export type Aml = Uint8Array;
 
-const bytes = (...values: number[]): Aml => Uint8Array.from(values);
+const bytes = (...values: number[]): Aml => new Uint8Array(values);
 const encoder = new TextEncoder();
 
 /** Terms one after the other. */
 export function terms(...parts: readonly Aml[]): Aml {
-  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let length = 0;
+  for (let i = 0; i < parts.length; i++) length += parts[i]!.length;
+  const result = new Uint8Array(length);
   let at = 0;
-  for (const part of parts) {
-    result.set(part, at);
-    at += part.length;
+  for (let i = 0; i < parts.length; i++) {
+    result.set(parts[i]!, at);
+    at += parts[i]!.length;
   }
   return result;
 }
 
 /** `size` bytes, little-endian. */
 export function little(value: number, size: number): Aml {
-  return Uint8Array.from({ length: size }, (_, i) => Math.floor(value / 2 ** (8 * i)) & 0xff);
+  const result = new Uint8Array(size);
+  for (let i = 0, rest = value; i < size; i++, rest = Math.floor(rest / 256)) result[i] = rest;
+  return result;
 }
 
 /** PkgLength (20.2.4): counts itself. */
@@ -42,11 +46,23 @@ const packaged = (opcode: readonly number[], ...content: readonly Aml[]): Aml =>
   return terms(bytes(...opcode), packageLength(body.length), body);
 };
 
+/** Names that were encoded before: a table has few, each often. Nobody writes into an encoded term. */
+const names = new Map<string, Aml>();
+
 /**
  * NameString (20.2.2), e.g. `\_SB.PCI0` or `_CRS`.
  * @throws RangeError if a segment is no AML name
  */
 export function name(path: string): Aml {
+  let encoded = names.get(path);
+  if (encoded === undefined) {
+    encoded = encodeName(path);
+    names.set(path, encoded);
+  }
+  return encoded;
+}
+
+function encodeName(path: string): Aml {
   const rooted = path.startsWith('\\');
   const segments = path.slice(rooted ? 1 : 0).split('.');
   if (rooted && segments[0] === '') return bytes(0x5c, 0x00);

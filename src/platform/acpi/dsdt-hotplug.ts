@@ -114,23 +114,31 @@ const slotName = (slot: number): string => `S${(slot * 8).toString(16).toUpperCa
 export function pciSlots(southBridge: readonly aml.Aml[], vga: boolean): aml.Aml {
   const slots: aml.Aml[] = [];
   const notifications: aml.Aml[] = [];
+  const label = aml.method(
+    '_DSM',
+    4,
+    [
+      aml.store(aml.packageOf(aml.name('BSEL'), aml.name('ASUN')), aml.local(0)),
+      aml.returns(aml.call('PDSM', aml.arg(0), aml.arg(1), aml.arg(2), aml.arg(3), aml.local(0))),
+    ],
+    true,
+  );
+  const eject = aml.method('_EJ0', 1, [aml.call('PCEJ', aml.name('BSEL'), aml.name('_SUN'))]);
   for (let slot = 0; slot < PCI_SLOTS; slot++) {
     const fixed = slot < 2 || (slot === 2 && vga);
-    const own = !fixed ? ejection(slot) : slot === 1 ? southBridge : slot === 2 ? displayStates() : [];
+    const own = !fixed
+      ? [aml.defineName('_SUN', n(slot)), eject]
+      : slot === 1
+        ? southBridge
+        : slot === 2
+          ? displayStates()
+          : [];
     slots.push(
       aml.device(
         slotName(slot),
         aml.defineName('_ADR', n(slot * 0x10000)),
         aml.defineName('ASUN', n(slot)),
-        aml.method(
-          '_DSM',
-          4,
-          [
-            aml.store(aml.packageOf(aml.name('BSEL'), aml.name('ASUN')), aml.local(0)),
-            aml.returns(aml.call('PDSM', aml.arg(0), aml.arg(1), aml.arg(2), aml.arg(3), aml.local(0))),
-          ],
-          true,
-        ),
+        label,
         ...own,
       ),
     );
@@ -149,11 +157,6 @@ export function pciSlots(southBridge: readonly aml.Aml[], vga: boolean): aml.Aml
     ]),
   );
 }
-
-const ejection = (slot: number): aml.Aml[] => [
-  aml.defineName('_SUN', n(slot)),
-  aml.method('_EJ0', 1, [aml.call('PCEJ', aml.name('BSEL'), aml.name('_SUN'))]),
-];
 
 /** A display stays on in S1 to S3. */
 const displayStates = (): aml.Aml[] => ['_S1D', '_S2D', '_S3D'].map((path) => aml.method(path, 0, [aml.returns(zero)]));

@@ -68,29 +68,45 @@ const HPET_ID = 0x8086a201;
 
 /** Bytes with a cursor that write fields in order. */
 export class Writer {
-  private readonly parts: number[] = [];
+  private written = new Uint8Array(512);
+  private used = 0;
 
   get length(): number {
-    return this.parts.length;
+    return this.used;
   }
 
   number(value: number, size: number): this {
-    for (let i = 0; i < size; i++) this.parts.push(Math.floor(value / 2 ** (8 * i)) & 0xff);
+    const at = this.room(size);
+    for (let i = 0, rest = value; i < size; i++, rest = Math.floor(rest / 256)) this.written[at + i] = rest;
     return this;
   }
 
   text(text: string): this {
-    for (let i = 0; i < text.length; i++) this.parts.push(text.charCodeAt(i));
+    const at = this.room(text.length);
+    for (let i = 0; i < text.length; i++) this.written[at + i] = text.charCodeAt(i);
     return this;
   }
 
   bytes(data: Uint8Array): this {
-    for (const byte of data) this.parts.push(byte);
+    const at = this.room(data.length);
+    this.written.set(data, at);
     return this;
   }
 
   toBytes(): Uint8Array {
-    return Uint8Array.from(this.parts);
+    return this.written.slice(0, this.used);
+  }
+
+  /** Where the next `size` bytes go. */
+  private room(size: number): number {
+    const at = this.used;
+    this.used += size;
+    if (this.used > this.written.length) {
+      const larger = new Uint8Array(Math.max(2 * this.written.length, this.used));
+      larger.set(this.written);
+      this.written = larger;
+    }
+    return at;
   }
 }
 
@@ -261,7 +277,9 @@ export function placeAcpiTables(
       const { blob, offset, start, length } = fixup.checksum;
       const data = placed[blob];
       data[offset] = 0;
-      data[offset] = -data.subarray(start, start + length).reduce((sum, byte) => sum + byte, 0) & 0xff;
+      let sum = 0;
+      for (let at = start; at < start + length; at++) sum += data[at]!;
+      data[offset] = -sum;
     }
   }
   return placed;
