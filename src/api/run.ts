@@ -6,7 +6,7 @@ import type { Cpu } from '../cpu/cpu.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { StopSignal } from './options.js';
 import type { Pause } from './screenshots.js';
-import { type EngineChoice, Tier } from './tier.js';
+import { type EngineChoice, type Keeping, Tier } from './tier.js';
 
 /** Cycles between two looks at the outside world. */
 const SLICE = 20_000_000;
@@ -15,6 +15,8 @@ export interface RunControl {
   engine?: EngineChoice | undefined;
   /** What is booted: its translations are kept, and used again. */
   header?: TraceHeader | undefined;
+  /** What becomes of these; `adds` where nothing is said. */
+  keeping?: Keeping | undefined;
   untilCycle?: number | undefined;
   maxCycles?: number | undefined;
   /** Starts the machine anew where a reset or triple fault would end the run; says false when it is to end all the same. */
@@ -30,7 +32,7 @@ export interface RunControl {
 }
 
 export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
-  const tier = new Tier(cpu, control.engine ?? 'auto', control.header);
+  const tier = new Tier(cpu, control.engine ?? 'auto', control.header, control.keeping);
   await tier.begin();
   const end = await runSlices(cpu, control, tier);
   tier.end();

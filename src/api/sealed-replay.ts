@@ -91,8 +91,10 @@ export async function replayStretch(
   const maxCycles = (reader.summary?.cycles ?? 0) + OVERTIME;
   const end = await runGuest(cpu, {
     ...options,
-    // Parts of a replay run on threads, and would each write.
-    ...(from === undefined && to === undefined && { header: reader.header }),
+    header: reader.header,
+    // A boot that is recorded or run again looks for more to translate. Who replays it wants it over; and parts of a
+    // replay run on threads, and would each write.
+    keeping: from === undefined && to === undefined ? 'uses' : 'borrows',
     maxCycles,
     untilCycle: to?.cycle,
     reset,

@@ -18,12 +18,15 @@ const LATER_THRESHOLD = 500;
 const SETTLED = 1 / 8;
 
 /** Let hot code be translated from now on. */
-export async function translateHotCode(cpu: Cpu, kept?: KeptTranslations): Promise<Translator> {
+export async function translateHotCode(
+  cpu: Cpu,
+  kept?: KeptTranslations,
+  threshold = TIER.threshold,
+): Promise<Translator> {
   // Kept code is taken under the flags under which it was made.
   endPatience();
   const { Translator } = await import('../cpu/jit/translator.js');
   const { keptCode } = await import('../start/kept-code.js');
-  const threshold = kept && !kept.settled ? LATER_THRESHOLD : TIER.threshold;
   let translator: Translator | undefined;
   cpu.translateBy((parts) => {
     translator = new Translator(parts, { ...TIER, threshold: () => threshold, kept, compiler: keptCode });
@@ -31,6 +34,12 @@ export async function translateHotCode(cpu: Cpu, kept?: KeptTranslations): Promi
   });
   return translator!;
 }
+
+/**
+ * What a run does with translations that are kept: adds to them, by looking for more at a cost of its own; uses them, and
+ * leaves its own only where there are none; or uses them and leaves nothing.
+ */
+export type Keeping = 'adds' | 'uses' | 'borrows';
 
 export class Tier {
   private translator: Translator | undefined;
@@ -42,6 +51,7 @@ export class Tier {
     private readonly cpu: Cpu,
     private readonly engine: EngineChoice,
     header: TraceHeader | undefined,
+    private readonly keeping: Keeping = 'adds',
   ) {
     if (engine === 'auto' && header) this.store = TranslationStore.of(header);
   }
@@ -58,13 +68,14 @@ export class Tier {
   }
 
   private async translate(): Promise<void> {
-    this.translator = await translateHotCode(this.cpu, this.kept);
+    const more = this.keeping === 'adds' && this.kept?.settled === false;
+    this.translator = await translateHotCode(this.cpu, this.kept, more ? LATER_THRESHOLD : TIER.threshold);
   }
 
   /** The run is over: keep what was translated, when it is more than there was. */
   end(): void {
     const { store, kept, translator } = this;
-    if (!store || !translator) return;
+    if (!store || !translator || this.keeping === 'borrows' || (this.keeping === 'uses' && kept)) return;
     const { blocks, installed } = translator.counts;
     const settled = kept !== undefined && blocks < SETTLED * installed;
     if (kept?.settled && settled) return;
