@@ -46,7 +46,9 @@ export class CheckpointTaker {
     this.#next = (Math.floor(cycle / this.#every) + 1) * this.#every;
     const handoff = this.#guest.handoff.waiting.map(({ address, protocol }) => [address, protocol] as const);
     const tracked = cpu.physical.observed.save();
-    yield* encodeCheckpoint({ cycle, event, processor: saveProcessor(cpu), tracked, handoff }, this.#pages());
+    const decoded = { ...cpu.saveDecoded(), stop: cpu.cycleLimit };
+    const state = { cycle, event, processor: saveProcessor(cpu), tracked, handoff, decoded };
+    yield* encodeCheckpoint(state, this.#pages());
   }
 
   *#pages(): Generator<SavedPage> {

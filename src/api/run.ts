@@ -17,6 +17,8 @@ export interface RunControl {
   header?: TraceHeader | undefined;
   /** What becomes of these; `adds` where nothing is said. */
   keeping?: Keeping | undefined;
+  /** Where the first slice ends, if it began before the run did. */
+  firstStop?: number | undefined;
   untilCycle?: number | undefined;
   maxCycles?: number | undefined;
   /** Starts the machine anew where a reset or triple fault would end the run; says false when it is to end all the same. */
@@ -44,8 +46,10 @@ async function runSlices(cpu: Cpu, control: RunControl, tier: Tier): Promise<Run
   const most = control.maxCycles ?? Number.POSITIVE_INFINITY;
   const limit = Math.min(until, most);
   const pauses = [...(control.pauses ?? [])];
+  let stop = control.firstStop;
   for (;;) {
-    let end = cpu.runUntil(Math.min(limit, cpu.now + SLICE, pauses[0]?.cycle ?? limit));
+    let end = cpu.runUntil(Math.min(limit, stop ?? cpu.now + SLICE, pauses[0]?.cycle ?? limit));
+    stop = undefined;
     while (pauses.length > 0 && pauses[0]!.cycle <= cpu.now) pauses.shift()!.reached();
     if (end.reason === 'breakpoint' && control.breakpoint) {
       const passed = control.breakpoint();

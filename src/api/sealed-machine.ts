@@ -8,7 +8,7 @@ import type { Cpu } from '../cpu/cpu.js';
 import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
 import { SMRAM_IN_SMM, SMRAM_OPEN } from '../replay/record.js';
 import { PlayerBus } from '../replay/replay.js';
-import type { SavedPage } from '../trace/checkpoint.js';
+import type { DecodedCode, SavedPage } from '../trace/checkpoint.js';
 import { TraceError } from '../trace/error.js';
 import type { TraceEvent } from '../trace/events.js';
 import { binary, integer, list, record } from '../trace/fields.js';
@@ -28,6 +28,8 @@ export interface SealedMachine {
   readonly cpu: Cpu;
   readonly player: PlayerBus;
   readonly handoff: HandoffWatch;
+  /** Cycle at which the recording stopped next, for no reason of the guest's: a stop has code decoded. */
+  readonly stop?: number | undefined;
 }
 
 /** Where a sealed machine begins, if not at cycle 0. */
@@ -71,8 +73,14 @@ export function sealedMachine(
   const player = new PlayerBus(reader, world, from?.event);
   cpu.listener = { milestone: (name) => player.milestone(name) };
   const handoff = new HandoffWatch(cpu, reader.header.route, from?.points ?? points);
+  if (from?.decoded)
+    try {
+      cpu.loadDecoded(from.decoded);
+    } catch (error) {
+      throw new BadCheckpoint(reader.path, cpu.now, (error as Error).message);
+    }
   handoff.listener = (protocol, data) => player.handoff(protocol, data);
-  return { cpu, player, handoff };
+  return { cpu, player, handoff, stop: from?.decoded?.stop };
 }
 
 /**
@@ -85,7 +93,7 @@ function goTo(
   cpu: Cpu,
   { checkpoint, passed }: SealedStart,
   line: ((name: string, level: number, address: number) => void) | undefined,
-): { event: number; points: readonly HandoffPoint[] } {
+): { event: number; points: readonly HandoffPoint[]; decoded: DecodedCode | undefined } {
   const state = reader.checkpoints[checkpoint];
   if (!state) throw new TraceError(reader.path, `has no checkpoint ${checkpoint}`);
   const milestones: string[] = [];
@@ -105,7 +113,8 @@ function goTo(
     cpu.passMilestones(milestones);
     const points = state.handoff.map(([address, protocol]) => ({ address, protocol: protocolOf(protocol) }));
     if (last?.kind === 'state-hash' && last.cycle === state.cycle && points.length <= MOST_HANDOFFS) {
-      if (Buffer.from(MachineHash.of(cpu).hash()).equals(last.data)) return { event: state.event, points };
+      if (Buffer.from(MachineHash.of(cpu).hash()).equals(last.data))
+        return { event: state.event, points, decoded: state.decoded };
     }
   } catch (error) {
     if (error instanceof TraceError) throw error;

@@ -73,7 +73,7 @@ export async function replayStretch(
       if (kind === 'port-write' && address === COM1_LCR) dlab = isLatchOpen(value);
     },
   };
-  const { cpu, player, handoff } = sealedMachine(reader, hash, undefined, start || undefined);
+  const { cpu, player, handoff, stop } = sealedMachine(reader, hash, undefined, start || undefined);
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
   const watch = options.screenshots && screenWatch(reader);
   const screenshots = new Screenshots(options.screenshots, watch?.vga, options.onWarning);
@@ -96,6 +96,7 @@ export async function replayStretch(
     // replay run on threads, and would each write.
     keeping: from === undefined && to === undefined ? 'uses' : 'borrows',
     maxCycles,
+    firstStop: stop,
     untilCycle: to?.cycle,
     reset,
     over: () => player.stopped,

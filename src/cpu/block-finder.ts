@@ -55,8 +55,33 @@ export class BlockFinder implements BlockPlace {
     return map;
   }
 
-  /** Header of the block at RIP, decoded if need be; fills the link that asked for it. @throws Fault of the fetch */
-  find(): number {
+  /**
+   * The map of a block that was decoded before a checkpoint, where it was found then without a fetch: through a link, or
+   * in the code TLB; sets `page`. 0 where it was not.
+   */
+  private mapBefore(lo: number, hi: number): number {
+    const { before } = this.code;
+    const { u32 } = this.state;
+    const patch = u32[L.LINK_PATCH >>> 2]!;
+    if (patch !== 0) {
+      const map = before.takeLink(patch);
+      if (map !== 0) this.page = this.code.pageOfMap(map);
+      return map;
+    }
+    const entry = (L.CODE_TLB + ((lo >>> 12) & (L.CODE_TLB_ENTRIES - 1)) * L.CODE_TLB_ENTRY_SIZE) >>> 2;
+    if (u32[entry] !== ((lo & ~0xfff) | u32[L.CODE_KEY >>> 2]!) >>> 0 || u32[entry + 1] !== hi) return 0;
+    const map = u32[entry + (L.CTLB_MAP >>> 2)]!;
+    if (!before.has((map >>> 2) + (lo & 0xfff))) return 0;
+    this.page = u32[entry + (L.CTLB_PAGE >>> 2)]!;
+    return map;
+  }
+
+  /**
+   * Header of the block at RIP, decoded if need be; fills the link that asked for it.
+   * @param missed compiled code looked for it in vain
+   * @throws Fault of the fetch
+   */
+  find(missed = false): number {
     const { u32 } = this.state;
     if (this.code.full) this.code.dropAll();
     const is64 = (u32[L.MODE >>> 2]! & MODE_64BIT) !== 0;
@@ -66,7 +91,7 @@ export class BlockFinder implements BlockPlace {
     const lo = is64 ? ripLo : (ripLo + csBase) >>> 0;
     const hi = is64 ? u32[(L.RIP >>> 2) + 1]! : 0;
     if (is64 ? !isCanonical(hi | 0) : ripLo > limit) throw gp(0);
-    const map = this.fetchPage(lo, hi);
+    const map = (missed && this.code.before.any && this.mapBefore(lo, hi)) || this.fetchPage(lo, hi);
     const offset = lo & 0xfff;
     let header = u32[(map >>> 2) + offset]!;
     if (header === 0) {

@@ -8,6 +8,7 @@
 import { BlockHomes } from './block-homes.js';
 import type { DecodeMode, Decoder } from './decode.js';
 import { DECODE_OK, DECODE_SHORT } from './decode.js';
+import { type BlockBefore, DecodedBefore, loadDecoded, saveDecoded } from './decoded-before.js';
 import { HANDLER_CROSS, HANDLER_NEXT, type VariantTable } from './interp/variants.js';
 import * as L from './layout.js';
 import type { Mmu } from './mmu.js';
@@ -94,6 +95,8 @@ export class CodeCache {
   /** Where it is not PATIENCE, by page. */
   private readonly patience = new Map<number, number>();
   readonly homes: BlockHomes;
+  /** Of a machine that began at a checkpoint. */
+  readonly before = new DecodedBefore();
   /** Whether blocks that were dropped may come back: what they are worth keeping for is their translation. */
   returning = false;
 
@@ -130,6 +133,7 @@ export class CodeCache {
     this.patience.clear();
     this.state.u8.fill(0, L.MAPS, this.nextMap);
     this.homes.clear();
+    this.before.clear();
     this.freeMaps = [];
     this.nextMap = L.MAPS;
     this.nextUop = L.UOPS;
@@ -167,6 +171,7 @@ export class CodeCache {
     this.pages.delete(page);
     if (this.returning) this.offerAll(code, page);
     for (const map of code.maps.values()) {
+      this.before.forget(map);
       this.state.u8.fill(0, map, map + L.MAP_SIZE);
       this.freeMaps.push(map);
     }
@@ -254,6 +259,37 @@ export class CodeCache {
     return u32[entry] === header ? this.mapPages[Math.floor((4 * entry - L.MAPS) / L.MAP_SIZE)] : undefined;
   }
 
+  /** Physical page of an offset map in use. */
+  pageOfMap(map: number): number {
+    return this.mapPages[(map - L.MAPS) / L.MAP_SIZE]!;
+  }
+
+  /** What is decoded, for a checkpoint. */
+  save(): Uint8Array {
+    return saveDecoded(this.pages, this.patience, this.state, this.variants);
+  }
+
+  /**
+   * Go on with what save() gave, with nothing decoded so far.
+   * @param keys code keys that there are
+   * @throws RangeError when the bytes cannot be from save()
+   */
+  load(saved: Uint8Array, keys: number): void {
+    const { patience, pages } = loadDecoded(saved, keys);
+    for (const [page, writes] of patience) this.patience.set(page, writes);
+    for (const { page, bytes, crossers, patience, maps } of pages) {
+      const code = this.claim(page);
+      code.bytes.set(bytes);
+      code.patience = patience;
+      for (const crosser of crossers) code.crossers.add(crosser);
+      for (const { key, blocks } of maps) {
+        if (this.freeMaps.length === 0 && this.nextMap + L.MAP_SIZE > L.UOPS)
+          throw new RangeError('too much is decoded');
+        this.before.add(this.mapOf(page, key), blocks);
+      }
+    }
+  }
+
   private mark(code: PageCode, offset: number, length: number): void {
     const { bytes } = code;
     const end = Math.min(4096, offset + length);
@@ -273,7 +309,7 @@ export class CodeCache {
     const s = this.state;
     const { u32, u16, u8 } = s;
     const { page, limit, nearOk } = place;
-    const { physical, decoder, scratch } = this;
+    const { physical, decoder, scratch, before } = this;
     const { cost: costs, ends } = this.variants;
     const host = physical.host[page]!;
     const code = this.pages.get(page)!;
@@ -281,6 +317,10 @@ export class CodeCache {
     const stops = this.stops.size > 0;
     const ipAtPage = place.ip - place.offset;
     const d = decoder.out;
+    const known = before.take((map >>> 2) + place.offset);
+    const most = known === undefined ? MAX_BLOCK : known.count;
+    /** At a checkpoint its link led to a block, which is decoded again when it is entered. */
+    let taken = known?.taken === true;
     let at = scratch + L.UOP_SIZE;
     let { offset } = place;
     let cost = 0;
@@ -292,8 +332,10 @@ export class CodeCache {
           break;
         }
         const existing = u32[(map >>> 2) + offset]!;
-        if (existing !== 0 || count === MAX_BLOCK) {
+        const waiting = before.has((map >>> 2) + offset);
+        if (existing !== 0 || waiting || count === most) {
           at = this.next(at, offset, existing, true);
+          taken ||= waiting;
           break;
         }
       }
@@ -307,11 +349,12 @@ export class CodeCache {
           this.observe(page, offset);
           throw gp(0);
         }
-        at = this.decodeAcross(place, mode, at);
+        at = this.decodeAcross(place, mode, at, known);
       }
       const { length, handler } = d;
       // Each instruction counts as seen by itself.
-      if (physical.flags[page]! & PAGE_PARTIAL) physical.noteRead(page, offset, Math.min(length, 4096 - offset));
+      if (known === undefined && physical.flags[page]! & PAGE_PARTIAL)
+        physical.noteRead(page, offset, Math.min(length, 4096 - offset));
       const word = at >>> 2;
       u32[word] = handler | (offset << 16) | (length << 28);
       u32[word + 2] = d.disp;
@@ -342,6 +385,11 @@ export class CodeCache {
       u16[(header + L.HEADER_OFFSET) >>> 1] = place.offset;
       u32[(header + L.HEADER_HEAT) >>> 2] = this.heat();
     }
+    if (known !== undefined || taken) {
+      const last = header + (at - scratch) - L.UOP_SIZE;
+      if (taken && u32[(last + L.UOP_DISP) >>> 2] === 0) before.addLink(last + L.UOP_DISP, map);
+      if (known?.passed) before.addLink(last + L.UOP_REG, map);
+    }
     u32[(header + L.HEADER_MAP) >>> 2] = (map >>> 2) + place.offset;
     if (!stops || !this.stops.has(place.offset)) u32[(map >>> 2) + place.offset] = header;
     code.blocks.push(header);
@@ -356,7 +404,7 @@ export class CodeCache {
    * The first instruction of a block runs into the next page: decode it whole, behind a HANDLER_CROSS record at `at`.
    * Returns where its own record goes. Throws the fetch's fault: it is not fetched when the segment ends before it.
    */
-  private decodeAcross(place: BlockPlace, mode: DecodeMode, at: number): number {
+  private decodeAcross(place: BlockPlace, mode: DecodeMode, at: number, known: BlockBefore | undefined): number {
     const { page, offset, ip, limit } = place;
     const { u32, u16, u8 } = this.state;
     const head = 4096 - offset;
@@ -364,7 +412,7 @@ export class CodeCache {
       this.observe(page, offset);
       throw gp(0);
     }
-    const second = place.nextPage();
+    const second = known?.second ?? place.nextPage();
     const host = this.physical.host[page]!;
     const secondHost = this.physical.host[second]!;
     this.window.set(u8.subarray(host + offset, host + 4096));
@@ -383,7 +431,7 @@ export class CodeCache {
     let other = this.pages.get(second);
     if (other === undefined) other = this.claim(second);
     this.mark(other, 0, length - head);
-    this.physical.noteRead(second, 0, length - head);
+    if (known === undefined) this.physical.noteRead(second, 0, length - head);
     other.crossers.add(page);
     return at + L.UOP_SIZE;
   }

@@ -10,6 +10,7 @@ import { Coverage } from './coverage/coverage.js';
 import type { CpuModel } from './cpuid.js';
 import { DebugRegisters } from './debug-registers.js';
 import { type DecodeMode, Decoder } from './decode.js';
+import type { SavedCode } from './decoded-before.js';
 import { DeviceStrings } from './device-strings.js';
 import { type Engine, instantiate, variants } from './engine.js';
 import { allRows } from './isa/rows.js';
@@ -248,6 +249,24 @@ export class Cpu implements SmmProcessor, ProcessorLines {
     }
     mode.codeKey = this.codeModes.length;
     this.codeModes.push(mode);
+  }
+
+  /** What has been decoded, for a checkpoint. */
+  saveDecoded(): SavedCode {
+    return { modes: this.modes.save(), pages: this.code.save() };
+  }
+  /** Go on with it; before the first instruction. @throws RangeError when it cannot be from saveDecoded() */
+  loadDecoded({ modes, pages }: SavedCode): void {
+    if (modes.length > MAX_CODE_KEYS) throw new RangeError('there are too many ways of decoding');
+    this.codeModes.length = 0;
+    this.modes.clear();
+    for (const saved of modes) {
+      const mode = this.modes.modeOf(saved);
+      if (mode.codeKey >= 0) throw new RangeError('a way of decoding has two numbers');
+      this.giveCodeKey(mode);
+    }
+    this.code.load(pages, modes.length);
+    this.modeChanged();
   }
 
   flushTlb(keepGlobal: boolean): void {

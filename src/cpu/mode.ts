@@ -30,6 +30,9 @@ export interface DerivedMode extends DecodeMode {
   codeKey: number;
 }
 
+/** A way of decoding by what it is, for a checkpoint: bits, flat, and the code segment's base and limit. */
+export type SavedMode = readonly [bits: number, flat: number, base: number, limit: number];
+
 /** A code segment in which bytes decode alike, but for which data segments are flat. */
 interface CodeSegment {
   readonly bits: 16 | 32;
@@ -130,6 +133,25 @@ export class ModeDeriver {
       segment.modes[flat] = derived;
     }
     return derived;
+  }
+
+  /** Ways of decoding that have a number, by it. */
+  save(): SavedMode[] {
+    const saved: SavedMode[] = [];
+    if (this.flat64.codeKey >= 0) saved[this.flat64.codeKey] = [64, this.flat64.flat, 0, 0xffff_ffff];
+    for (const others of this.segments.values())
+      for (const { bits, base, limit, modes } of others)
+        for (const mode of modes) if (mode && mode.codeKey >= 0) saved[mode.codeKey] = [bits, mode.flat, base, limit];
+    return saved;
+  }
+
+  /** The way of decoding that is meant. @throws RangeError when there is none such */
+  modeOf([bits, flat, base, limit]: SavedMode): DerivedMode {
+    if (bits === 64 && flat === this.flat64.flat) return this.flat64;
+    if ((bits !== 16 && bits !== 32) || flat > 15) throw new RangeError('there is no such way of decoding');
+    const { modes } = this.segmentOf(bits, base, limit);
+    modes[flat] ??= { bits, flat, codeKey: -1 };
+    return modes[flat];
   }
 
   private segmentOf(bits: 16 | 32, base: number, limit: number): CodeSegment {

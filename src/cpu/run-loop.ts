@@ -188,7 +188,7 @@ export class RunLoop {
             else if (this.cpu.now < next) this.step();
             return;
           }
-          if (this.findBlock() === 0) return;
+          if (this.findBlock(true) === 0) return;
           break;
         case EXIT_BUDGET: {
           // The end of a slice is no event; near a real one, instructions go alone.
@@ -223,10 +223,10 @@ export class RunLoop {
   }
 
   /** Find or decode the block at RIP and fill the code TLB; 0 when the fetch faulted (and the fault was delivered). */
-  private findBlock(): number {
+  private findBlock(missed = false): number {
     const s = this.cpu.state;
     try {
-      return this.finder.find();
+      return this.finder.find(missed);
     } catch (fault) {
       if (!(fault instanceof Fault)) throw fault;
       s.set32(L.LINK_PATCH, 0);

@@ -31,6 +31,15 @@ export interface CheckpointState {
   readonly tracked: Uint8Array;
   /** Points at which a kernel may still be entered, as in the header. */
   readonly handoff: readonly (readonly [address: number, protocol: string])[];
+  /** Code that has been decoded, as the processor saves it, and the cycle of its next stop; older traces do not say. */
+  readonly decoded?: DecodedCode | undefined;
+}
+
+export interface DecodedCode {
+  /** Ways of decoding: bits, flat segments, base and limit of the code segment. */
+  readonly modes: readonly (readonly [number, number, number, number])[];
+  readonly pages: Uint8Array;
+  readonly stop: number;
 }
 
 /** Payloads of the chunks of a checkpoint, in their order. Pages are taken as they are needed. */
@@ -48,7 +57,12 @@ export function* encodeCheckpoint(state: CheckpointState, pages: Iterable<SavedP
     yield encodePages(some);
     pageChunks++;
   }
-  yield encodeCanonical({ ...state, pageChunks });
+  const { decoded, ...rest } = state;
+  yield encodeCanonical({
+    ...rest,
+    pageChunks,
+    ...(decoded && { decoded: { ...decoded, modes: decoded.modes.map((mode) => [...mode]) } }),
+  });
 }
 
 function encodePages(pages: readonly SavedPage[]): Uint8Array {
@@ -77,6 +91,19 @@ export function decodeCheckpoint(payload: Uint8Array): CheckpointState & { reado
       return [integer(address, Number.MAX_SAFE_INTEGER, 'handoff'), text(protocol, 'handoff')] as const;
     }),
     pageChunks: integer(map.pageChunks, MAX_PAGE_CHUNKS, 'pageChunks'),
+    decoded: map.decoded === undefined ? undefined : decodedOf(record(map.decoded, 'decoded')),
+  };
+}
+
+function decodedOf(map: Record<string, unknown>): DecodedCode {
+  return {
+    modes: list(map.modes, 'modes').map((item) => {
+      const [bits, flat, base, limit] = list(item, 'modes').map((value) => integer(value, 0xffff_ffff, 'modes'));
+      if (limit === undefined) throw new Error('modes are not whole');
+      return [bits!, flat!, base!, limit] as const;
+    }),
+    pages: binary(map.pages, 'pages'),
+    stop: integer(map.stop, Number.MAX_SAFE_INTEGER, 'stop'),
   };
 }
 

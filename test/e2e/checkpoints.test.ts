@@ -83,6 +83,14 @@ test('a checkpoint that is no good is told in one sentence, and is nothing to a 
     'a processor of another size': (map) => ({ ...map, processor: new Uint8Array(10) }),
     'pages that there are not': (map) => ({ ...map, tracked: new Uint8Array(536).fill(0xff) }),
     'more pages than there are': (map) => ({ ...map, pageChunks: 4000 }),
+    'code that cannot be decoded so': (map) => ({
+      ...map,
+      decoded: { modes: [[64, 15, 0, 0]], pages: new Uint8Array(7), stop: 0 },
+    }),
+    'ways of decoding that there are not': (map) => ({
+      ...map,
+      decoded: { modes: [[20, 0, 0, 0]], pages: new Uint8Array(4), stop: 0 },
+    }),
   };
   for (const [name, change] of Object.entries(spoil)) {
     await forge(file('parts'), file('forged'), (payloads) =>
