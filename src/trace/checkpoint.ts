@@ -91,7 +91,7 @@ export function decodeCheckpoint(payload: Uint8Array): CheckpointState & { reado
       return [integer(address, Number.MAX_SAFE_INTEGER, 'handoff'), text(protocol, 'handoff')] as const;
     }),
     pageChunks: integer(map.pageChunks, MAX_PAGE_CHUNKS, 'pageChunks'),
-    decoded: map.decoded === undefined ? undefined : decodedOf(record(map.decoded, 'decoded')),
+    ...(map.decoded !== undefined && { decoded: decodedOf(record(map.decoded, 'decoded')) }),
   };
 }
 

@@ -31,6 +31,16 @@ test('state and pages come back, the pages in chunks before the state', (t) => {
   }
 });
 
+test('what was decoded comes back', (t) => {
+  const decoded = { modes: [[64, 15, 0, 0xffff_ffff] as const], pages: Uint8Array.of(6), stop: 7 };
+  const found = decodeCheckpoint([...encodeCheckpoint({ ...state, decoded }, [])].at(-1)!).decoded!;
+  t.deepEqual({ ...found, pages: Uint8Array.from(found.pages) }, decoded);
+  for (const wrong of [{ modes: [[64, 15]] }, { modes: [['64', 0, 0, 0]] }, { pages: 1 }, { stop: -1 }]) {
+    const bad = { ...state, decoded: { ...decoded, ...wrong } } as never;
+    t.throws(() => decodeCheckpoint([...encodeCheckpoint(bad, [])].at(-1)!), { message: /modes|pages|stop/ });
+  }
+});
+
 test('what is not a checkpoint is refused', (t) => {
   const whole = { data: new Uint8Array(4096), numbers: new Uint8Array(4), zeros: new Uint8Array(0) };
   t.is(decodePages(encodeCanonical(whole)).length, 1);
