@@ -39,7 +39,7 @@ export class BlockFinder implements BlockPlace {
     const at = this.mmu.translate(lo, hi, false, u32[L.CPL >>> 2] === 3, true);
     const page = Math.floor(at / 4096);
     // Code outside memory: the floating bus reads as FF FF, which is no instruction.
-    if (page >= 0x10_0000 || this.physical.host[page]! === 0) {
+    if (page >= 0x10_0000 || this.physical.hostOf(page * 4096) === 0) {
       this.code.onNoMemory(page);
       throw new Fault(UD);
     }

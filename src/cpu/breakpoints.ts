@@ -11,6 +11,8 @@ import type { CpuState } from './state.js';
 export class Breakpoints {
   /** Linear addresses before which run() ends. */
   private readonly stopsBefore = new Set<bigint>();
+  /** Set, but passed for now: their offsets stay stops. */
+  private readonly suspended = new Set<bigint>();
 
   constructor(
     private readonly state: CpuState,
@@ -21,6 +23,7 @@ export class Breakpoints {
   /** run() ends before the instruction at this linear address; step() executes it. No breakpoint costs a cycle. */
   set(linear: bigint): void {
     if (this.stopsBefore.has(linear)) return;
+    this.suspended.delete(linear);
     this.stopsBefore.add(linear);
     this.code.stops.add(Number(linear & 0xfffn));
     const at = peekTranslation(this.state, this.physical, linear);
@@ -28,9 +31,17 @@ export class Breakpoints {
     else this.code.drop(Math.floor(at / 4096));
   }
   clear(linear: bigint): void {
-    if (!this.stopsBefore.delete(linear)) return;
+    const known = this.suspended.delete(linear);
+    if (!this.stopsBefore.delete(linear) && !known) return;
     this.code.stops.clear();
-    for (const other of this.stopsBefore) this.code.stops.add(Number(other & 0xfffn));
+    for (const set of [this.stopsBefore, this.suspended])
+      for (const other of set) this.code.stops.add(Number(other & 0xfffn));
+  }
+  suspend(linear: bigint): void {
+    if (this.stopsBefore.delete(linear)) this.suspended.add(linear);
+  }
+  resume(linear: bigint): void {
+    if (this.suspended.delete(linear)) this.stopsBefore.add(linear);
   }
 
   /** Linear address of the instruction at RIP. */

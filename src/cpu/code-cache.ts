@@ -88,6 +88,8 @@ export class CodeCache {
   onClaim: (page: number) => void = () => {};
   /** Called when an instruction is fetched from a page that is no memory. */
   onNoMemory: (page: number) => void = () => {};
+  /** For tools: called when the block at RIP is decoded, with the addresses of its first record and behind its last. */
+  onDecode: ((first: number, end: number) => void) | undefined;
   /** Called when everything was dropped. */
   onDropAll: () => void = () => {};
   /** Called when a block that is translated got its old address back, with its HEADER_HEAT. */
@@ -376,6 +378,7 @@ export class CodeCache {
     }
     this.mark(code, place.offset, offset - place.offset);
     this.blocks++;
+    this.onDecode?.(scratch + L.UOP_SIZE, at);
     let header = this.homes.take(scratch, at, page, place.offset, mode);
     if (header === 0) {
       header = this.allocate(at - scratch);
@@ -414,7 +417,7 @@ export class CodeCache {
     }
     const second = known?.second ?? place.nextPage();
     const host = this.physical.host[page]!;
-    const secondHost = this.physical.host[second]!;
+    const secondHost = this.physical.hostOf(second * 4096);
     this.window.set(u8.subarray(host + offset, host + 4096));
     if (secondHost === 0) this.window.fill(0xff, head);
     else this.window.set(u8.subarray(secondHost, secondHost + 16), head);

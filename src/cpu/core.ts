@@ -77,6 +77,8 @@ export interface CpuCore {
   notePort?(port: number, bytes: number): void;
   /** For tools: called when a far jump is done and RIP is its target. */
   readonly onFarJump?: (() => void) | undefined;
+  /** For tools: called when an instruction reads the time stamp counter, or when CR2 is read or written (Cpu.watchLooks). */
+  readonly onLook?: ((at: 'clock' | 'cr2') => void) | undefined;
   /** What notes branches and comparisons; undefined unless asked for. */
   readonly coverage?: Coverage | undefined;
   /** Tell the listener that the processor reached something (paging on, long mode, first user-mode instruction). */

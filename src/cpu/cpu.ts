@@ -60,6 +60,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   readonly coverage: Coverage | undefined;
   listener: CpuListener = {};
   onFarJump: (() => void) | undefined;
+  onLook: ((at: 'clock' | 'cr2') => void) | undefined;
   /** SMM was entered or left: SMRAM is seen, or not. */
   onSmm: (active: boolean) => void = () => {};
   /** The run also ends when this cycle is reached. */
@@ -370,6 +371,24 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   }
   clearBreakpoint(linear: bigint): void {
     this.breakpoints.clear(linear);
+  }
+  /** Pass a breakpoint that was set, and stop at it again: at no cost, decoded code stays as it is. */
+  suspendBreakpoint(linear: bigint): void {
+    this.breakpoints.suspend(linear);
+  }
+  resumeBreakpoint(linear: bigint): void {
+    this.breakpoints.resume(linear);
+    this.loop.forgetPlace();
+  }
+  /** Have each use of the time stamp counter and of CR2 told, emitted code's too; undefined ends it. */
+  watchLooks(onLook: ((at: 'clock' | 'cr2') => void) | undefined): void {
+    this.onLook = onLook;
+    // A counter that is not exact is read in TypeScript.
+    this.state.f64[L.NS_PER_CYCLE >>> 3] = onLook ? NEVER : this.timing.nsPerCycle;
+  }
+  /** Whether a run was asked to end, and has not ended yet. */
+  get isEnding(): boolean {
+    return this.loop.isEnding;
   }
 
   // --- running ----------------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ function segmentBase(address: number, name: string, segment: number): Msr {
 
 /** Ticks of the time-stamp counter: the virtual clock at 1 GHz, as QEMU has it under icount, plus what was written. */
 export function readTsc(cpu: CpuCore): bigint {
+  cpu.onLook?.('clock');
   return BigInt.asUintN(64, BigInt(cpu.cycle) * BigInt(cpu.timing.nsPerCycle) + cpu.state.get64(L.TSC_OFFSET));
 }
 

@@ -60,6 +60,8 @@ export class ObservedMemory {
   private readonly masks = new Map<number, Uint8Array>();
 
   private used = 0;
+  /** Every access to any page is noted, exactly and without an end: for tools (`watch`). */
+  private watching = false;
 
   /**
    * @param whole called when a page needs no tracking any more
@@ -72,7 +74,49 @@ export class ObservedMemory {
 
   /** Address of a partial page's record in linear memory; 0 = it has none. */
   recordOf(page: number): number {
-    return this.partial.get(page)?.record ?? 0;
+    return this.pageOf(page)?.record ?? 0;
+  }
+
+  /** What is known of a page; while all are watched, a page is made when it is asked for. */
+  private pageOf(page: number): PartialPage | undefined {
+    const known = this.partial.get(page);
+    if (known !== undefined || !this.watching) return known;
+    this.loaded(page);
+    return this.partial.get(page);
+  }
+
+  /**
+   * From now on nothing of the initial memory is looked at, but which bytes of any page are read before they are
+   * written, and which are written: all accesses are noted, copies as reads and writes. After takeWhole(), or again, to
+   * begin anew. TLBs must be dropped, and decoded code, whose fetches are noted when it is decoded.
+   */
+  watch(): void {
+    if (!this.watching) {
+      this.partial.clear();
+      this.masks.clear();
+      this.used = 0;
+      this.watching = true;
+    }
+    for (const [page, { unknown, counts }] of this.partial) {
+      if (counts[READS] === 0 && counts[WRITES] === 0) continue;
+      unknown.fill(0xff);
+      this.masks.get(page)!.fill(0);
+      counts.fill(0);
+    }
+  }
+
+  /** The end of it: no page is partial. */
+  unwatch(): void {
+    this.watching = false;
+    this.partial.clear();
+    this.masks.clear();
+    this.used = 0;
+  }
+
+  /** Pages that were used since watch(): masks of bytes neither read nor written, and of bytes read before a write. Views. */
+  *watched(): Generator<{ readonly page: number; readonly untouched: Uint8Array; readonly read: Uint8Array }> {
+    for (const [page, { unknown, counts }] of this.partial)
+      if (counts[READS] !== 0 || counts[WRITES] !== 0) yield { page, untouched: unknown, read: this.masks.get(page)! };
   }
 
   /** A page that is partial from now on, none of its bytes unknown yet; with a record where there is room. */
@@ -84,6 +128,7 @@ export class ObservedMemory {
     } else {
       const record = room.base + this.used;
       this.used += L.TRACK_SIZE;
+      if (this.watching) new Uint8Array(room.buffer, record, L.TRACK_SIZE).fill(0);
       const unknown = new Uint8Array(room.buffer, record + L.TRACK_UNKNOWN, MASK_SIZE);
       const counts = new Uint32Array(room.buffer, record + L.TRACK_READS, 2);
       new Uint32Array(room.buffer, record + L.TRACK_COPIED, 1)[0] = copied ? 1 : 0;
@@ -137,17 +182,25 @@ export class ObservedMemory {
 
   /** The guest reads or executes bytes of a partial page. */
   read(page: number, offset: number, length: number): void {
-    const p = this.partial.get(page);
+    const p = this.pageOf(page);
     if (p === undefined) return;
     this.resolve(page, p, offset, length);
+    if (this.watching) {
+      p.counts[READS] = 1;
+      return;
+    }
     if (++p.counts[READS]! > READ_LIMIT || (p.copied && isEmpty(p.unknown))) this.finish(page, p);
   }
 
   /** The guest or a device overwrites bytes of a partial page. */
   write(page: number, offset: number, length: number): void {
-    const p = this.partial.get(page);
+    const p = this.pageOf(page);
     if (p === undefined) return;
     for (let i = offset; i < offset + length; i++) p.unknown[i >> 3]! &= ~(1 << (i & 7));
+    if (this.watching) {
+      p.counts[WRITES] = 1;
+      return;
+    }
     const writes = ++p.counts[WRITES]!;
     if (writes > WRITE_LIMIT) this.finish(page, p);
     else if ((p.copied || offset + length === 4096 || writes % WRITE_CHECK === 0) && isEmpty(p.unknown))
@@ -156,6 +209,7 @@ export class ObservedMemory {
 
   /** True when bytes that nobody has observed are among these. */
   isUnknown(page: number, offset: number, length: number): boolean {
+    if (this.watching) return false;
     const unknown = this.partial.get(page)?.unknown;
     if (unknown === undefined) return false;
     for (let i = offset; i < offset + length; i++) if ((unknown[i >> 3]! & (1 << (i & 7))) !== 0) return true;

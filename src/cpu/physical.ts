@@ -31,6 +31,8 @@ export class PhysicalMemory implements GuestMemory {
   onCodeWrite: (page: number, offset: number, length: number) => void = () => {};
   /** Called when a mapping changes (TLBs must be dropped). */
   onRemap: () => void = () => {};
+  /** For tools: called when the processor asks for a page below 4 GiB that is no memory. */
+  onAbsent: (() => void) | undefined;
   /** Called when a page that was known becomes partial (its translations must be dropped). */
   onPartial: (page: number) => void = () => {};
 
@@ -124,6 +126,20 @@ export class PhysicalMemory implements GuestMemory {
     return partial;
   }
 
+  /**
+   * Note which bytes of RAM are read and written from now on (`observed.watched()`), until unwatch(). For tools, on a
+   * machine whose initial memory nobody looks at any more; again, to begin anew. Drop TLBs and decoded code with it.
+   */
+  watch(): void {
+    this.observed.watch();
+    for (let page = 0; page < this.ramSize >>> 12; page++)
+      if ((this.flags[page]! & PAGE_ROM) === 0) this.flags[page]! |= PAGE_PARTIAL;
+  }
+  unwatch(): void {
+    this.observed.unwatch();
+    for (let page = 0; page < this.ramSize >>> 12; page++) this.flags[page]! &= ~PAGE_PARTIAL;
+  }
+
   /** Reads of partial pages so far: where there were none, reading again changes nothing. */
   partialReads = 0;
 
@@ -165,7 +181,9 @@ export class PhysicalMemory implements GuestMemory {
   hostOf(address: number): number {
     if (address >= 0x1_0000_0000) return 0;
     const h = this.host[address >>> 12]!;
-    return h === 0 ? 0 : h + (address & 0xfff);
+    if (h !== 0) return h + (address & 0xfff);
+    this.onAbsent?.();
+    return 0;
   }
 
   read(address: number, length: number): Uint8Array {
@@ -225,6 +243,7 @@ export class PhysicalMemory implements GuestMemory {
     }
     const host = this.host[page]!;
     if (host === 0) {
+      this.onAbsent?.();
       this.entryHigh = 0xffff_ffff;
       return 0xffff_ffff;
     }

@@ -54,6 +54,10 @@ export class RunLoop {
     this.stepUop = 0;
   }
 
+  get isEnding(): boolean {
+    return this.ended !== undefined;
+  }
+
   /** The run ends at the next boundary; the first reason counts. */
   end(why: RunEnd): void {
     this.ended ??= why;

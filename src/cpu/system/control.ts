@@ -69,6 +69,7 @@ export function movFromCr(cpu: CpuCore, n: number): bigint {
     case 0:
       return BigInt(s.cr0);
     case 2:
+      cpu.onLook?.('cr2');
       return s.get64(L.CR2);
     case 3:
       return s.cr3;
@@ -90,6 +91,7 @@ export function movToCr(cpu: CpuCore, n: number, requested: bigint): void {
       writeCr0(cpu, Number(value));
       break;
     case 2:
+      cpu.onLook?.('cr2');
       cpu.state.set64(L.CR2, value);
       break;
     case 3:

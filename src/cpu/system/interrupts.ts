@@ -338,8 +338,12 @@ function noteDebugCause(state: CpuState, dr6: number): void {
 }
 
 /** Registers that an exception loads whether or not its delivery succeeds. */
-function noteCause(state: CpuState, fault: Fault): void {
-  if (fault.vector === PFV && fault.address !== undefined) state.set64(L.CR2, BigInt.asUintN(64, fault.address));
+function noteCause(cpu: CpuCore, fault: Fault): void {
+  const { state } = cpu;
+  if (fault.vector === PFV && fault.address !== undefined) {
+    cpu.onLook?.('cr2');
+    state.set64(L.CR2, BigInt.asUintN(64, fault.address));
+  }
   if (fault instanceof DebugFault || (fault instanceof CommittedFault && fault.vector === DB)) {
     noteDebugCause(state, fault.dr6);
     state.setDr(7, state.dr(7) & ~0x2000n); // GD is cleared on entry to the handler (17.2.4)
@@ -353,7 +357,7 @@ function noteCause(state: CpuState, fault: Fault): void {
 export function raise(cpu: CpuCore, fault: Fault): void {
   let current = fault;
   for (;;) {
-    noteCause(cpu.state, current);
+    noteCause(cpu, current);
     try {
       const detect = current instanceof DebugFault && (current.dr6 & DR6_BD) !== 0;
       deliver(cpu, { vector: current.vector, kind: 'exception', errorCode: errorCodeOf(current), detect });
@@ -366,7 +370,7 @@ export function raise(cpu: CpuCore, fault: Fault): void {
         return;
       }
       if (outcome === 'double-fault') {
-        noteCause(cpu.state, error);
+        noteCause(cpu, error);
         current = new Fault(DFV, 0);
       } else current = error;
     }
