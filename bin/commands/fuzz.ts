@@ -32,6 +32,7 @@ type Values = Parameters<typeof bootOptions>[0] &
     out: string;
     panic?: string[];
     caseCycles?: number;
+    skip: boolean;
     predicate?: string;
     until?: string;
     symbols?: string;
@@ -63,6 +64,7 @@ export function addFuzz(program: Command): void {
     .option('--status <s>', 'a line of progress on stderr every so many seconds, terminal or not', parsePositive)
     .option('--panic <text>', 'a text on a console that is a finding; repeatable', collectTexts)
     .option('--case-cycles <n>', 'a case that takes longer hangs (default: from the boot as it is)', parsePositive)
+    .option('--no-skip', 'execute every case in full, even what it has in common with others')
     .option('--until <place>', 'a symbol, an address or hand-off: where a case ends well', parseText)
     .option('--symbols <file>', 'names for addresses: ELF, System.map or a kernel (default: --kernel)', parseText)
     .option(
@@ -173,7 +175,7 @@ const isOneCase = ({ path, tape }: Values): boolean => path !== undefined || tap
 function campaignOf(target: string, values: Values): FuzzOptions {
   const { runs, seconds, jobs, status, path, tape, guided, corpus, out, panic, caseCycles, predicate, ...others } =
     values;
-  const { until, symbols, against, mayDiffer, coverage, queue, quiet, json, ...rest } = others;
+  const { until, symbols, against, mayDiffer, coverage, queue, quiet, json, skip, ...rest } = others;
   const only = isOneCase(values);
   const { seed, ...boot } = bootOptions(rest);
   const second = against === undefined ? undefined : againstOptions(against, boot);
@@ -192,6 +194,7 @@ function campaignOf(target: string, values: Values): FuzzOptions {
     ...(corpus !== undefined && { corpus }),
     ...(panic && { panic }),
     ...(caseCycles !== undefined && { caseCycles }),
+    ...(!skip && { skip }),
     ...(until !== undefined && { until }),
     ...(symbols !== undefined && { symbols }),
     ...(second && { against: { boot: second, ...(mayDiffer && { mayDiffer }) } }),

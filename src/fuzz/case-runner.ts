@@ -14,7 +14,6 @@ import type { RunEnd } from '../cpu/bus.js';
 import { Translator } from '../cpu/jit/translator.js';
 import * as L from '../cpu/layout.js';
 import { PAGE_CODE } from '../cpu/physical.js';
-import { saveProcessor } from '../cpu/snapshot.js';
 import { CR0_PG, IF } from '../cpu/state.js';
 import type { MapEntry } from './arbitraries/e820.js';
 import { Consoles } from './consoles.js';
@@ -24,6 +23,11 @@ import { type HandoffFault, handoffFaults, kernelClaims } from './handoff-oracle
 import { MachineSnapshot } from './machine-snapshot.js';
 import type { RunnerOptions } from './options.js';
 import { Sites } from './sites.js';
+import { linearIp } from './skip/marks.js';
+import type { Stage } from './skip/skip-planner.js';
+import { Skipper } from './skip/skipper.js';
+import { boundaryOf } from './skip/stretch.js';
+import { StretchRecorder } from './skip/stretch-recorder.js';
 import { BOOT_LIMIT, standAtFirstRead, type WatchedMachine } from './stand.js';
 import type { Structure } from './structure.js';
 import { findTarget, putInPlace, type Target } from './targets.js';
@@ -78,6 +82,7 @@ export class CaseRunner {
   readonly #sites: Sites;
   /** The first page of this case whose code the boot as it is does not execute, and that is not blank. */
   #strayed: { readonly page: number; readonly cycle: number } | undefined;
+  readonly #skipper: Skipper | undefined;
   #cycles = 0;
   #entries: readonly MapEntry[] = [];
 
@@ -143,6 +148,8 @@ export class CaseRunner {
     cpu.code.onClaim = (page) => this.#claimed(page);
     cpu.code.onNoMemory = (page) => this.#claimedNone(page);
     this.#snapshot.restore();
+    // Edges are noted by executing them.
+    if (!options.coverage && options.skip !== false) this.#skipper = this.#makeSkipper();
   }
 
   /** What cases execute: to begin() before one, and end() after it. Undefined without `coverage`. */
@@ -165,15 +172,52 @@ export class CaseRunner {
     const bytes = structure.encode();
     const value = structure.value;
     this.#entries = this.target.mapOf(value) ?? [];
-    this.#begin(bytes);
-    const ended = this.#play();
+    const ended = this.#playCase(bytes);
     // Judging executes parts of it again.
     this.coverage?.end();
     this.#cycles = this.#guest.cpu.now - this.start;
     const found = this.#attributed(this.#judge(ended, bytes, structure), bytes);
     const verdict = found && { ...found, ...this.#sites.name(found.site) };
     this.#end();
+    this.#skipper?.note(bytes, this.#cycles);
     return verdict;
+  }
+
+  /** Cycles of all cases that were not executed. */
+  get skipped(): number {
+    return this.#skipper?.total ?? 0;
+  }
+
+  /** A case from its begin to its end, without what is known of it; every so often both ways. */
+  #playCase(bytes: Uint8Array): Ended {
+    const steps = {
+      begin: () => this.#begin(bytes),
+      play: () => this.#play(),
+      end: () => this.#end(),
+      stateOf: (ended: Ended) => `${JSON.stringify(ended)} ${JSON.stringify(this.#strayed)} ${this.#snapshot.digest()}`,
+    };
+    if (this.#skipper) return this.#skipper.run(steps);
+    steps.begin();
+    return steps.play();
+  }
+
+  #makeSkipper(): Skipper {
+    const { guest, memory, entry } = this.#machine;
+    const { cpu } = guest;
+    const recorder = new StretchRecorder(cpu, this.#bus, memory, this.#snapshot, () => this.#strays.length);
+    const taken = new Set(entry.points.map(({ address }) => BigInt(address)));
+    if (this.#until?.at === 'address') taken.add(this.#until.address);
+    const run = (cycle: number) => this.#runTo(cycle).reason === 'until-cycle';
+    const play: Stage['play'] = (bytes, body) => {
+      this.#begin(bytes);
+      try {
+        body(run);
+      } finally {
+        this.#end();
+      }
+    };
+    const last = this.start + this.#usual.cycles + LOOK;
+    return new Skipper({ cpu, recorder, taken, play, last }, memory, this.#usual.cycles);
   }
 
   #begin(bytes: Uint8Array): void {
@@ -237,7 +281,11 @@ export class CaseRunner {
     const { entry } = this.#machine;
     for (;;) {
       const end = cpu.runUntil(cycle);
-      if (end.reason !== 'breakpoint' || this.#until?.at !== 'hand-off' || entry.isHere()) return end;
+      if (end.reason !== 'breakpoint') return end;
+      const handOff = this.#until?.at === 'hand-off';
+      if (handOff && entry.isHere()) return end;
+      if (this.#skipper?.passes(cycle)) continue;
+      if (!handOff) return end;
       const passed = entry.pass();
       if (passed !== undefined) return passed;
     }
@@ -278,6 +326,7 @@ export class CaseRunner {
     for (let after = LOOK; ; after *= 2) {
       const next = Math.min(last, this.start + this.#usual.cycles + after);
       const end = this.#runTo(next);
+      this.#skipper?.end();
       const { found } = this.#bus;
       if (found !== undefined) return { end, trespass: found };
       if (end.reason !== 'until-cycle') return { end };
@@ -291,7 +340,7 @@ export class CaseRunner {
   #circle(): Ended | undefined {
     const { cpu } = this.#guest;
     const { cycle, accesses, written } = { cycle: cpu.now, accesses: this.#bus.accesses, written: this.#written() };
-    const first = registersOf(cpu);
+    const first = boundaryOf(cpu).processor;
     let lowest = ipOf(cpu);
     let exceptions = 0;
     for (let steps = 1; steps <= LOOK_STEPS; steps++) {
@@ -307,7 +356,7 @@ export class CaseRunner {
       // What an interrupt or a device may end is no loop for good.
       if (this.#usual.end.reason === 'until-cycle' || (cpu.state.eflags & IF) !== 0 || this.#bus.accesses !== accesses)
         continue;
-      if (Buffer.compare(first, registersOf(cpu)) === 0 && Buffer.compare(written, this.#written()) === 0) {
+      if (Buffer.compare(first, boundaryOf(cpu).processor) === 0 && Buffer.compare(written, this.#written()) === 0) {
         const detail = `a loop of ${steps} instructions that changes nothing`;
         return { end, trespass: { oracle: exceptions > 0 ? 'exception loop' : 'hang', site: lowest, detail, cycle } };
       }
@@ -398,7 +447,7 @@ export class CaseRunner {
         const at = BigInt(page) << 12n;
         return type === RAM && at + 0xfffn >= address && at < address + length;
       });
-    return this.#snapshot.changedPages().filter((page) => page < MIB_PAGES && !this.#loaded[page] && !declared(page));
+    return this.#snapshot.changedPages(MIB_PAGES).filter((page) => !this.#loaded[page] && !declared(page));
   }
 
   #wroteLow(bytes: Uint8Array, pages: readonly number[]): Verdict {
@@ -447,12 +496,4 @@ export class CaseRunner {
 }
 
 /** Linear address of the instruction at RIP, its low 48 bits: what a number holds exactly. */
-const ipOf = ({ state }: Guest['cpu']): number =>
-  Number(state.is64 ? BigInt.asUintN(48, state.rip) : BigInt.asUintN(32, state.rip + state.base(L.CS)));
-
-/** The processor's state without what only counts. */
-function registersOf(cpu: Guest['cpu']): Uint8Array {
-  const saved = saveProcessor(cpu);
-  saved.fill(0, L.INSTRUCTIONS - L.REGS, L.INSTRUCTIONS - L.REGS + 8);
-  return saved;
-}
+const ipOf = (cpu: Guest['cpu']): number => Number(BigInt.asUintN(48, linearIp(cpu)));

@@ -54,10 +54,21 @@ export class MachineSnapshot {
     this.#a20 = cpu.isA20Open;
   }
 
-  /** Numbers of the pages that do not hold what they held. */
-  changedPages(): number[] {
+  /** What a page held. Not to be changed. */
+  page(page: number): Uint8Array {
+    return this.#pages.get(page) ?? ZEROS;
+  }
+
+  /** Whether a page held just this. */
+  holds(page: number, bytes: Uint8Array): boolean {
+    return Buffer.compare(this.page(page), bytes) === 0;
+  }
+
+  /** Numbers of the pages, below one, that do not hold what they held. */
+  changedPages(below = Number.POSITIVE_INFINITY): number[] {
     const { u8 } = this.#cpu.state;
     return this.dirtyPages().filter((page) => {
+      if (page >= below) return false;
       const at = L.GUEST + page * PAGE;
       return Buffer.compare(u8.subarray(at, at + PAGE), this.#pages.get(page) ?? ZEROS) !== 0;
     });
@@ -89,6 +100,16 @@ export class MachineSnapshot {
     const hash = createHash('sha256').update(saveProcessor(this.#cpu)).update(plainText(this.#machine.save()));
     const ram = state.u8.subarray(L.GUEST, L.GUEST + physical.ramSize);
     return hash.update(`${this.#cpu.now} ${physical.a20Mask}\n`).update(ram).digest('hex');
+  }
+
+  /** The same of what is not as it was: at the cost of that. */
+  digest(): string {
+    const { state, physical } = this.#cpu;
+    const hash = createHash('sha256').update(saveProcessor(this.#cpu)).update(plainText(this.#machine.save()));
+    hash.update(`${this.#cpu.now} ${physical.a20Mask}\n`);
+    for (const page of this.changedPages())
+      hash.update(`${page}\n`).update(state.u8.subarray(L.GUEST + page * PAGE, L.GUEST + (page + 1) * PAGE));
+    return hash.digest('hex');
   }
 
   #eachDirty(body: (page: number) => void): void {

@@ -10,6 +10,11 @@ export interface RunnerOptions {
   readonly panic?: readonly string[];
   /** Cycles that a case may take from the snapshot on. Default: 8 times those of the boot as it is, and 2,000,000. */
   readonly caseCycles?: number;
+  /**
+   * Put cases past long stretches in which they do the same as others did, instead of executing those. Only time depends
+   * on it. Not in guided campaigns. Default true.
+   */
+  readonly skip?: boolean;
   /** Note edges and comparisons (CaseRunner.coverage); of a guided campaign, tell `branches`. Default false. */
   readonly coverage?: boolean;
   /**

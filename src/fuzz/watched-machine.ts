@@ -28,6 +28,9 @@ export class WatchedBus implements Bus {
   learning = true;
   /** Exchanges with devices so far. */
   accesses = 0;
+  /** Told before anything passes between processor and devices, and after time has passed for them. */
+  onContact: ((kind: 'time' | 'interrupt' | 'access') => void) | undefined;
+  onAdvanced: (() => void) | undefined;
   /** What to call memory at an address that was taken out of the map. */
   describe: (address: number) => 'reserved' | 'undeclared' = () => 'undeclared';
 
@@ -68,6 +71,7 @@ export class WatchedBus implements Bus {
 
   /** Memory that was taken out of the map belongs to no device. */
   mmioString(address: number, size: AccessSize, count: number): boolean {
+    this.onContact?.('access');
     return this.inner.mmioString(address, size, count);
   }
 
@@ -83,19 +87,24 @@ export class WatchedBus implements Bus {
 
   msrRead(index: number): bigint {
     this.accesses++;
+    this.onContact?.('access');
     return this.inner.msrRead(index);
   }
 
   msrWrite(index: number, value: bigint): void {
+    this.onContact?.('access');
     this.inner.msrWrite(index, value);
   }
 
   acknowledge(): number {
+    this.onContact?.('interrupt');
     return this.inner.acknowledge();
   }
 
   advance(cycle: number): void {
+    this.onContact?.('time');
     this.inner.advance(cycle);
+    this.onAdvanced?.();
   }
 
   nextEvent(): number {
@@ -121,6 +130,7 @@ export class WatchedBus implements Bus {
 
   #port(port: number, way: string): void {
     this.accesses++;
+    this.onContact?.('access');
     if (this.learning) this.#ports.add(port);
     else if (!this.#ports.has(port) && this.inner.ports.nameAt(port) === undefined)
       this.note('unexpected port', `${way} of port ${hex(port)}, where no device is`);
@@ -129,6 +139,7 @@ export class WatchedBus implements Bus {
   /** True when the access is to memory that is not there for this guest. */
   #mmio(address: number, way: string): boolean {
     this.accesses++;
+    this.onContact?.('access');
     if (address < this.cpu.physical.ramSize && address >= 0x10_0000) {
       const kind = this.describe(address);
       const oracle =
@@ -153,6 +164,9 @@ export class WatchedMemory implements GuestMemory {
   /** Known once the machine is there. */
   bus: WatchedBus | undefined;
 
+  /** Transfers so far. */
+  transfers = 0;
+
   constructor(private readonly inner: GuestMemory) {}
 
   get ramSize(): number {
@@ -170,6 +184,7 @@ export class WatchedMemory implements GuestMemory {
   }
 
   #check(address: number, length: number, way: string): void {
+    this.transfers++;
     const { bus } = this;
     if (bus === undefined) return;
     for (let page = Math.floor(address / 4096); page * 4096 < Math.min(address + length, this.ramSize); page++) {

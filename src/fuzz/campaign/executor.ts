@@ -27,12 +27,12 @@ export interface Executor {
 /** What a thread needs to make its machine: plain data. */
 export type RunnerPlan = Pick<
   FuzzOptions,
-  'target' | 'boot' | 'panic' | 'caseCycles' | 'until' | 'symbols' | 'predicateFile' | 'coverage' | 'against'
+  'target' | 'boot' | 'panic' | 'caseCycles' | 'until' | 'symbols' | 'predicateFile' | 'coverage' | 'against' | 'skip'
 >;
 
 /** What can be sent. */
 export function planOf(options: FuzzOptions): RunnerPlan {
-  const { target, panic, caseCycles, until, symbols, predicateFile, against, guided = false } = options;
+  const { target, panic, caseCycles, until, symbols, predicateFile, against, guided = false, skip } = options;
   if (guided && against) throw new UserError('two boots that are compared note no edges; leave --guided out');
   return {
     target,
@@ -42,6 +42,7 @@ export function planOf(options: FuzzOptions): RunnerPlan {
     ...(caseCycles !== undefined && { caseCycles }),
     ...(until !== undefined && { until }),
     ...(symbols !== undefined && { symbols }),
+    ...(skip !== undefined && { skip }),
     ...(predicateFile !== undefined && { predicateFile }),
     ...(against && { against: { ...against, boot: plainBoot(against.boot) } }),
   };
