@@ -15,9 +15,8 @@ export const NICE = 40;
 /** Fewer buckets for little data, whose tables would take longer than the search. */
 const MAX_BUCKET_BITS = 20;
 
-/** A place, and the four bytes that follow the four by which it is found. */
-export const ENTRY_SIZE = 8;
-const ENTRY_BYTES = 4;
+/** A place. */
+export const ENTRY_SIZE = 4;
 /** A rank is the number of an entry, and how many before it are to be looked at. */
 const RANK_SHIFT = 4;
 
@@ -86,7 +85,6 @@ export function emitSorting(module: ModuleBuilder): void {
       const n = f.let(i32.add(i32.load(i32.add(heads, bucketOf(i32.load(at, L.DATA), shift))), before));
       const entry = f.let(i32.add(entries, i32.mul(n, ENTRY_SIZE)));
       f.store32(entry, at);
-      f.store32(entry, i32.load(at, L.DATA + 4), ENTRY_BYTES);
       const most = i32.const(DEPTH);
       f.store32(rank, i32.or(i32.shl(n, RANK_SHIFT), select(i32.ltU(before, most), before, most)));
     });
@@ -170,36 +168,23 @@ export function emitSearch(f: FunctionBuilder, pos: Expr, word: Expr, left: Expr
       const entry = f.local(I32);
       f.set(entry, i32.add(i32.load(L.ENTRIES), i32.mul(i32.shrU(rank, RANK_SHIFT), ENTRY_SIZE)));
       const stop = f.let(i32.sub(entry, i32.mul(i32.and(rank, (1 << RANK_SHIFT) - 1), ENTRY_SIZE)));
-      const following = f.let(i32.load(pos, L.DATA + 4));
-      // Of the four bytes that follow, those that a longer match must share.
-      const mask = f.local(I32);
-      const setMask = () => {
-        const part = i32.shrU(i32.const(-1), i32.shl(i32.sub(7, longest), 3));
-        f.set(mask, select(i32.ltU(longest, 4), i32.const(0), select(i32.ltU(longest, 7), part, i32.const(-1))));
-      };
-      setMask();
+      const last = f.local(I32);
+      const setLast = () => f.set(last, i32.load8U(i32.add(pos, longest), L.DATA));
+      // The byte that a longer match has and the longest so far has not.
+      setLast();
       f.block((done) => {
         f.loop((again) => {
           f.brIf(done, i32.eq(entry, stop));
           f.set(entry, i32.sub(entry, ENTRY_SIZE));
           f.scope(() => {
-            const differ = f.let(i32.xor(i32.load(entry, ENTRY_BYTES), following));
-            f.brIf(again, i32.and(differ, mask));
             const other = f.let(i32.load(entry));
+            f.brIf(again, i32.ne(i32.load8U(i32.add(other, longest), L.DATA), last));
             f.brIf(again, i32.ne(i32.load(other, L.DATA), word));
-            const length = f.local(I32);
-            f.if(
-              differ,
-              () => {
-                f.set(length, i32.add(i32.shrU(i32.ctz(differ), 3), 4));
-                f.if(i32.gtU(length, left), () => f.set(length, left));
-              },
-              () => f.scope(() => f.set(length, emitExtend(f, other, pos, 8, left))),
-            );
+            const length = emitExtend(f, other, pos, 4, left);
             f.brIf(again, i32.leU(length, longest));
             note(length, other);
           });
-          setMask();
+          setLast();
           f.brIf(again, i32.ltU(longest, good));
         });
       });
