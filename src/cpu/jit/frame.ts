@@ -11,8 +11,12 @@ export class RegionFrame {
   readonly registers: LocalGet[] = [];
   readonly flagResult: LocalGet;
   readonly flagAux: LocalGet;
+  /** Whether `flagAux` has yet to be worked out from `kept` (region-flags.ts); 0 where the region is left. */
+  readonly lazy: LocalGet;
   readonly budget: LocalGet;
-  /** Instructions retired since the state was last spilled. */
+  /** What the budget was when the state was last true in memory. */
+  private readonly budgetBefore: LocalGet;
+  /** Instructions retired since then, less the cycles charged for them: mostly 0. */
   readonly retired: LocalGet;
   readonly pageIp: LocalGet;
   readonly tlb: LocalGet;
@@ -39,7 +43,9 @@ export class RegionFrame {
     for (let i = 0; i < registers; i++) this.registers.push(f.local(I64));
     this.flagResult = f.local(I64);
     this.flagAux = f.local(I32);
+    this.lazy = f.local(I32);
     this.budget = f.local(I32);
+    this.budgetBefore = f.local(I32);
     this.retired = f.local(I32);
     this.pageIp = f.local(I64);
     this.tlb = f.local(I32);
@@ -73,7 +79,8 @@ export class RegionFrame {
     f.store64(L.FLAG_RESULT, this.flagResult);
     f.store32(L.FLAG_AUX, this.flagAux);
     f.store32(L.BUDGET, this.budget);
-    f.store64(L.INSTRUCTIONS, i64.add(i64.load(L.INSTRUCTIONS), i64.extendU(this.retired)));
+    const retired = i32.add(i32.sub(this.budgetBefore, this.budget), this.retired);
+    f.store64(L.INSTRUCTIONS, i64.add(i64.load(L.INSTRUCTIONS), i64.extendS(retired)));
     f.store64(L.PAGE_IP, this.pageIp);
     f.set(this.retired, i32.const(0));
   }
@@ -87,6 +94,7 @@ export class RegionFrame {
     f.set(this.flagResult, i64.load(L.FLAG_RESULT));
     f.set(this.flagAux, i32.load(L.FLAG_AUX));
     f.set(this.budget, i32.load(L.BUDGET));
+    f.set(this.budgetBefore, this.budget);
     f.set(this.tlb, i32.load(L.DATA_TLB));
   }
 

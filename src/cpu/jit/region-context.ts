@@ -46,6 +46,8 @@ export interface RegionParts {
   /** True for the header of a block of the region, which `enter` goes to. */
   has(header: number): boolean;
   enter(header: number): void;
+  /** The block of the region at an offset in the page of the block being emitted. */
+  blockAt(offset: number): number | undefined;
 }
 
 /** Thrown while a body is emitted that had better stay in the interpreter. */
@@ -198,6 +200,7 @@ export class RegionContext extends BodyContext {
         this.call(value, this.region.slots.load.get(bytes)!, [at, this.uop(), i32.const(bytes | ACCESS_READ | access)]);
         this.checkSlowPath();
       },
+      true,
     );
     return value;
   }
@@ -213,6 +216,7 @@ export class RegionContext extends BodyContext {
         this.call(undefined, this.region.slots.store.get(bytes)!, [at, this.uop(), how, v]);
         this.checkSlowPath();
       },
+      true,
     );
   }
   protected override hostForWrite(linear: Expr, bytes: number): Expr {
@@ -226,25 +230,36 @@ export class RegionContext extends BodyContext {
         this.call(host, this.region.slots.hostForWrite, [at, this.uop(), i32.const(bytes)]);
         this.checkSlowPath();
       },
+      true,
     );
     return host;
   }
   protected override commitModified(host: Expr): void {
-    this.f.if(i32.ltU(host, L.GUEST), () => {
-      this.call(undefined, this.region.slots.slowCommit, []);
-      this.checkAbort();
-    });
+    this.f.if(
+      i32.ltU(host, L.GUEST),
+      () => {
+        this.call(undefined, this.region.slots.slowCommit, []);
+        this.checkAbort();
+      },
+      undefined,
+      false,
+    );
   }
 
   /** After a slow path, which has set ABORT_UOP. */
   private checkSlowPath(): void {
-    this.f.if(i32.load(L.ABORT), () => {
-      this.regionFlags.settleAside();
-      this.f.br(this.frame.abort);
-    });
+    this.f.if(
+      i32.load(L.ABORT),
+      () => {
+        this.regionFlags.settleAside();
+        this.f.br(this.frame.abort);
+      },
+      undefined,
+      false,
+    );
   }
   override checkAbort(): void {
-    this.f.if(i32.load(L.ABORT), () => this.abort());
+    this.f.if(i32.load(L.ABORT), () => this.abort(), undefined, false);
   }
   override abort(): void {
     this.regionFlags.settleAside();
@@ -343,6 +358,9 @@ export class RegionContext extends BodyContext {
     this.f.br(this.frame.lookup);
   }
 
+  private get targetOffset(): number {
+    return Number(this.nextOffset) + this.word(L.UOP_IMM);
+  }
   private relativeTarget(): Expr {
     const to = i64.add(this.frame.pageIp, this.nextOffset + BigInt(this.word(L.UOP_IMM)));
     return this.osize === 64 ? to : i64.and(to, this.osize === 16 ? 0xffffn : 0xffff_ffffn);
@@ -351,7 +369,7 @@ export class RegionContext extends BodyContext {
     const bad = this.long
       ? i64.ne(i64.shrS(i64.shl(target, 16n), 16n), target)
       : i64.gtU(target, i64.load32U(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_LIMIT));
-    this.f.if(bad, () => this.raise(13, 0));
+    this.f.if(bad, () => this.raise(13, 0), undefined, false);
   }
   override checkRelative(taken?: Expr): void {
     if (this.variant.near) return;
@@ -359,20 +377,21 @@ export class RegionContext extends BodyContext {
     else this.f.if(taken, () => this.checkTarget(this.let(this.relativeTarget())));
   }
 
-  private follow(field: number, target: () => Expr): void {
+  private follow(field: number, offset: number, target: () => Expr): void {
     this.noteBranch(target);
-    this.followLink(field, target);
+    this.followLink(field, offset, target);
   }
   /**
    * Enter the block that a link field names, or have it found and the link filled: as tier 0 does. What the link says
-   * now is a guess at where it leads when this runs: the records may be used again with their links empty.
+   * now, or the block at that offset, is a guess at where it leads when this runs.
    */
-  private followLink(field: number, target: () => Expr): void {
+  private followLink(field: number, offset: number, target: () => Expr): void {
     const { f } = this;
     const { result, out } = this.frame;
     const address = this.at + field;
-    const known = this.word(field) >>> 0;
-    if (known !== 0 && this.region.has(known)) f.if(i32.eq(i32.load(address), known), () => this.region.enter(known));
+    const known = this.word(field) >>> 0 || this.region.blockAt(offset);
+    if (known !== undefined && this.region.has(known))
+      f.if(i32.eq(i32.load(address), known), () => this.region.enter(known), undefined, true);
     f.set(result, i32.load(address));
     f.brIf(out, result);
     f.store32(L.LINK_PATCH, i32.const(address));
@@ -385,7 +404,7 @@ export class RegionContext extends BodyContext {
     this.left = true;
     if (this.variant.near) {
       this.regionFlags.settle();
-      this.follow(L.UOP_DISP, () => this.relativeTarget());
+      this.follow(L.UOP_DISP, this.targetOffset, () => this.relativeTarget());
     } else this.jump(this.relativeTarget());
   }
   override branchIf(condition: Expr): void {
@@ -393,8 +412,8 @@ export class RegionContext extends BodyContext {
     const taken = this.let(condition);
     this.regionFlags.settle();
     if (this.variant.near) {
-      this.f.if(taken, () => this.follow(L.UOP_DISP, () => this.relativeTarget()));
-      this.follow(L.UOP_REG, () => this.nextIp());
+      this.f.if(taken, () => this.follow(L.UOP_DISP, this.targetOffset, () => this.relativeTarget()));
+      this.follow(L.UOP_REG, Number(this.nextOffset), () => this.nextIp());
       return;
     }
     const go = (target: () => Expr) => () => {
@@ -415,7 +434,7 @@ export class RegionContext extends BodyContext {
   /** The end of a block that goes on elsewhere (HANDLER_NEXT). */
   next(): void {
     this.regionFlags.settle();
-    if (this.byte(L.UOP_REG) !== 0) this.followLink(L.UOP_DISP, () => this.nextIp());
+    if (this.byte(L.UOP_REG) !== 0) this.followLink(L.UOP_DISP, Number(this.nextOffset), () => this.nextIp());
     else this.fallOut();
   }
 
@@ -433,7 +452,7 @@ export class RegionContext extends BodyContext {
     if (!this.mayCallOut) throw new NotTranslated();
     const { slot } = this.region.operations.importOf(operation, this.variant);
     const values = args.map((a) => this.let(a));
-    this.regionFlags.settle();
+    this.regionFlags.force();
     this.frame.spill();
     this.f.store32(L.ABORT_UOP, this.uop());
     if (endsBlock(this.variant)) this.f.store64(L.RIP, this.nextIp());
@@ -446,7 +465,7 @@ export class RegionContext extends BodyContext {
   callHandler(slot: number, ends: boolean): void {
     const { f } = this;
     const code = f.local(I32);
-    this.regionFlags.settle();
+    this.regionFlags.force();
     this.frame.spill();
     f.store32(L.ABORT_UOP, this.uop());
     this.call(code, slot, [this.uop()]);

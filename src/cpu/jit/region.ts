@@ -19,6 +19,7 @@ import { I32, i32, i64 } from '../wasm/expr.js';
 import type { FunctionBuilder, Label } from '../wasm/function.js';
 import type { FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 import { RegionFrame } from './frame.js';
+import { flatten, headOf, type Loop, layOut, type Part } from './loops.js';
 import { NotTranslated, RegionContext, type RegionParts } from './region-context.js';
 import { RegionFlags } from './region-flags.js';
 
@@ -27,6 +28,8 @@ const RARELY_CALLS_OUT = new Set(['PUSHF', 'DIV', 'IDIV', 'RDTSC']);
 /** What a module's imports from the interpreter are under, by slot: importing few functions is much quicker than a table. */
 export const HELPERS = 'h';
 const HEAT_TRANSLATED = 0x80_0000;
+/** Instructions of a region that are emitted twice at most, in loops and for who enters these in the middle. */
+const MAX_TWICE = 192;
 
 /** What all regions of a processor share. */
 export interface RegionMaker {
@@ -52,12 +55,46 @@ export const translatedHeat = (slot: number, block: number): number => ((HEAT_TR
 /** Slot of a block's region, by its HEADER_HEAT. */
 export const slotOf = (heat: number): number => (heat >>> 8) & (HEAT_TRANSLATED - 1);
 
-/** Add a region's function to a module. */
-export function emitRegion(m: ModuleBuilder, maker: RegionMaker, plan: RegionPlan): FunctionHandle {
+/**
+ * Headers that a block's links lead to, or will lead to where they are still empty and there is a block; without `calls`
+ * not those of functions that it calls.
+ */
+export function linksOf({ u16, u32, i32 }: CpuState, variants: VariantTable, header: number, calls = true): number[] {
+  let at = header + L.UOP_SIZE;
+  while (!variants.ends[u16[at >>> 1]!]) at += L.UOP_SIZE;
+  const handler = u16[at >>> 1]!;
+  const variant = variants.variantOf(handler);
+  const page = u32[(header + L.HEADER_MAP) >>> 2]! - u16[(header + L.HEADER_OFFSET) >>> 1]!;
+  const where = u16[(at + L.UOP_WHERE) >>> 1]!;
+  const next = (where & 0xfff) + (where >>> 12);
+  const links: number[] = [];
+  const add = (field: number, offset: number) => {
+    const link = u32[(at + field) >>> 2]! || (offset >= 0 && offset < 4096 ? u32[page + offset]! : 0);
+    if (link !== 0) links.push(link);
+  };
+  if (handler === HANDLER_NEXT) {
+    if (u16[(at + L.UOP_REG) >>> 1]! & 0xff) add(L.UOP_DISP, next);
+  } else if (variant?.near && (calls || variant.row.mnemonic !== 'CALL')) {
+    add(L.UOP_DISP, next + i32[(at + L.UOP_IMM) >>> 2]!);
+    if (isConditional(variant)) add(L.UOP_REG, next);
+  }
+  return links;
+}
+const isConditional = ({ row: { mnemonic } }: Variant): boolean => mnemonic !== 'JMP' && mnemonic !== 'CALL';
+
+/**
+ * Add a region's function to a module.
+ * @param carryWord `defineCarryWord` of that module
+ */
+export function emitRegion(
+  m: ModuleBuilder,
+  maker: RegionMaker,
+  plan: RegionPlan,
+  carryWord: () => FunctionHandle,
+): FunctionHandle {
   const handle = m.declare([I32], I32);
-  m.define(handle, (f) =>
-    new RegionEmitter(f, maker, plan, (slot, p, r) => m.importOnce(HELPERS, `${slot}`, p, r)).emit(),
-  );
+  const helper = (slot: number, p: readonly Type[], r?: Type) => m.importOnce(HELPERS, `${slot}`, p, r);
+  m.define(handle, (f) => new RegionEmitter(f, maker, plan, helper, carryWord).emit());
   return handle;
 }
 
@@ -70,16 +107,20 @@ class RegionEmitter implements RegionParts {
   readonly bits: 16 | 32 | 64;
   readonly flat: number;
   private readonly numbers = new Map<number, number>();
-  private readonly labels: Label[] = [];
-  /** The block being emitted, and its beginning, when it branches to itself. */
-  private current = 0;
-  private again: Label | undefined;
+  /** Headers by HEADER_MAP, and where the page of the block being emitted begins in these terms. */
+  private readonly places = new Map<number, number>();
+  private page = 0;
+  /** Where blocks can be branched to from the place being emitted, by number: innermost loop last. */
+  private readonly scopes: Map<number, Label>[] = [];
+  /** Instructions that may yet be emitted a second time. */
+  private spare = 0;
 
   constructor(
     private readonly f: FunctionBuilder,
     private readonly maker: RegionMaker,
     private readonly plan: RegionPlan,
     readonly helper: (slot: number, params: readonly Type[], result?: Type) => Callee,
+    carryWord: () => Callee,
   ) {
     this.state = maker.state;
     this.slots = maker.slots;
@@ -87,8 +128,11 @@ class RegionEmitter implements RegionParts {
     this.bits = plan.bits;
     this.flat = plan.flat;
     this.frame = new RegionFrame(f, plan.bits === 64 ? 16 : 8);
-    this.flags = new RegionFlags(this.frame);
-    for (const [i, header] of plan.blocks.entries()) this.numbers.set(header, i);
+    this.flags = new RegionFlags(this.frame, carryWord);
+    for (const [i, header] of plan.blocks.entries()) {
+      this.numbers.set(header, i);
+      this.places.set(this.state.u32[(header + L.HEADER_MAP) >>> 2]!, header);
+    }
   }
 
   emit(): void {
@@ -101,79 +145,133 @@ class RegionEmitter implements RegionParts {
           frame.dispatch = dispatch;
           f.block((lookup) => {
             frame.lookup = lookup;
-            this.open(this.plan.blocks.length - 1);
+            this.emitBlocks();
           });
           f.scope(() => this.emitLookup());
         });
       });
       f.set(frame.result, i32.const(REGION_ABORT));
     });
+    f.scope(() => this.flags.workOut(true));
     frame.finish();
   }
 
-  /** Blocks up to number `n`; a label ends before the block that it names. */
-  private open(n: number): void {
-    if (n < 0) {
-      this.f.brTable(this.labels, this.labels[0]!, this.frame.entry);
-      return;
-    }
-    this.f.block((label) => {
-      this.labels[n] = label;
-      this.open(n - 1);
-    });
-    this.current = n;
-    const header = this.plan.blocks[n]!;
-    this.again = undefined;
-    if (!this.isLoop(header)) this.emitBlock(header);
-    else
-      this.f.loop((again) => {
-        this.again = again;
-        this.emitBlock(header);
+  /**
+   * All blocks, behind a br_table that any of them can be entered by. Where a loop's head lies, the whole loop lies as a
+   * wasm loop of its own, so that going around it is a plain branch and V8 sees it; the rest of its blocks are there
+   * once more, for who comes from elsewhere, until they come to the head.
+   */
+  private emitBlocks(): void {
+    const { f, plan } = this;
+    const parts = layOut(plan.blocks.map((header) => this.successors(header)));
+    const loops = new Map<number, Loop>();
+    const note = (part: Part): void => {
+      if (typeof part === 'number') return;
+      loops.set(part.head, part);
+      part.body.forEach(note);
+    };
+    parts.forEach(note);
+    const order = flatten(parts);
+    this.spare = Math.min(MAX_TWICE, this.instructionsOf(order));
+    const labels: Label[] = [];
+    const scope = new Map<number, Label>();
+    this.scopes.push(scope);
+    const open = (place: number): void => {
+      if (place < 0) {
+        f.brTable(labels, labels[0]!, this.frame.entry);
+        return;
+      }
+      const n = order[place]!;
+      f.block((label) => {
+        labels[n] = label;
+        scope.set(n, label);
+        open(place - 1);
       });
+      scope.delete(n);
+      const loop = loops.get(n);
+      const twice = loop === undefined ? 0 : this.instructionsOf(flatten(loop.body));
+      if (loop !== undefined && twice <= this.spare) {
+        this.spare -= twice;
+        this.emitLoop(loop);
+      } else this.emitBlock(plan.blocks[n]!);
+    };
+    open(order.length - 1);
+    this.scopes.pop();
+  }
+
+  private emitLoop({ head, body }: Loop): void {
+    const { f, plan } = this;
+    f.loop((again) => {
+      const scope = new Map([[head, again]]);
+      this.scopes.push(scope);
+      const open = (place: number): void => {
+        if (place < 0) {
+          this.emitBlock(plan.blocks[head]!);
+          return;
+        }
+        const part = body[place]!;
+        f.block((label) => {
+          scope.set(headOf(part), label);
+          open(place - 1);
+        });
+        scope.delete(headOf(part));
+        if (typeof part === 'number') this.emitBlock(plan.blocks[part]!);
+        else this.emitLoop(part);
+      };
+      open(body.length - 1);
+      this.scopes.pop();
+    });
+  }
+
+  private instructionsOf(blocks: readonly number[]): number {
+    const { u16 } = this.state;
+    return blocks.reduce((sum, n) => sum + u16[(this.plan.blocks[n]! + L.HEADER_COUNT) >>> 1]!, 0);
   }
 
   has(header: number): boolean {
     return this.numbers.has(header);
   }
 
+  blockAt(offset: number): number | undefined {
+    return this.places.get(this.page + offset);
+  }
+
   enter(header: number): void {
     const { f, frame } = this;
     const n = this.numbers.get(header)!;
-    if (n > this.current) f.br(this.labels[n]!);
-    else if (n === this.current && this.again !== undefined) f.br(this.again);
-    else {
-      f.set(frame.entry, i32.const(n));
-      f.br(frame.dispatch);
+    for (let i = this.scopes.length - 1; i >= 0; i--) {
+      const label = this.scopes[i]!.get(n);
+      if (label === undefined) continue;
+      f.br(label);
+      return;
     }
+    f.set(frame.entry, i32.const(n));
+    f.br(frame.dispatch);
   }
 
-  /** True when a block's last record has a link to the block itself. */
-  private isLoop(header: number): boolean {
-    const { u16, u32 } = this.state;
-    const { variants } = this.maker;
-    let at = header + L.UOP_SIZE;
-    while (!variants.ends[u16[at >>> 1]!]) at += L.UOP_SIZE;
-    return (
-      variants.variantOf(u16[at >>> 1]!)?.near === true &&
-      (u32[(at + L.UOP_DISP) >>> 2] === header || u32[(at + L.UOP_REG) >>> 2] === header)
-    );
+  /** Numbers of the region's blocks that a block's links lead to; not of functions that it calls, which return. */
+  private successors(header: number): number[] {
+    const links = linksOf(this.state, this.maker.variants, header, false);
+    return links.map((link) => this.numbers.get(link)).filter((n) => n !== undefined);
   }
 
   private emitBlock(header: number): void {
     const { f, frame, state, maker } = this;
     const { variants } = maker;
-    this.flags.forget();
+    this.flags.begin();
     const cost = state.u32[(header + L.HEADER_COST) >>> 2]!;
     const count = state.u16[(header + L.HEADER_COUNT) >>> 1]!;
     const offset = state.u16[(header + L.HEADER_OFFSET) >>> 1]!;
-    f.if(i32.ltS(frame.budget, cost), () => {
+    this.page = state.u32[(header + L.HEADER_MAP) >>> 2]! - offset;
+    const noBudget = () => {
       const ip = i64.add(frame.pageIp, BigInt(offset));
       f.store64(L.RIP, this.bits === 64 ? ip : i64.and(ip, 0xffff_ffffn));
       f.set(frame.result, i32.const(REGION_BUDGET));
       f.br(frame.out);
-    });
+    };
+    f.if(i32.ltS(frame.budget, cost), noBudget, undefined, false);
     f.set(frame.budget, i32.sub(frame.budget, cost));
-    f.set(frame.retired, i32.add(frame.retired, count));
+    if (count !== cost) f.set(frame.retired, i32.add(frame.retired, count - cost));
     for (let at = header + L.UOP_SIZE; ; at += L.UOP_SIZE) {
       const handler = state.u16[at >>> 1]!;
       const variant = variants.variantOf(handler);

@@ -12,9 +12,10 @@ import type { Engine } from '../engine.js';
 import type { VariantTable } from '../interp/variants.js';
 import * as L from '../layout.js';
 import type { CpuState } from '../state.js';
-import { ModuleBuilder } from '../wasm/module.js';
+import { type FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 import { KEPT_END, KEPT_SLOTS, type KeptBlock, type KeptModule, type KeptTranslations } from './kept.js';
-import { emitRegion, HELPERS, type RegionMaker, type RegionPlan, slotOf, translatedHeat } from './region.js';
+import { emitRegion, HELPERS, linksOf, type RegionMaker, type RegionPlan, slotOf, translatedHeat } from './region.js';
+import { defineCarryWord } from './region-flags.js';
 
 export interface TranslatorOptions {
   /** Executions after which a block is translated: at least 1. Called for each block that is decoded. */
@@ -51,6 +52,10 @@ interface Translation {
 /** Bounds of a region: more is slower, in compiling and in running. */
 const REGION_BLOCKS = 64;
 const REGION_INSTRUCTIONS = 512;
+/** A region of as few blocks may be made anew with what is linked to it. */
+const SMALL_REGION = 8;
+/** Modules after which none is: a guest that lives in few blocks gains by it, a kernel's hot code had better stay compiled. */
+const GROWING_MODULES = 16;
 /** Modules are never freed one by one, and a process can only hold so many. */
 const MAX_MODULES = 8192;
 
@@ -80,6 +85,8 @@ export class Translator {
   private translations: Translation[] = [];
   /** Of the translations by an earlier process that are not loaded, by slot. */
   private readonly waiting = new Map<number, Translation>();
+  /** Regions of this process that may grow, by slot. */
+  private readonly growing = new Map<number, { readonly key: number; readonly blocks: readonly number[] }>();
   /** False from when addresses were given anew. */
   private keepable = true;
   private readonly compiler: Compiler;
@@ -87,7 +94,7 @@ export class Translator {
    * For reports: modules, regions and blocks that were translated; blocks that an earlier process left, its modules that
    * were used, and how often a translated block was decoded again.
    */
-  readonly counts = { modules: 0, regions: 0, blocks: 0, bytes: 0, installed: 0, loaded: 0, returned: 0 };
+  readonly counts = { modules: 0, regions: 0, blocks: 0, bytes: 0, installed: 0, loaded: 0, returned: 0, grown: 0 };
 
   constructor(
     private readonly parts: TranslatorParts,
@@ -159,11 +166,15 @@ export class Translator {
       last = Math.max(last, end);
       return { header, page, records: state.u8.subarray(header, end) };
     };
-    const modules = this.translations.map(({ bytes, code, module, functions, regions }): KeptModule => {
+    // A region that was made anew with others has lost its blocks to the new one.
+    const isUsed = ({ slot, blocks }: RegionPlan): boolean =>
+      blocks.some((header) => slotOf(state.i32[(header + L.HEADER_HEAT) >>> 2]!) === slot);
+    const used = this.translations.filter(({ regions }) => regions.some(isUsed));
+    const modules = used.map(({ bytes, code, module, functions, regions }): KeptModule => {
       return {
         bytes,
         code: module === undefined ? code : this.compiler.codeOf(module, functions),
-        regions: regions.map(({ slot, bits, flat, blocks, pages }) => ({
+        regions: regions.filter(isUsed).map(({ slot, bits, flat, blocks, pages }) => ({
           ...{ slot, bits, flat },
           blocks: blocks.map((header, n) => blockOf(header, pages[n]!)),
         })),
@@ -178,6 +189,7 @@ export class Translator {
     if (this.translations.length > 0) this.keepable = false;
     this.translations = [];
     this.waiting.clear();
+    this.growing.clear();
     this.nextSlot = 0;
     this.waitingSince = undefined;
     this.parts.state.set32(L.HOT_COUNT, 0);
@@ -210,14 +222,17 @@ export class Translator {
   private translate(byKey: Map<number, HotBlock[]>): void {
     const { code, state } = this.parts;
     const m = new ModuleBuilder();
+    let defined: FunctionHandle | undefined;
+    const carryWord = () => (defined ??= defineCarryWord(m));
     const plans: Translation['regions'][number][] = [];
     for (const [key, blocks] of byKey) {
       const mode = this.parts.modeOf(key);
       if (mode === undefined) continue;
-      for (const headers of this.regionsOf(blocks)) {
+      for (const headers of this.regionsOf(blocks).map((region) => this.grown(region, key))) {
         const pages = headers.map((header) => code.pageOf(header)!);
         const plan = { blocks: headers, pages, bits: mode.bits, flat: mode.flat, slot: this.nextSlot++ };
-        m.export(`${plan.slot}`, emitRegion(m, this.maker, plan));
+        m.export(`${plan.slot}`, emitRegion(m, this.maker, plan, carryWord));
+        if (this.counts.modules < GROWING_MODULES) this.growing.set(plan.slot, { key, blocks: headers });
         plans.push(plan);
       }
     }
@@ -247,29 +262,57 @@ export class Translator {
     for (const { slot } of translation.regions) engine.regions.set(slot, exports[`${slot}`]);
   }
 
-  /** Cut a list of hot blocks into regions. Within a region blocks lie in the order of their addresses. */
+  /** Cut a list of hot blocks into regions. */
   private regionsOf(blocks: readonly HotBlock[]): number[][] {
-    const { state } = this.parts;
     const regions: number[][] = [];
     let region: number[] = [];
     let instructions = 0;
     const seen = new Set<number>();
-    const close = () => {
-      const place = (header: number) => state.u32[(header + L.HEADER_MAP) >>> 2]!;
-      if (region.length > 0) regions.push(region.sort((a, b) => place(a) - place(b)));
-      region = [];
-      instructions = 0;
-    };
     for (const { header } of blocks) {
       // Of a page that was written since, none is needed.
       if (seen.has(header) || this.parts.code.pageOf(header) === undefined) continue;
       seen.add(header);
-      const count = state.u16[(header + L.HEADER_COUNT) >>> 1]!;
-      if (region.length === REGION_BLOCKS || instructions + count > REGION_INSTRUCTIONS) close();
+      const count = this.instructionsOf(header);
+      if (region.length === REGION_BLOCKS || instructions + count > REGION_INSTRUCTIONS) {
+        regions.push(region);
+        region = [];
+        instructions = 0;
+      }
       region.push(header);
       instructions += count;
     }
-    close();
+    if (region.length > 0) regions.push(region);
     return regions;
+  }
+
+  /** A region and the smaller ones that it is linked with: they are made anew as one. In the order of addresses. */
+  private grown(region: readonly number[], key: number): number[] {
+    const { state, variants, code } = this.parts;
+    const grown = new Set(region);
+    let instructions = region.reduce((sum, header) => sum + this.instructionsOf(header), 0);
+    const linked = (from: Iterable<number>, to: ReadonlySet<number>): boolean => {
+      for (const header of from) if (linksOf(state, variants, header).some((next) => to.has(next))) return true;
+      return false;
+    };
+    if (this.counts.modules >= GROWING_MODULES) this.growing.clear();
+    for (const [slot, old] of this.growing) {
+      if (old.key !== key || old.blocks.length > SMALL_REGION) continue;
+      const blocks = old.blocks.filter(
+        (header) => slotOf(state.i32[(header + L.HEADER_HEAT) >>> 2]!) === slot && code.pageOf(header) !== undefined,
+      );
+      const more = blocks.reduce((sum, header) => sum + this.instructionsOf(header), 0);
+      if (grown.size + blocks.length > REGION_BLOCKS || instructions + more > REGION_INSTRUCTIONS) continue;
+      if (!linked(blocks, grown) && !linked(grown, new Set(blocks))) continue;
+      for (const header of blocks) grown.add(header);
+      instructions += more;
+      this.growing.delete(slot);
+      this.counts.grown++;
+    }
+    const place = (header: number) => state.u32[(header + L.HEADER_MAP) >>> 2]!;
+    return [...grown].sort((a, b) => place(a) - place(b));
+  }
+
+  private instructionsOf(header: number): number {
+    return this.parts.state.u16[(header + L.HEADER_COUNT) >>> 1]!;
   }
 }

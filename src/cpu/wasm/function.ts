@@ -27,6 +27,8 @@ export class FunctionBuilder {
   readonly head = new Bytes(64);
   body = new Bytes(1024);
   readonly locals: Type[] = [];
+  /** Branches that mostly go one way: where, and whether that is the way of a condition that holds. In order. */
+  readonly hints: { readonly in: Bytes; readonly at: number; readonly likely: boolean }[] = [];
   private readonly free = new Map<Type, LocalGet[]>([
     [I32, []],
     [I64, []],
@@ -58,9 +60,11 @@ export class FunctionBuilder {
     const { length, relocations } = this.body;
     const before = relocations.length;
     const { depth } = this;
+    const hints = this.hints.length;
     try {
       this.scope(emit);
     } catch (error) {
+      this.hints.length = hints;
       this.body.length = length;
       relocations.length = before;
       this.depth = depth;
@@ -162,8 +166,15 @@ export class FunctionBuilder {
     this.storeOp(0x10b, address, offset, value);
   }
 
-  /** `if` without a result; a constant condition emits only the side that is taken. */
-  if(condition: I32Like, then: () => void, otherwise?: () => void): void {
+  private hint(likely: boolean | undefined): void {
+    if (likely !== undefined) this.hints.push({ in: this.body, at: this.body.length, likely });
+  }
+
+  /**
+   * `if` without a result; a constant condition emits only the side that is taken.
+   * @param likely what the condition mostly is: V8 keeps registers out of the way of the other side
+   */
+  if(condition: I32Like, then: () => void, otherwise?: () => void, likely?: boolean): void {
     const c = lift32(condition);
     if (c.value !== undefined) {
       if (c.value) then();
@@ -171,6 +182,7 @@ export class FunctionBuilder {
       return;
     }
     c.write(this.body);
+    this.hint(likely);
     this.body.u8(0x04).u8(0x40);
     this.depth++;
     then();
@@ -201,13 +213,14 @@ export class FunctionBuilder {
   br(label: Label): void {
     this.body.u8(0x0c).uleb(this.depth - label.depth - 1);
   }
-  brIf(label: Label, condition: I32Like): void {
+  brIf(label: Label, condition: I32Like, likely?: boolean): void {
     const c = lift32(condition);
     if (c.value !== undefined) {
       if (c.value) this.br(label);
       return;
     }
     c.write(this.body);
+    this.hint(likely);
     this.body.u8(0x0d).uleb(this.depth - label.depth - 1);
   }
   brTable(labels: readonly Label[], fallback: Label, index: Expr): void {

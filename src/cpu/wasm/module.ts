@@ -126,19 +126,45 @@ export class ModuleBuilder {
         b.uleb(1).u8(0).u8(0x41).sleb32(0).u8(0x0b).uleb(size);
         for (const f of this.tableFunctions) b.uleb(index(f));
       });
+    const locals = (f: FunctionBuilder): Bytes => {
+      const b = new Bytes(16);
+      const runs: [number, Type][] = [];
+      for (const l of f.locals) {
+        const last = runs.at(-1);
+        if (last !== undefined && last[1] === l) last[0]++;
+        else runs.push([1, l]);
+      }
+      b.uleb(runs.length);
+      for (const [n, t] of runs) b.uleb(n).u8(t);
+      return b;
+    };
+    const hinted = this.functions.flatMap(({ builder }, n) =>
+      builder && builder.hints.length > 0 ? [{ builder, n }] : [],
+    );
+    if (hinted.length > 0)
+      section(0, (b) => {
+        // Branch hinting, a proposal; who does not know it passes over the section.
+        b.text('metadata.code.branch_hint').uleb(hinted.length);
+        for (const { builder, n } of hinted) {
+          const { head, hints } = builder;
+          const before = locals(builder).length;
+          b.uleb(this.imports.length + n).uleb(hints.length);
+          const placed = hints.map(({ in: part, at, likely }) => ({
+            at: before + at + (part === head ? 0 : head.length),
+            likely,
+          }));
+          for (const { at, likely } of placed.sort((x, y) => x.at - y.at))
+            b.uleb(at)
+              .u8(1)
+              .u8(likely ? 1 : 0);
+        }
+      });
     section(10, (b) => {
       b.uleb(this.functions.length);
       for (const f of this.functions) {
         if (f.builder === undefined) throw new Error('wasm function declared but not defined');
         const code = new Bytes(f.builder.body.length + 64);
-        const runs: [number, Type][] = [];
-        for (const l of f.builder.locals) {
-          const last = runs.at(-1);
-          if (last !== undefined && last[1] === l) last[0]++;
-          else runs.push([1, l]);
-        }
-        code.uleb(runs.length);
-        for (const [n, t] of runs) code.uleb(n).u8(t);
+        code.append(locals(f.builder));
         code.append(f.builder.head).append(f.builder.body).u8(0x0b);
         code.relocate(this.imports.length);
         code.relocations.length = 0;
