@@ -52,8 +52,16 @@ export function attachRecorder(guest: Guest, recorder: Recorder): void {
 /** The recorder needs a sink that needs the guest's site: both ends meet here. */
 export class LateSink implements EventSink {
   target: EventSink | undefined;
-  event(...args: Parameters<EventSink['event']>): void {
-    this.target?.event(...args);
+  event(
+    kind: number,
+    address: number,
+    size: number,
+    value: number,
+    valueHigh: number,
+    name: string,
+    data: Uint8Array,
+  ): void {
+    this.target?.event(kind, address, size, value, valueHigh, name, data);
   }
   ask(kind: number, address: number, size: number): void {
     this.target?.ask(kind, address, size);

@@ -70,19 +70,26 @@ async function runSlices(cpu: Cpu, control: RunControl, tier: Tier): Promise<Run
 /** Watches output for a text. */
 export class TextWatch {
   private readonly wanted: Uint8Array;
-  private readonly seen: number[] = [];
+  /** The last bytes, round and round, and how many there were. */
+  private readonly seen: Uint8Array;
+  private count = 0;
 
   constructor(
     text: string,
     private readonly found: () => void,
   ) {
     this.wanted = new TextEncoder().encode(text);
+    this.seen = new Uint8Array(this.wanted.length);
   }
 
   byte(value: number): void {
-    this.seen.push(value);
-    if (this.seen.length > this.wanted.length) this.seen.shift();
-    if (this.seen.length === this.wanted.length && this.wanted.every((b, i) => b === this.seen[i])) this.found();
+    const { wanted, seen } = this;
+    const { length } = wanted;
+    if (length > 0) seen[this.count % length] = value;
+    this.count++;
+    if ((length > 0 && value !== wanted[length - 1]) || this.count < length) return;
+    for (let i = 0; i < length; i++) if (seen[(this.count + i) % length] !== wanted[i]) return;
+    this.found();
   }
 }
 

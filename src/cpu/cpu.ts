@@ -131,7 +131,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
    * after the instruction and asks anew.
    */
   get bus(): Bus {
-    this.requestExit();
+    this.state.u32[L.EXIT_REQUEST >>> 2] = 1;
     return this.platform;
   }
   set bus(bus: Bus) {
@@ -142,7 +142,8 @@ export class Cpu implements SmmProcessor, ProcessorLines {
 
   /** Cycle reached: all charged cycles. */
   get now(): number {
-    return this.state.f64[L.DEADLINE >>> 3]! - this.state.i32[L.BUDGET >>> 2]!;
+    const { f64, i32 } = this.state;
+    return f64[L.DEADLINE >>> 3]! - i32[L.BUDGET >>> 2]!;
   }
 
   /** Low and high half of `instructionIp`, without the cost of a bigint. */
@@ -170,9 +171,10 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   }
 
   get cycle(): number {
-    if (this.loop.inEvent) return this.now;
-    const uop = this.state.get32(L.ABORT_UOP);
-    return this.now - (uop === 0 ? 0 : variants.cost[this.state.u16[uop >>> 1]!]!);
+    const { f64, i32, u32, u16 } = this.state;
+    const now = f64[L.DEADLINE >>> 3]! - i32[L.BUDGET >>> 2]!;
+    const uop = u32[L.ABORT_UOP >>> 2]!;
+    return this.loop.inEvent || uop === 0 ? now : now - variants.cost[u16[uop >>> 1]!]!;
   }
 
   get instructions(): number {

@@ -79,77 +79,57 @@ export class RunLoop {
   }
 
   private runOnce(): RunEnd | undefined {
-    const s = this.cpu.state;
-    const cycle = this.cpu.now;
-    this.cpu.setCycle(cycle);
-    if (cycle >= this.cpu.platform.nextEvent()) this.cpu.platform.advance(cycle);
+    const { cpu } = this;
+    const { platform } = cpu;
+    const s = cpu.state;
+    const { u32 } = s;
+    const cycle = cpu.now;
+    cpu.setCycle(cycle);
+    let due = platform.nextEvent();
+    if (cycle >= due) {
+      platform.advance(cycle);
+      due = platform.nextEvent();
+    }
     if (this.ended !== undefined) return this.takeEnd();
-    if (cycle >= this.cpu.cycleLimit) return { reason: 'until-cycle' };
-    s.set32(L.EXIT_REQUEST, 0);
+    if (cycle >= cpu.cycleLimit) return { reason: 'until-cycle' };
+    u32[L.EXIT_REQUEST >>> 2] = 0;
     this.translator?.poll();
-    const shadow = this.cpu.interruptShadow;
-    const halted = s.get32(L.HALTED);
+    const shadow = u32[L.SHADOW >>> 2] === 0 ? 0 : cpu.interruptShadow;
+    const halted = u32[L.HALTED >>> 2]!;
     if (halted === SUSPENDED) return this.passTime(cycle);
-    if (s.get32(L.SMI_PENDING) !== 0 && (s.get32(L.SMM) & SMM_ACTIVE) === 0) {
+    if (u32[L.SMI_PENDING >>> 2] !== 0 && (u32[L.SMM >>> 2]! & SMM_ACTIVE) === 0) {
       s.set32(L.SMI_PENDING, 0);
       s.set32(L.HALTED, 0);
       s.set32(L.SHADOW, 0);
-      enterSmm(this.cpu);
-      this.cpu.delivered = true;
+      enterSmm(cpu);
+      cpu.delivered = true;
       this.stepUop = 0;
       return undefined;
     }
-    if (s.get32(L.NMI_PENDING) !== 0 && s.get32(L.NMI_BLOCKED) === 0 && shadow !== 2) {
+    if (u32[L.NMI_PENDING >>> 2] !== 0 && u32[L.NMI_BLOCKED >>> 2] === 0 && shadow !== 2) {
       s.set32(L.NMI_PENDING, 0);
       s.set32(L.HALTED, 0);
       this.deliverEvent(2, 'nmi');
       return undefined;
     }
-    if (s.get32(L.INTR) !== 0 && (s.get32(L.EFLAGS) & IF) !== 0 && shadow === 0) {
-      const vector = this.cpu.platform.acknowledge();
+    const eflags = u32[L.EFLAGS >>> 2]!;
+    if (u32[L.INTR >>> 2] !== 0 && (eflags & IF) !== 0 && shadow === 0) {
+      const vector = platform.acknowledge();
       s.set32(L.HALTED, 0);
-      this.cpu.listener.interruptDelivered?.(vector);
+      cpu.listener.interruptDelivered?.(vector);
       this.deliverEvent(vector, 'external');
       return undefined;
     }
     if (halted !== 0) return this.passTime(cycle);
-    const next = Math.min(this.cpu.platform.nextEvent(), this.cpu.cycleLimit);
+    const next = Math.min(due, cpu.cycleLimit);
     const budget = Math.max(0, Math.min(next - cycle, SLICE));
     s.f64[L.DEADLINE >>> 3] = cycle + budget;
     s.i32[L.BUDGET >>> 2] = budget;
-    const traps = s.get32(L.EFLAGS) & (TF | RF);
-    const alone = traps !== 0 || this.debug.armed || shadow !== 0;
-    if (traps === RF && shadow === 0 && this.mayResumeInBlock()) this.resume(next);
-    else if (alone) {
+    if ((eflags & (TF | RF)) !== 0 || shadow !== 0 || this.debug.armed) {
       if (this.breakpoints.atBreakpoint) return { reason: 'breakpoint' };
       this.step();
     } else this.runBlocks(next);
     return this.ended === undefined ? undefined : this.takeEnd();
-  }
-
-  /**
-   * RF is set, as behind every page fault, and there is no breakpoint that it keeps away. An instruction that cannot
-   * tell loses it and runs with what follows; another goes alone.
-   */
-  private resume(next: number): void {
-    const s = this.cpu.state;
-    const uop = this.firstRecord();
-    if (uop === 0) return;
-    const handler = s.u16[uop >>> 1]!;
-    const where = s.u16[(uop + L.UOP_WHERE) >>> 1]!;
-    const variant = variants.variantOf(handler);
-    // What ends a block may look at RF or set it; a repeated string instruction keeps it between its iterations.
-    const plain = variant !== undefined && variant.rep === 0 && variants.ends[handler] === 0;
-    if (plain && (where & 0xfff) + (where >>> 12) <= 4096) {
-      s.set32(L.EFLAGS, (s.get32(L.EFLAGS) & ~RF) >>> 0);
-      this.runBlocks(next);
-      return;
-    }
-    this.stepNext(uop);
-    this.step();
-  }
-  private mayResumeInBlock(): boolean {
-    return !this.debug.armed && this.cpu.code.stops.size === 0 && this.stepUop === 0;
   }
 
   /** Nothing executes: on to the next event. */

@@ -43,6 +43,8 @@ export class VirtualClock implements Clock {
   #listener: ClockListener | undefined;
   /** Earliest timer, or null; undefined = must be searched again. */
   #earliest: ClockTimer | null | undefined = null;
+  /** Its cycle, while it is known. */
+  #next = Number.POSITIVE_INFINITY;
   /** While timers run: the cycle that runDue() was given. */
   #running: number | undefined;
 
@@ -84,8 +86,8 @@ export class VirtualClock implements Clock {
 
   /** Cycle at which the earliest timer is due, or Infinity. */
   nextEvent(): number {
-    const timer = this.#first();
-    return timer === null ? Number.POSITIVE_INFINITY : Math.ceil(timer.deadline / this.nsPerCycle);
+    if (this.#earliest === undefined) this.#first();
+    return this.#next;
   }
 
   /** Fire all timers that are due at or before `cycle`, including those that the fired ones arm for it. */
@@ -136,6 +138,7 @@ export class VirtualClock implements Clock {
         if (timer.deadline < (first?.deadline ?? Number.POSITIVE_INFINITY)) first = timer;
       }
       this.#earliest = first;
+      this.#next = first === null ? Number.POSITIVE_INFINITY : Math.ceil(first.deadline / this.nsPerCycle);
     }
     return this.#earliest;
   }

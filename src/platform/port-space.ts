@@ -103,6 +103,17 @@ class PortRange extends Range {
     );
   }
 
+  override read(port: number, size: AccessSize): number {
+    if (!this.forwards(port, size)) return super.read(port, size);
+    return (this.handler.portRead(port - this.base + this.offset, size) & (size === 1 ? 0xff : allOnes(size))) >>> 0;
+  }
+
+  override write(port: number, size: AccessSize, value: number): void {
+    if (!this.forwards(port, size)) super.write(port, size, value);
+    else
+      this.handler.portWrite(port - this.base + this.offset, size, (value & (size === 1 ? 0xff : allOnes(size))) >>> 0);
+  }
+
   /** Whether an access reaches the handler as one access of the same size. */
   forwards(port: number, size: AccessSize): boolean {
     const aligned = this.unaligned || ((port - this.base + this.offset) & (size - 1)) === 0;

@@ -18,6 +18,12 @@ const ID = Object.fromEntries(Object.values(KINDS).map(({ kind, id }) => [kind, 
   number
 >;
 
+// Looked up once: a boot makes hundreds of thousands of these.
+const PORT_READ = ID['port-read'];
+const PORT_WRITE = ID['port-write'];
+const MMIO_READ = ID['mmio-read'];
+const MMIO_WRITE = ID['mmio-write'];
+
 /** Level of the line `smram`. */
 export const SMRAM_OPEN = 1;
 export const SMRAM_IN_SMM = 2;
@@ -120,14 +126,14 @@ export class RecordingBus implements Bus {
   }
 
   portRead(port: number, size: AccessSize): number {
-    this.#sink.ask(ID['port-read'], port, size);
+    this.#sink.ask(PORT_READ, port, size);
     const value = this.#inner.portRead(port, size);
     this.#sink.answer(value, 0, EMPTY);
     return value;
   }
 
   portWrite(port: number, size: AccessSize, value: number): void {
-    this.#sink.event(ID['port-write'], port, size, value, 0, '', EMPTY);
+    this.#sink.event(PORT_WRITE, port, size, value, 0, '', EMPTY);
     this.#inner.portWrite(port, size, value);
   }
 
@@ -144,14 +150,14 @@ export class RecordingBus implements Bus {
   }
 
   mmioRead(address: number, size: AccessSize): number {
-    this.#sink.ask(ID['mmio-read'], address, size);
+    this.#sink.ask(MMIO_READ, address, size);
     const value = this.#inner.mmioRead(address, size);
     this.#sink.answer(value, 0, EMPTY);
     return value;
   }
 
   mmioWrite(address: number, size: AccessSize, value: number): void {
-    this.#sink.event(ID['mmio-write'], address, size, value, 0, '', EMPTY);
+    this.#sink.event(MMIO_WRITE, address, size, value, 0, '', EMPTY);
     this.#inner.mmioWrite(address, size, value);
   }
 

@@ -1,13 +1,16 @@
 // Moves, exchanges, conversions, stack and flag transfers (SDM vol. 2: MOV…XLAT, PUSH…POPF, LAHF, SETcc, CMOVcc).
 // Stack accesses come before the stack pointer moves, so a fault leaves it alone. A CMOV reads its memory operand
-// whatever the condition, as processors do. Loading a segment register is TypeScript (system/segments.ts).
+// whatever the condition, as processors do. Loading a segment register is TypeScript (system/segments.ts)
+// but in real-address mode.
 
 import * as L from '../layout.js';
-import { DF, MODE_V86 } from '../state.js';
+import { DF, MODE_PROTECTED, MODE_V86 } from '../state.js';
+import { ATTR_DB, ATTR_G } from '../system/descriptors.js';
 import { popf as popfSystem, pushf as pushfSystem } from '../system/flags-system.js';
 import { moveToSegment } from '../system/segments.js';
+import { REAL_ATTRIBUTES } from '../system/stack.js';
 import { type Expr, I32, i32, i64, select } from '../wasm/expr.js';
-import { ACCESS_READ, ACCESS_WRITE, type Body, type BodyContext } from './context.js';
+import { ACCESS_READ, ACCESS_WRITE, type Body, type BodyContext, type SystemOperation } from './context.js';
 import { width } from './width.js';
 
 export const mov: Body = (c) => c.write(0, c.read(1));
@@ -24,8 +27,29 @@ export const movFromSegment: Body = (c) => {
 export const movToSegment: Body = (c) => {
   const segment = c.read(0);
   c.raiseIf(i32.or(i32.eq(segment, L.CS), i32.gtU(segment, L.GS)), 6);
-  c.js(moveToSegment, [segment, c.read(1)]);
+  loadSegmentRegister(c, moveToSegment, c.let(segment), c.let(i32.and(c.read(1), 0xffff)));
 };
+
+/**
+ * Load a segment register. In real-address mode, where firmware does so all the time, the base follows the selector and
+ * all else stays. More may change, and is done in TypeScript, in the other modes, for SS, where protected mode has left
+ * something else, and for a segment of 4 GiB without base, which is flat (mode.ts).
+ */
+export function loadSegmentRegister(c: BodyContext, operation: SystemOperation, segment: Expr, selector: Expr): void {
+  const at = c.let(i32.shl(segment, 5));
+  const attributes = i32.and(i32.load(at, L.SEGMENTS + L.SEG_ATTRIBUTES), ~(ATTR_DB | ATTR_G));
+  const based = i32.and(i32.ne(i32.load(at, L.SEGMENTS + L.SEG_BASE), 0), i32.ne(selector, 0));
+  const small = i32.ne(i32.load(at, L.SEGMENTS + L.SEG_LIMIT), -1);
+  const real = i32.eqz(i32.and(i32.load(L.MODE), MODE_PROTECTED));
+  c.if(
+    i32.and(i32.and(real, i32.ne(segment, L.SS)), i32.and(i32.eq(attributes, REAL_ATTRIBUTES), i32.or(small, based))),
+    () => {
+      c.f.store32(at, selector, L.SEGMENTS + L.SEG_SELECTOR);
+      c.f.store64(at, i64.extendU(i32.shl(selector, 4)), L.SEGMENTS + L.SEG_BASE);
+    },
+    () => c.js(operation, [segment, selector]),
+  );
+}
 
 export const movsx: Body = (c) => {
   const from = c.width(1);
@@ -99,7 +123,7 @@ export const popSegment =
   (c) => {
     const v = c.peek(c.osize);
     const rsp = c.let(c.withStackPointer(i64.add(c.gpr(4, 64), BigInt(c.osize / 8))));
-    c.js(moveToSegment, [i32.const(segment), i32.and(width(c.osize).low32(v), 0xffff)]);
+    loadSegmentRegister(c, moveToSegment, i32.const(segment), c.let(i32.and(width(c.osize).low32(v), 0xffff)));
     c.setGpr(4, 64, rsp);
   };
 

@@ -13,6 +13,7 @@ import * as segments from '../system/segments.js';
 import { type Expr, f64, I32, I64, i32, i64 } from '../wasm/expr.js';
 import { ACCESS_READ, ACCESS_WRITE, type Body, type BodyContext, type SystemOperation } from './context.js';
 import { loadFarPointer } from './control-flow.js';
+import { loadSegmentRegister } from './moves.js';
 import { width } from './width.js';
 
 /** An operation without operands. */
@@ -191,7 +192,7 @@ export const loadPointer =
   (segment: number): Body =>
   (c) => {
     const { offset, selector } = loadFarPointer(c);
-    c.js(segments.loadSegment, [i32.const(segment), selector]);
+    loadSegmentRegister(c, segments.loadSegment, i32.const(segment), c.let(i32.and(selector, 0xffff)));
     c.write(0, width(c.osize).from64(offset));
   };
 

@@ -5,7 +5,7 @@
 import type { AccessSize } from '../bus.js';
 import type { CpuCore } from '../core.js';
 import * as L from '../layout.js';
-import { type CpuState, DF, gp, MODE_64BIT, TF } from '../state.js';
+import { type CpuState, DF, gp, MODE_64BIT, MODE_PROTECTED, MODE_V86, TF } from '../state.js';
 
 /** Cycles of an access to a port, and of each item of a string. */
 export const PORT_COST = 250;
@@ -15,7 +15,10 @@ const LONGEST_RUN = 256;
 /** #GP(0) unless the program may access `size` ports from `port` on. */
 export function checkPort(cpu: CpuCore, port: number, size: number): void {
   const s = cpu.state;
-  if (!s.isProtected || (!s.isV86 && s.cpl <= s.iopl)) return;
+  const { u32 } = s;
+  const mode = u32[L.MODE >>> 2]!;
+  if ((mode & MODE_PROTECTED) === 0) return;
+  if ((mode & MODE_V86) === 0 && u32[L.CPL >>> 2]! <= ((u32[L.EFLAGS >>> 2]! >>> 12) & 3)) return;
   // 32-bit TSS only (types 9 and 11); a 16-bit one has no bitmap.
   const type = s.attributes(L.TR) & 15;
   if ((type & 8) === 0 || s.limit(L.TR) < 0x67) throw gp();
@@ -28,16 +31,21 @@ export function checkPort(cpu: CpuCore, port: number, size: number): void {
   if ((bits & ((1 << size) - 1)) !== 0) throw gp();
 }
 
+/** For I/O breakpoints, while there are any. */
+function noteAccess(cpu: CpuCore, port: number, size: number): void {
+  if ((cpu.state.u32[(L.DR + 8 * 7) >>> 2]! & 0xff) !== 0) cpu.notePort?.(port, size);
+}
+
 /** Value of an IN of `size` bytes. */
 export function portRead(cpu: CpuCore, port: number, size: number): number {
   checkPort(cpu, port, size);
-  cpu.notePort?.(port, size);
+  noteAccess(cpu, port, size);
   return cpu.bus.portRead(port, size as AccessSize);
 }
 
 export function portWrite(cpu: CpuCore, port: number, size: number, value: number): void {
   checkPort(cpu, port, size);
-  cpu.notePort?.(port, size);
+  noteAccess(cpu, port, size);
   const masked = size === 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
   cpu.bus.portWrite(port, size as AccessSize, masked);
 }
