@@ -1,7 +1,7 @@
 // Numbers as fields of structures hold them, and picking an element for a break. Shrinking leads to small numbers.
 
 import fc from 'fast-check';
-import { offerable } from './coverage/offers.js';
+import { offerable, offerableText } from './coverage/offers.js';
 
 const upTo = (max: number): fc.Arbitrary<number> => offerable(fc.integer({ min: 0, max }), BigInt(max));
 export const u8: fc.Arbitrary<number> = upTo(0xff);
@@ -22,4 +22,12 @@ export function pick<T>(list: readonly T[], at: number, change: (one: T, index: 
 
 /** Printable ASCII without what a name cannot have. */
 export const word = (maxLength: number, minLength = 1): fc.Arbitrary<string> =>
-  fc.string({ unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz0123456789_-'), minLength, maxLength });
+  offerableText('abcdefghijklmnopqrstuvwxyz0123456789_-', minLength, maxLength);
+
+/** The bytes of a number as characters, from the lowest up to a zero: eight at most, one at least. */
+export function textOf(value: bigint): string {
+  let text = '';
+  for (let rest = BigInt.asUintN(64, value); text === '' || (rest & 0xffn) !== 0n; rest >>= 8n)
+    text += String.fromCharCode(Number(rest & 0xffn));
+  return text;
+}

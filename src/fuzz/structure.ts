@@ -6,7 +6,7 @@
 // was made from. Left out: decoding bytes; whoever has a parser holds it against the value.
 
 import fc from 'fast-check';
-import { extensible, offerable } from './coverage/offers.js';
+import { extensible, offerable, replaceable } from './coverage/offers.js';
 
 /** One way in which a hostile structure breaks its specification. */
 export interface Break {
@@ -83,11 +83,14 @@ export const EDGES: readonly bigint[] = [
   0xffff_ffff_ffff_ffffn,
 ];
 
+/** Of the choices of `lies`, the one that may be any number. */
+const LAST_LIE = 2;
+
 /** Numbers that structures lie with. */
 export const lies: fc.Arbitrary<bigint> = offerable(
   fc.oneof(fc.bigInt(0n, 64n), fc.constantFrom(...EDGES), fc.bigInt(0n, 0xffff_ffff_ffff_ffffn)),
   0xffff_ffff_ffff_ffffn,
-  2,
+  LAST_LIE,
 );
 
 export interface HostileOptions {
@@ -101,7 +104,10 @@ export interface HostileOptions {
 export function hostile<T>(kind: StructureKind<T>, options: HostileOptions = {}): fc.Arbitrary<Structure<T>> {
   const { most = 3 } = options;
   const names = Object.keys(kind.breaks).filter((name) => options.only?.includes(name) ?? true);
-  const one = fc.record({ name: fc.constantFrom(...names), at: fc.nat(15), value: lies }, { noNullPrototype: true });
+  const one = replaceable(
+    fc.record({ name: fc.constantFrom(...names), at: fc.nat(15), value: lies }, { noNullPrototype: true }),
+    LAST_LIE,
+  );
   // A list that may be empty, since shrinking then may drop any of the breaks; with none the filter refuses it.
   return fc
     .tuple(kind.valid, extensible(fc.array(one, { maxLength: most }), most))

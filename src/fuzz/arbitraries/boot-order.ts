@@ -4,7 +4,7 @@
 
 import fc from 'fast-check';
 import { ByteWriter } from '../byte-writer.js';
-import { low8, pick, word } from '../numbers.js';
+import { low8, pick, textOf, word } from '../numbers.js';
 import type { StructureKind } from '../structure.js';
 
 export interface BootOrder {
@@ -61,6 +61,9 @@ export function bootOrder(): StructureKind<BootOrder> {
       },
       'very many lines': (draft, at) => {
         for (let i = 0; i < 100 * (at + 1); i++) draft.lines.push(`/rom@genroms/r${i}`);
+      },
+      'line of any bytes': (draft, at, value) => {
+        draft.lines.splice(at % (draft.lines.length + 1), 0, textOf(value));
       },
     },
     encode: ({ lines, unterminated, separator = '\n' }) => {

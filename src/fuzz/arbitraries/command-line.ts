@@ -4,7 +4,7 @@
 
 import fc from 'fast-check';
 import { ByteWriter } from '../byte-writer.js';
-import { low8, pick, word } from '../numbers.js';
+import { low8, pick, textOf, word } from '../numbers.js';
 import type { StructureKind } from '../structure.js';
 
 export interface CommandLine {
@@ -62,6 +62,9 @@ export function commandLine(): StructureKind<CommandLine> {
       },
       'many words': (draft, at) => {
         for (let i = 0; i < 40 * (at + 1); i++) draft.words.push(`w${i}`);
+      },
+      'word of any bytes': (draft, at, value) => {
+        draft.words.splice(at % (draft.words.length + 1), 0, textOf(value));
       },
     },
     encode: ({ words, unterminated, filler = 0x41 }) => {

@@ -96,10 +96,55 @@ const bias: Change = (words, { random }) => {
   words[0] = below(random, 16);
 };
 
+/** A dictionary by instruction, and by operand: what each was compared with. It is asked often. */
+class Lookup {
+  static readonly #made = new WeakMap<readonly Comparison[], Lookup>();
+  readonly #sites: (readonly Comparison[])[];
+  readonly #others = new Map<bigint, bigint[]>();
+
+  static of(dictionary: readonly Comparison[]): Lookup {
+    const lookup = Lookup.#made.get(dictionary) ?? new Lookup(dictionary);
+    Lookup.#made.set(dictionary, lookup);
+    return lookup;
+  }
+
+  private constructor(dictionary: readonly Comparison[]) {
+    const sites = new Map<number, Comparison[]>();
+    for (const one of dictionary) {
+      listAt(sites, one.site).push(one);
+      listAt(this.#others, one.left).push(one.right);
+      listAt(this.#others, one.right).push(one.left);
+    }
+    this.#sites = [...sites.values()];
+  }
+
+  /** Any: every instruction is as likely, however often it compared. */
+  any(random: fc.Random): Comparison {
+    return one(random, one(random, this.#sites));
+  }
+
+  /** What a number was compared with; any operand now and then, and where it was compared with nothing. */
+  other(value: bigint, random: fc.Random): bigint {
+    const others = this.#others.get(value);
+    if (others !== undefined && below(random, 4) !== 0) return one(random, others);
+    const { left, right } = this.any(random);
+    return random.nextInt(0, 1) === 0 ? left : right;
+  }
+}
+
+function listAt<K, V>(lists: Map<K, V[]>, key: K): V[] {
+  let list = lists.get(key);
+  if (list === undefined) {
+    list = [];
+    lists.set(key, list);
+  }
+  return list;
+}
+
 /** An operand in the place of the other, where there is a word like it; else anywhere. */
 const compared: Change = (words, { random, dictionary }) => {
   if (dictionary.length === 0) return;
-  const { width, left, right } = one(random, dictionary);
+  const { width, left, right } = Lookup.of(dictionary).any(random);
   const [old, wanted] = random.nextInt(0, 1) === 0 ? [left, right] : [right, left];
   const low = (value: bigint) => Number(BigInt.asUintN(32, value));
   const mask = width >= 4 ? WORD : 2 ** (8 * width) - 1;
@@ -143,29 +188,42 @@ export function mutate(
 }
 
 /** Of so many numbers one is drawn from the dictionary: of those that a tape has, and of those behind its end. */
-const RARE = [4, 16] as const;
+const RARE = [4, 16, 64] as const;
 const OFTEN = 2;
+/** Of so many breaks another takes the place of one. */
+const ANOTHER = 4;
+/** Parents that are the newest. */
+const NEWEST = 4;
 
 /**
- * mutate() for the tapes of an arbitrary: of every other one, some numbers are operands of the dictionary, wherever the
- * arbitrary draws a number, and lists that may be longer are. The tape that is returned has all that as words.
+ * mutate() for the tapes of an arbitrary: of most, some numbers and texts are operands of the dictionary, wherever the
+ * arbitrary draws some, and lists that may be longer are. The tape that is returned has all that as words.
  */
 export function mutatorOf(arbitrary: fc.Arbitrary<unknown>): typeof mutate {
   return (parents, dictionary, random) => {
     const way = below(random, 4);
-    if (dictionary.length === 0 || way < 2) return mutate(parents, dictionary, random);
-    // What is as it was but for a number or a further break is what comes one step further.
-    const base = way === 2 ? mutate(parents, dictionary, random) : one(random, parents);
+    if (dictionary.length === 0 || way === 0) return mutate(parents, dictionary, random);
+    // What is as it was but for a number or a further break is what comes one step further, most likely of the newest.
+    const recent = below(random, 2) === 0 ? parents : parents.slice(-NEWEST);
+    const base = way === 1 ? mutate(parents, dictionary, random) : one(random, recent);
+    const whole = way === 2;
     // Behind its end a tape says one thing; here it is to be another each time.
     const tape = Uint32Array.from([...base, word(random)]);
     const rarity = one(random, RARE);
-    const longer = below(random, 2) === 0;
+    const longer = whole || below(random, 2) === 0;
+    const lookup = Lookup.of(dictionary);
     const offers = {
       more: () => longer,
-      offered: (drawn: number) => {
-        if (below(random, drawn < base.length ? rarity : OFTEN) !== 0) return undefined;
-        const { left, right } = one(random, dictionary);
-        return random.nextInt(0, 1) === 0 ? left : right;
+      another: () => {
+        if (!whole || below(random, ANOTHER) !== 0) return undefined;
+        const { left, right } = lookup.any(random);
+        const value = random.nextInt(0, 1) === 0 ? left : right;
+        return { value, words: [word(random), word(random)] as const };
+      },
+      offered: (drawn: number, instead: bigint) => {
+        const within = drawn < base.length;
+        if (whole ? within : below(random, within ? rarity : OFTEN) !== 0) return undefined;
+        return lookup.other(instead, random);
       },
     };
     const played = new TapeArbitrary(arbitrary, tape, offers);

@@ -10,7 +10,7 @@ import fc from 'fast-check';
 import { type Offering, offerThrough } from './offers.js';
 
 /** What arbitraries may be given instead of what they draw. */
-export type Offers = Omit<Offering, 'force'>;
+export type Offers = Omit<Offering, 'force' | 'forcing'>;
 
 /** Words of a tape that are kept; what is drawn behind them is not part of it. */
 export const MOST_WORDS = 1 << 15;
@@ -109,6 +109,9 @@ class Recorder extends Words {
     for (let i = 0; i < instead; i++) this.inner.next();
     this.#forced = words;
   }
+  get forcing(): boolean {
+    return this.#forced.length > 0;
+  }
   override next(): number {
     const [forced] = this.#forced;
     if (forced !== undefined) this.#forced = this.#forced.slice(1);
@@ -143,7 +146,12 @@ abstract class RecordingArbitrary<T> extends fc.Arbitrary<T> {
     const drawn = [bias ?? 0];
     const recorder = new Recorder(words, drawn);
     const random = recorder.random();
-    if (offers) offerThrough(random, { ...offers, force: (forced, instead) => recorder.force(forced, instead) });
+    if (offers)
+      offerThrough(random, {
+        ...offers,
+        force: (forced, instead) => recorder.force(forced, instead),
+        forcing: () => recorder.forcing,
+      });
     const value = this.inner.generate(random, bias);
     this.#tape = Uint32Array.from(drawn);
     return value;

@@ -1,9 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { e820 } from '../../../src/fuzz/arbitraries/e820.js';
-import { extensible } from '../../../src/fuzz/coverage/offers.js';
+import { extensible, replaceable } from '../../../src/fuzz/coverage/offers.js';
 import { TapeArbitrary } from '../../../src/fuzz/coverage/tape.js';
-import { u8, u16, u32, u64 } from '../../../src/fuzz/numbers.js';
+import { u8, u16, u32, u64, word } from '../../../src/fuzz/numbers.js';
 import { hostile, lies } from '../../../src/fuzz/structure.js';
 
 const words = fc.array(fc.integer({ min: 0, max: 0xffff_ffff }), { minLength: 1, maxLength: 9 });
@@ -66,10 +66,78 @@ test('a structure has more breaks on demand, behind those that it had', (t) => {
   );
 });
 
+test('a break may have another in its place, and those behind it stay', (t) => {
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  const one = fc.record({ name: fc.constantFrom(...names), at: fc.nat(15), value: lies }, { noNullPrototype: true });
+  const [breaks, changing] = [one, replaceable(one, 2)].map((each) => fc.tuple(each, each, fc.nat()));
+  fc.assert(
+    fc.property(words, number, fc.nat(0xffff), fc.nat(0xffff), (tape, value, first, second) => {
+      const [, ...behind] = new TapeArbitrary(breaks!, Uint32Array.from(tape)).generate().value;
+      const others = [{ value, words: [first, second] as const }];
+      const taking = new TapeArbitrary(changing!, Uint32Array.from(tape), {
+        offered: () => undefined,
+        more: () => false,
+        another: () => others.shift(),
+      });
+      const { value: after } = taking.generate();
+      t.deepEqual(after, [{ name: names[first % names.length]!, at: second % 16, value }, ...behind]);
+      t.deepEqual(new TapeArbitrary(breaks!, taking.tape).generate().value, after);
+    }),
+  );
+});
+
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789_-';
+const numberOf = (text: string) => BigInt(`0x${Buffer.from(text, 'latin1').reverse().toString('hex') || '0'}`);
+const texts = fc.string({ unit: fc.constantFrom(...ALPHABET), minLength: 1, maxLength: 8 });
+
+test('a text on offer is drawn where it can be, whatever the bias; its tape needs no offer', (t) => {
+  fc.assert(
+    fc.property(texts, words, fc.nat(1), (text, tape, minLength) => {
+      const pair = fc.tuple(word(12, minLength), fc.nat());
+      const first = [numberOf(text)];
+      const taking = new TapeArbitrary(pair, Uint32Array.from(tape), {
+        offered: () => first.shift(),
+        more: () => false,
+      });
+      const { value } = taking.generate();
+      t.is(value[0], text);
+      // What is drawn behind it is what it was.
+      t.is(value[1], new TapeArbitrary(pair, Uint32Array.from(tape)).generate().value[1]);
+      t.deepEqual(new TapeArbitrary(pair, taking.tape).generate().value, value);
+    }),
+    {
+      examples: [
+        ['a', [7, 0xffff_ffff, 1, 2], 1],
+        ['abcdefgh', [3, 0xffff_ffff, 0, 1, 0xffff_ffff], 0],
+      ],
+    },
+  );
+});
+
+test('one character of a text may be on offer; what is no text of the alphabet is left out', (t) => {
+  fc.assert(
+    fc.property(words, fc.constantFrom(...ALPHABET), fc.nat(11), (drawn, character, nth) => {
+      // Without bias: under it some texts are drawn whole.
+      const tape = [0, ...drawn];
+      const plain = new TapeArbitrary(word(12), Uint32Array.from(tape)).generate().value;
+      // The word itself is asked first.
+      let asked = -1;
+      const offers = { offered: () => (asked++ === nth ? numberOf(character) : numberOf('A')), more: () => false };
+      const taking = new TapeArbitrary(word(12), Uint32Array.from(tape), offers);
+      const { value } = taking.generate();
+      const expected = nth < plain.length ? plain.slice(0, nth) + character + plain.slice(nth + 1) : plain;
+      t.is(value, expected);
+      t.is(new TapeArbitrary(word(12), taking.tape).generate().value, value);
+    }),
+  );
+});
+
 test('where nothing is offered, draws are what they are without', (t) => {
   for (const seed of [1, 2, 3]) {
     const options = { seed, numRuns: 200 };
     t.deepEqual(fc.sample(u32, options), fc.sample(fc.integer({ min: 0, max: 0xffff_ffff }), options));
+    const plain = fc.string({ unit: fc.constantFrom(...ALPHABET), minLength: 1, maxLength: 12 });
+    t.deepEqual(fc.sample(word(12), options), fc.sample(plain, options));
     t.is(fc.sample(lies, options).filter((one) => one <= 64n).length > 50, true);
   }
 });
