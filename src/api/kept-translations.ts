@@ -48,9 +48,9 @@ export class TranslationStore {
   }
 
   write(kept: KeptTranslations): void {
-    const data = packKept(kept);
-    if (data.length > MAX_FILE) return;
-    writeKept(this.path, data);
+    const pieces = packKept(kept);
+    if (pieces.reduce((sum, { length }) => sum + length, 0) > MAX_FILE) return;
+    writeKept(this.path, ...pieces);
     this.tidy();
   }
 

@@ -2,12 +2,14 @@
 // from by the build, in the cache directory by a run. Invariants: a file under its final name is complete; what is
 // damaged is not read; and nothing here throws, since everything goes on without.
 
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writevSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** CRC-32 of what follows, then its length; both little-endian. */
 const HEAD = 8;
-const checkSum = (data: Uint8Array): number => process.getBuiltinModule('node:zlib').crc32(data);
+const checkSum = (data: Uint8Array, before = 0): number => process.getBuiltinModule('node:zlib').crc32(data, before);
+/** Pieces that are written at once: systems take 1,024. */
+const AT_ONCE = 512;
 
 /** What is kept at the path; undefined when there is nothing whole. */
 export function readKept(path: string): Buffer<ArrayBuffer> | undefined {
@@ -20,15 +22,30 @@ export function readKept(path: string): Buffer<ArrayBuffer> | undefined {
   }
 }
 
-/** Keep data, if that is possible. */
-export function writeKept(path: string, data: Uint8Array): void {
+/** Keep data, piece after piece, if that is possible. Not put together first: translations are megabytes. */
+export function writeKept(path: string, ...pieces: readonly Uint8Array[]): void {
   const temporary = `${path}.${process.pid}.part`;
   try {
     const head = Buffer.alloc(HEAD);
-    head.writeUInt32LE(checkSum(data), 0);
-    head.writeUInt32LE(data.length, 4);
+    head.writeUInt32LE(
+      pieces.reduce((sum, piece) => checkSum(piece, sum), 0),
+      0,
+    );
+    head.writeUInt32LE(
+      pieces.reduce((sum, { length }) => sum + length, 0),
+      4,
+    );
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(temporary, Buffer.concat([head, data]));
+    const file = openSync(temporary, 'w');
+    try {
+      for (let n = 0; n < pieces.length || n === 0; n += AT_ONCE) {
+        const some = [...(n === 0 ? [head] : []), ...pieces.slice(n, n + AT_ONCE)];
+        const size = some.reduce((sum, { length }) => sum + length, 0);
+        if (writevSync(file, some) !== size) throw new Error('the disk is full');
+      }
+    } finally {
+      closeSync(file);
+    }
     renameSync(temporary, path);
   } catch {
     // A read-only place, a full disk.

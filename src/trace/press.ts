@@ -23,14 +23,8 @@ export interface PressedPayload extends PackedPayload {
 export interface PayloadJob {
   readonly type: ChunkType;
   readonly raw: Uint8Array<SharedArrayBuffer>;
-}
-
-/** Pages or parts of them by ascending address, as threads share them; each has room for a whole one. */
-export interface PageJob {
-  readonly addresses: Float64Array<SharedArrayBuffer>;
-  readonly lengths: Uint32Array<SharedArrayBuffer>;
-  readonly bytes: Uint8Array<SharedArrayBuffer>;
-  readonly masks: Uint8Array<SharedArrayBuffer>;
+  /** Smallest payload for LZMA, where it is not the usual one. */
+  readonly least?: number;
 }
 
 /** Events, which stay as they are until the payload has been taken. */
@@ -38,7 +32,7 @@ export interface EventJob {
   readonly events: EventBatch;
 }
 
-type PressJob = PageJob | PayloadJob | EventJob;
+type PressJob = PayloadJob | EventJob;
 
 /** What the thread is started with. */
 export interface PressLine {
@@ -47,14 +41,12 @@ export interface PressLine {
   readonly port: MessagePort;
 }
 
-const PAGE = 4096;
-const MASK = 512;
 /** Smallest payload for LZMA: what a thread does nobody waits for. */
 const MIN_LZMA = 0x4000;
 /** What the thread says. */
 interface PressResult {
   readonly n: number;
-  readonly payloads: readonly PressedPayload[];
+  readonly payload: PressedPayload;
 }
 
 /** States of a job. */
@@ -72,7 +64,7 @@ export class Press {
   /** Those that are done are let go. */
   readonly #jobs: (PressJob | undefined)[] = [];
   readonly #control = new Int32Array(new SharedArrayBuffer(4 * MAX_JOBS));
-  readonly #results: (readonly PressedPayload[] | undefined)[] = [];
+  readonly #results: (PressedPayload | undefined)[] = [];
   /** Jobs whose payloads have been taken. */
   #taken = 0;
   #worker: Worker | undefined;
@@ -81,16 +73,19 @@ export class Press {
   /** @param module of the thread; without one there is none */
   constructor(private readonly module = findWorker('press-worker.js')) {}
 
-  /** Begin with pages of initial memory, if there is a thread. */
+  /** Begin with pages of initial memory. Their payloads are made at once: they are a fifth of the pages. */
   addPages(pages: readonly ObservedPage[]): void {
-    this.#add(sharePages(pages));
+    for (const payload of encodePages(pages)) this.addPayload('MEMO', payload, MIN_LZMA);
   }
 
-  /** Begin with a payload. It is copied. */
-  addPayload(type: ChunkType, payload: Uint8Array): void {
+  /**
+   * Begin with a payload, if there is a thread. It is copied.
+   * @param least smallest payload for LZMA, if not the usual one
+   */
+  addPayload(type: ChunkType, payload: Uint8Array, least?: number): void {
     const raw = new Uint8Array(new SharedArrayBuffer(payload.length));
     raw.set(payload);
-    this.#add({ type, raw });
+    this.#add({ type, raw, ...(least !== undefined && { least }) });
   }
 
   /** Begin with a batch of events, which gives one payload. It must not change before that has been taken. */
@@ -128,7 +123,7 @@ export class Press {
     const payloads: PressedPayload[] = [];
     for (;;) {
       for (let result = this.#results[this.#taken]; result; result = this.#results[this.#taken]) {
-        payloads.push(...result);
+        payloads.push(result);
         this.#results[this.#taken] = undefined;
         Atomics.store(this.#control, this.#taken++ % MAX_JOBS, WAITING);
       }
@@ -158,7 +153,7 @@ export class Press {
     for (let n = last; n >= this.#taken; n--) {
       const job = this.#jobs[n];
       if (!job || this.#results[n] || !this.#begin(n)) continue;
-      this.#keep({ n, payloads: pressJob(job) });
+      this.#keep({ n, payload: pressJob(job) });
       return true;
     }
     return false;
@@ -172,7 +167,7 @@ export class Press {
   #await(n: number): void {
     Atomics.wait(this.#control, n % MAX_JOBS, TAKEN, PATIENCE);
     this.#receive();
-    if (!this.#results[n]) this.#keep({ n, payloads: pressJob(this.#jobs[n]!) });
+    if (!this.#results[n]) this.#keep({ n, payload: pressJob(this.#jobs[n]!) });
   }
 
   #receive(): void {
@@ -180,9 +175,9 @@ export class Press {
     for (let m = receiveMessageOnPort(this.#port); m; m = receiveMessageOnPort(this.#port)) this.#keep(m.message);
   }
 
-  #keep({ n, payloads }: PressResult): void {
+  #keep({ n, payload }: PressResult): void {
     if (n < this.#taken) return;
-    this.#results[n] ??= payloads;
+    this.#results[n] ??= payload;
     this.#jobs[n] = undefined;
   }
 }
@@ -193,59 +188,21 @@ export function pressOnThread({ control, port }: PressLine): void {
     const slot = n % control.length;
     if (Atomics.compareExchange(control, slot, WAITING, TAKEN) !== WAITING) return;
     // Views are sent with all of what they are views of.
-    const payloads = pressJob(job).map((payload) => {
-      const raw = 'raw' in job ? job.raw : Uint8Array.from(payload.raw);
-      return { ...payload, raw, stored: Uint8Array.from(payload.stored) };
-    });
-    const buffers = payloads.flatMap(({ raw, stored }) =>
-      'raw' in job ? [stored.buffer] : [raw.buffer, stored.buffer],
-    );
-    port.postMessage({ n, payloads }, buffers as ArrayBuffer[]);
+    const payload = pressJob(job);
+    const raw = 'raw' in job ? job.raw : Uint8Array.from(payload.raw);
+    const stored = Uint8Array.from(payload.stored);
+    const buffers = 'raw' in job ? [stored.buffer] : [raw.buffer, stored.buffer];
+    port.postMessage({ n, payload: { ...payload, raw, stored } }, buffers as ArrayBuffer[]);
     Atomics.store(control, slot, DONE);
     Atomics.notify(control, slot);
   });
 }
 
-function sharePages(pages: readonly ObservedPage[]): PageJob {
-  const { length } = pages;
-  const job: PageJob = {
-    addresses: new Float64Array(new SharedArrayBuffer(8 * length)),
-    lengths: new Uint32Array(new SharedArrayBuffer(4 * length)),
-    bytes: new Uint8Array(new SharedArrayBuffer(PAGE * length)),
-    masks: new Uint8Array(new SharedArrayBuffer(MASK * length)),
-  };
-  pages.forEach(({ address, bytes, mask }, i) => {
-    job.addresses[i] = address;
-    job.lengths[i] = bytes.length;
-    job.bytes.set(bytes, PAGE * i);
-    job.masks.set(mask, MASK * i);
-  });
-  return job;
-}
-
-/** The pages again; views. */
-function* unsharePages({ addresses, lengths, bytes, masks }: PageJob): Generator<ObservedPage> {
-  for (let i = 0; i < addresses.length; i++) {
-    yield {
-      address: addresses[i]!,
-      bytes: bytes.subarray(PAGE * i, PAGE * i + lengths[i]!),
-      mask: masks.subarray(MASK * i, MASK * (i + 1)),
-    };
-  }
-}
-
 let packer: EventPacker | undefined;
 
-function pressJob(job: PressJob): PressedPayload[] {
-  if ('events' in job) {
-    packer ??= new EventPacker();
-    const raw = packer.pack(job.events);
-    return [{ type: 'EVTS', raw, ...packPayload('EVTS', raw) }];
-  }
-  if ('raw' in job) return [{ ...job, ...packKept(job.type, job.raw) }];
-  const payloads: PressedPayload[] = [];
-  for (const raw of encodePages(unsharePages(job))) {
-    payloads.push({ type: 'MEMO', raw, ...packKept('MEMO', raw, MIN_LZMA) });
-  }
-  return payloads;
+function pressJob(job: PressJob): PressedPayload {
+  if ('raw' in job) return { type: job.type, raw: job.raw, ...packKept(job.type, job.raw, job.least) };
+  packer ??= new EventPacker();
+  const raw = packer.pack(job.events);
+  return { type: 'EVTS', raw, ...packPayload('EVTS', raw) };
 }

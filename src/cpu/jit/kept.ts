@@ -43,8 +43,8 @@ export const KEPT_END = UOPS + 0x100_0000;
 export const KEPT_SLOTS = 0x8000;
 const MAGIC = 0x314b_5256; // VRK1
 
-/** One array: counts and addresses as u32, then records, modules and code as they are. */
-export function packKept(kept: KeptTranslations): Uint8Array {
+/** Pieces of one array: counts and addresses as u32, then records, modules and code as they are. */
+export function packKept(kept: KeptTranslations): Uint8Array[] {
   const words: number[] = [MAGIC, kept.settled ? 1 : 0, kept.slots, kept.modules.length];
   const data: Uint8Array[] = [];
   for (const { bytes, code, regions } of kept.modules) {
@@ -58,18 +58,11 @@ export function packKept(kept: KeptTranslations): Uint8Array {
     }
     data.push(bytes, code);
   }
-  const head = 4 * (1 + words.length);
-  const out = new Uint8Array(data.reduce((sum, { length }) => sum + length, head));
-  const view = new DataView(out.buffer);
+  const head = new DataView(new ArrayBuffer(4 * (1 + words.length)));
   [words.length, ...words].forEach((word, n) => {
-    view.setUint32(4 * n, word, true);
+    head.setUint32(4 * n, word, true);
   });
-  let at = head;
-  for (const piece of data) {
-    out.set(piece, at);
-    at += piece.length;
-  }
-  return out;
+  return [new Uint8Array(head.buffer), ...data];
 }
 
 /** The contents of `data`, as views of it; undefined when they make no sense. */

@@ -26,13 +26,13 @@ const kept: fc.Arbitrary<KeptTranslations> = fc.record({
 });
 
 test('what was packed comes back', (t) => {
-  fc.assert(fc.property(kept, (value) => t.deepEqual(unpackKept(packKept(value)), value)));
+  fc.assert(fc.property(kept, (value) => t.deepEqual(unpackKept(new Uint8Array(Buffer.concat(packKept(value)))), value)));
 });
 
 test('a part of it is nothing', (t) => {
   fc.assert(
     fc.property(kept, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (value, part) => {
-      const whole = packKept(value);
+      const whole = new Uint8Array(Buffer.concat(packKept(value)));
       t.is(unpackKept(whole.subarray(0, Math.floor(part * whole.length))), undefined);
     }),
   );
@@ -41,7 +41,7 @@ test('a part of it is nothing', (t) => {
 test('damage leads nowhere', (t) => {
   fc.assert(
     fc.property(kept, fc.nat(), fc.integer({ min: 1, max: 255 }), (value, place, change) => {
-      const data = packKept(value);
+      const data = new Uint8Array(Buffer.concat(packKept(value)));
       data[place % data.length]! ^= change;
       const found = unpackKept(data);
       for (const { slot, blocks } of found?.modules.flatMap(({ regions }) => regions) ?? []) {

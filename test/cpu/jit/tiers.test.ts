@@ -50,7 +50,7 @@ function run(corpusGuest: CorpusGuest, tier: TranslatorOptions | undefined, slic
     const outcome = `${end.reason} at ${cpu.now}, ${cpu.instructions} instructions, ${hash}\n${serial}`;
     const { blocks, returned } = translator?.counts ?? { blocks: 0, returned: 0 };
     const kept = translator?.keep(false);
-    return { outcome, blocks, returned, kept: kept && unpackKept(packKept(kept)) };
+    return { outcome, blocks, returned, kept: kept && unpackKept(new Uint8Array(Buffer.concat(packKept(kept)))) };
   }
 }
 
