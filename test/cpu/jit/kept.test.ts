@@ -26,7 +26,9 @@ const kept: fc.Arbitrary<KeptTranslations> = fc.record({
 });
 
 test('what was packed comes back', (t) => {
-  fc.assert(fc.property(kept, (value) => t.deepEqual(unpackKept(new Uint8Array(Buffer.concat(packKept(value)))), value)));
+  fc.assert(
+    fc.property(kept, (value) => t.deepEqual(unpackKept(new Uint8Array(Buffer.concat(packKept(value)))), value)),
+  );
 });
 
 test('a part of it is nothing', (t) => {
