@@ -3,10 +3,9 @@
 // OPEN batches are under way: a recorder that is ahead packs some itself, or waits. So nothing is lost and memory is
 // bounded.
 
-import { type PackedPayload, packPayload } from './chunks.js';
+import type { PackedPayload } from './chunks.js';
 import { type EventBatch, EventBatches } from './event-batch.js';
-import { EventPacker } from './event-packer.js';
-import { Press } from './press.js';
+import { Press, type PressedPayload, pressEvents } from './press.js';
 import type { Site } from './sink.js';
 
 /** Batches that are packed here before a thread is worth its start. */
@@ -25,7 +24,6 @@ export interface EventChunk {
 
 export class EventStream {
   readonly batches: EventBatches;
-  #alone: EventPacker | undefined = new EventPacker();
   #flushed = 0;
   #press: Press | undefined;
   readonly #open: EventBatch[] = [];
@@ -42,16 +40,10 @@ export class EventStream {
   /** End the batch. @returns chunks that are to be written now, of this batch or of earlier ones */
   flush(): EventChunk[] {
     const batch = this.batches.next(this.#free.pop());
-    if (this.#alone && this.#flushed++ < ALONE) {
-      const raw = this.#alone.pack(batch);
-      this.#free.push(batch);
-      const { first, baseCycle } = batch;
-      return [{ raw, packed: packPayload('EVTS', raw), first, baseCycle }];
-    }
-    this.#alone = undefined;
+    this.#open.push(batch);
+    if (this.#flushed++ < ALONE) return [this.#chunk(pressEvents(batch))];
     this.#press ??= new Press(this.worker);
     this.#press.addEvents(batch);
-    this.#open.push(batch);
     return this.#take(OPEN);
   }
 
@@ -68,11 +60,14 @@ export class EventStream {
   }
 
   #take(open: number): EventChunk[] {
-    return (this.#press?.take(open) ?? []).map(({ raw, codec, stored }) => {
-      const batch = this.#open.shift()!;
-      const { first, baseCycle } = batch;
-      this.#free.push(batch);
-      return { raw, packed: { codec, stored }, first, baseCycle };
-    });
+    return (this.#press?.take(open) ?? []).map((payload) => this.#chunk(payload));
+  }
+
+  /** Of the first batch that is open, which is free with that. */
+  #chunk({ raw, codec, stored }: PressedPayload): EventChunk {
+    const batch = this.#open.shift()!;
+    this.#free.push(batch);
+    const { first, baseCycle } = batch;
+    return { raw, packed: { codec, stored }, first, baseCycle };
   }
 }

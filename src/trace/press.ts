@@ -1,6 +1,6 @@
-// Payloads that are made and packed while the guest runs: a thread takes pages of memory, checkpoints, and batches of
-// events, which takes as long as a good part of the boot. Jobs are done in any order and taken in theirs, so a trace does not
-// depend on threads. What the other thread has not begun when it is wanted, this one does.
+// Payloads that are packed while the guest runs: a thread takes those of memory and of checkpoints, and batches of events,
+// which takes as long as a good part of the boot. Jobs are done in any order and taken in theirs, so a trace does not depend
+// on threads. What the other thread has not begun when it is wanted, this one does.
 //
 // Invariant: a thread that does not start, fails or dies costs time only: its jobs are done here.
 
@@ -129,7 +129,7 @@ export class Press {
       }
       if (this.#jobs.length - this.#taken <= open) return payloads;
       // From the end, since the thread comes from the beginning.
-      if (!this.#doOne(this.#jobs.length - 1)) this.#await(this.#taken);
+      if (!this.#doLast()) this.#await(this.#taken);
     }
   }
 
@@ -148,9 +148,9 @@ export class Press {
     this.#port = undefined;
   }
 
-  /** Do the last job up to this one that nobody has begun. @returns whether there was one */
-  #doOne(last: number): boolean {
-    for (let n = last; n >= this.#taken; n--) {
+  /** Do the last job that nobody has begun. @returns whether there was one */
+  #doLast(): boolean {
+    for (let n = this.#jobs.length - 1; n >= this.#taken; n--) {
       const job = this.#jobs[n];
       if (!job || this.#results[n] || !this.#begin(n)) continue;
       this.#keep({ n, payload: pressJob(job) });
@@ -198,11 +198,16 @@ export function pressOnThread({ control, port }: PressLine): void {
   });
 }
 
-let packer: EventPacker | undefined;
-
 function pressJob(job: PressJob): PressedPayload {
   if ('raw' in job) return { type: job.type, raw: job.raw, ...packKept(job.type, job.raw, job.least) };
+  return pressEvents(job.events);
+}
+
+let packer: EventPacker | undefined;
+
+/** The payload of a batch of events, packed: what a job with it comes to. */
+export function pressEvents(events: EventBatch): PressedPayload {
   packer ??= new EventPacker();
-  const raw = packer.pack(job.events);
+  const raw = packer.pack(events);
   return { type: 'EVTS', raw, ...packPayload('EVTS', raw) };
 }
