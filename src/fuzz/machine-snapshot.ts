@@ -7,7 +7,7 @@
 // times changes nothing in the snapshot. The dirty flags are the snapshot's from then on: MachineHash, which clears them,
 // is not used on such a machine. ROM over RAM follows from the host bridge's registers and from SMM, which are restored.
 
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { Cpu } from '../cpu/cpu.js';
 import * as L from '../cpu/layout.js';
 import { PAGE_CODE, PAGE_DIRTY } from '../cpu/physical.js';
@@ -70,7 +70,7 @@ export class MachineSnapshot {
     return this.dirtyPages().filter((page) => {
       if (page >= below) return false;
       const at = L.GUEST + page * PAGE;
-      return Buffer.compare(u8.subarray(at, at + PAGE), this.#pages.get(page) ?? ZEROS) !== 0;
+      return !this.holds(page, u8.subarray(at, at + PAGE));
     });
   }
 
@@ -84,7 +84,7 @@ export class MachineSnapshot {
   /** The machine as it was. */
   restore(): void {
     this.#eachDirty((page) => {
-      this.#restorePage(page);
+      putBytes(this.#cpu, page, L.GUEST + page * PAGE, this.page(page), 0, PAGE);
       this.#flags[page]! &= ~PAGE_DIRTY;
     });
     this.#cpu.setCycle(this.cycle);
@@ -97,19 +97,22 @@ export class MachineSnapshot {
   /** SHA-256 over processor, devices and all of RAM as they are now, whatever the dirty flags say. */
   hash(): string {
     const { state, physical } = this.#cpu;
-    const hash = createHash('sha256').update(saveProcessor(this.#cpu)).update(plainText(this.#machine.save()));
     const ram = state.u8.subarray(L.GUEST, L.GUEST + physical.ramSize);
-    return hash.update(`${this.#cpu.now} ${physical.a20Mask}\n`).update(ram).digest('hex');
+    return this.#hashState().update(ram).digest('hex');
   }
 
   /** The same of what is not as it was: at the cost of that. */
   digest(): string {
-    const { state, physical } = this.#cpu;
-    const hash = createHash('sha256').update(saveProcessor(this.#cpu)).update(plainText(this.#machine.save()));
-    hash.update(`${this.#cpu.now} ${physical.a20Mask}\n`);
+    const { u8 } = this.#cpu.state;
+    const hash = this.#hashState();
     for (const page of this.changedPages())
-      hash.update(`${page}\n`).update(state.u8.subarray(L.GUEST + page * PAGE, L.GUEST + (page + 1) * PAGE));
+      hash.update(`${page}\n`).update(u8.subarray(L.GUEST + page * PAGE, L.GUEST + (page + 1) * PAGE));
     return hash.digest('hex');
+  }
+
+  #hashState(): Hash {
+    const hash = createHash('sha256').update(saveProcessor(this.#cpu)).update(plainText(this.#machine.save()));
+    return hash.update(`${this.#cpu.now} ${this.#cpu.physical.a20Mask}\n`);
   }
 
   #eachDirty(body: (page: number) => void): void {
@@ -120,25 +123,25 @@ export class MachineSnapshot {
         if ((this.#flags[page]! & PAGE_DIRTY) !== 0) body(page);
     }
   }
+}
 
-  #restorePage(page: number): void {
-    const { state, physical } = this.#cpu;
-    const at = L.GUEST + page * PAGE;
-    const saved = this.#pages.get(page);
-    if ((this.#flags[page]! & PAGE_CODE) === 0) {
-      if (saved) state.u8.set(saved, at);
-      else state.u8.fill(0, at, at + PAGE);
-      return;
-    }
-    // Code and data in one page: only what differs is written, so that code that was not touched stays decoded.
-    for (let offset = 0; offset < PAGE; offset++) {
-      if (state.u8[at + offset] === (saved?.[offset] ?? 0)) continue;
-      const start = offset;
-      while (offset < PAGE && state.u8[at + offset] !== (saved?.[offset] ?? 0)) offset++;
-      physical.onCodeWrite(page, start, offset - start);
-      if (saved) state.u8.set(saved.subarray(start, offset), at + start);
-      else state.u8.fill(0, at + start, at + offset);
-    }
+/**
+ * Put bytes of a page, at `host` in linear memory, as they are in `bytes`, from one offset to another. Where the page has
+ * code, too, only what differs is written, so that code that stays what it is stays decoded.
+ */
+export function putBytes(cpu: Cpu, page: number, host: number, bytes: Uint8Array, from: number, to: number): void {
+  const { physical, state } = cpu;
+  const { u8 } = state;
+  if ((physical.flags[page]! & PAGE_CODE) === 0) {
+    u8.set(bytes.subarray(from, to), host + from);
+    return;
+  }
+  for (let at = from; at < to; at++) {
+    if (u8[host + at] === bytes[at]) continue;
+    const start = at;
+    while (at < to && u8[host + at] !== bytes[at]) at++;
+    physical.onCodeWrite(page, start, at - start);
+    u8.set(bytes.subarray(start, at), host + start);
   }
 }
 

@@ -11,8 +11,9 @@
 
 import type { Cpu } from '../../cpu/cpu.js';
 import * as L from '../../cpu/layout.js';
-import { PAGE_CODE, PAGE_DIRTY, PAGE_ROM, PAGE_SPLIT } from '../../cpu/physical.js';
+import { PAGE_DIRTY, PAGE_ROM, PAGE_SPLIT } from '../../cpu/physical.js';
 import { loadProcessor, saveProcessor } from '../../cpu/snapshot.js';
+import { putBytes } from '../machine-snapshot.js';
 
 const PAGE = 4096;
 /** Ends of ranges up to which a page is not compared as a whole first. */
@@ -142,13 +143,8 @@ export class Stretch {
     const { writes, to, unused } = this.parts;
     for (const { page, host, bytes, written, unchanged } of writes) {
       if (unchanged && (physical.flags[page]! & PAGE_DIRTY) === 0) continue;
-      const code = (physical.flags[page]! & PAGE_CODE) !== 0;
       physical.flags[page]! |= PAGE_DIRTY;
-      for (let i = 0; i < written.length; i += 2) {
-        const [from, end] = [written[i]!, written[i + 1]!];
-        if (code) writeDifferences(cpu, page, host, bytes, from, end);
-        else u8.set(bytes.subarray(from, end), host + from);
-      }
+      for (let i = 0; i < written.length; i += 2) putBytes(cpu, page, host, bytes, written[i]!, written[i + 1]!);
     }
     const instructions = BigInt(cpu.instructions) + this.#instructions;
     cpu.setCycle(cpu.now + this.cycles);
@@ -161,18 +157,6 @@ export class Stretch {
 
 export const compare = (a: Uint8Array, at: number, b: Uint8Array, from: number, length: number): number =>
   Buffer.prototype.compare.call(a, b, from, from + length, at, at + length);
-
-/** Only what is not there already, so that code that stays what it is stays decoded. */
-function writeDifferences(cpu: Cpu, page: number, host: number, bytes: Uint8Array, from: number, to: number): void {
-  const { u8 } = cpu.state;
-  for (let at = from; at < to; at++) {
-    if (u8[host + at] === bytes[at]) continue;
-    const start = at;
-    while (at < to && u8[host + at] !== bytes[at]) at++;
-    cpu.physical.onCodeWrite(page, start, at - start);
-    u8.set(bytes.subarray(start, at), host + start);
-  }
-}
 
 /** Runs of the bytes of a page of which something holds. */
 export function rangesOf(holds: (offset: number) => boolean): Ranges {
