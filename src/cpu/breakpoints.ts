@@ -44,11 +44,6 @@ export class Breakpoints {
     if (this.suspended.delete(linear)) this.stopsBefore.add(linear);
   }
 
-  /** Linear address of the instruction at RIP. */
-  private get linearIp(): bigint {
-    const s = this.state;
-    return s.is64 ? s.rip : BigInt.asUintN(32, s.rip + s.base(L.CS));
-  }
   /** True when RIP's offset in its page is one where blocks are not found by themselves. */
   get atStop(): boolean {
     const { stops } = this.code;
@@ -58,6 +53,6 @@ export class Breakpoints {
     return stops.has((s.u32[L.RIP >>> 2]! + (s.is64 ? 0 : base)) & 0xfff);
   }
   get atBreakpoint(): boolean {
-    return this.atStop && this.stopsBefore.has(this.linearIp);
+    return this.atStop && this.stopsBefore.has(this.state.linearIp);
   }
 }

@@ -172,6 +172,10 @@ export class CpuState {
   set rip(value: bigint) {
     this.set64(L.RIP, value);
   }
+  /** Linear address of the instruction at RIP. */
+  get linearIp(): bigint {
+    return this.is64 ? this.rip : BigInt.asUintN(32, this.rip + this.base(L.CS));
+  }
   get cr0(): number {
     return this.get32(L.CR0);
   }

@@ -23,7 +23,6 @@ import { type HandoffFault, handoffFaults, kernelClaims } from './handoff-oracle
 import { MachineSnapshot } from './machine-snapshot.js';
 import type { RunnerOptions } from './options.js';
 import { Sites } from './sites.js';
-import { linearIp } from './skip/marks.js';
 import type { Stage } from './skip/skip-planner.js';
 import { Skipper } from './skip/skipper.js';
 import { boundaryOf } from './skip/stretch.js';
@@ -496,4 +495,4 @@ export class CaseRunner {
 }
 
 /** Linear address of the instruction at RIP, its low 48 bits: what a number holds exactly. */
-const ipOf = (cpu: Guest['cpu']): number => Number(BigInt.asUintN(48, linearIp(cpu)));
+const ipOf = ({ state }: Guest['cpu']): number => Number(BigInt.asUintN(48, state.linearIp));

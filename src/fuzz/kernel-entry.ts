@@ -100,8 +100,7 @@ export class KernelEntry {
   }
 
   #here(): number {
-    const { state } = this.#guest.cpu;
-    return Number(BigInt.asUintN(48, state.is64 ? state.rip : BigInt.asUintN(32, state.rip + state.base(L.CS))));
+    return Number(BigInt.asUintN(48, this.#guest.cpu.state.linearIp));
   }
 
   /** As HandoffWatch does it. */

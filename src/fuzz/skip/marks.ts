@@ -2,12 +2,7 @@
 // that are set once and passed afterwards, so that decoded code stays as it is from case to case.
 
 import type { Cpu } from '../../cpu/cpu.js';
-import * as L from '../../cpu/layout.js';
 import { peekTranslation } from '../../cpu/peek.js';
-
-/** Linear address of the instruction that is next. */
-export const linearIp = ({ state }: Cpu): bigint =>
-  state.is64 ? state.rip : BigInt.asUintN(32, state.rip + state.base(L.CS));
 
 export class Marks {
   #all: readonly bigint[] = [];
@@ -53,7 +48,7 @@ export class Marks {
   /** The mark at which the processor stands, which is passed with that; undefined when it stands at none. */
   reached(): bigint | undefined {
     if (this.#armed.size === 0) return undefined;
-    const here = linearIp(this.cpu);
+    const here = this.cpu.state.linearIp;
     if (!this.#armed.delete(here)) return undefined;
     this.cpu.suspendBreakpoint(here);
     return here;

@@ -8,7 +8,6 @@
 // where it matches.
 
 import type { Cpu } from '../../cpu/cpu.js';
-import { linearIp } from './marks.js';
 import type { Stretch } from './stretch.js';
 import { Heard, type StretchRecorder } from './stretch-recorder.js';
 
@@ -110,7 +109,7 @@ export class SkipPlanner {
     this.stage.play(bytes, (run) => {
       cpu.code.dropAll();
       cpu.code.onDecode = () => {
-        const linear = linearIp(cpu);
+        const linear = cpu.state.linearIp;
         if (!found.has(linear) && !taken.has(linear)) found.set(linear, cpu.now);
       };
       run(last);
@@ -195,7 +194,7 @@ export class SkipPlanner {
       // Where the instruction is in memory is not known as long as there is no paging.
       cpu.code.dropAll();
       const ended = !run(last);
-      const stopped = ended && linearIp(cpu) === linear;
+      const stopped = ended && cpu.state.linearIp === linear;
       cpu.clearBreakpoint(linear);
       if (stopped) body(run);
     });
@@ -216,7 +215,7 @@ export class SkipPlanner {
       cpu.suspendBreakpoint(linear);
       cpu.code.dropAll();
       cpu.code.onDecode = () => {
-        if (((linearIp(cpu) ^ linear) & 0xfffn) === 0n) passes++;
+        if (((cpu.state.linearIp ^ linear) & 0xfffn) === 0n) passes++;
       };
       run(last);
       cpu.code.onDecode = undefined;
