@@ -61,8 +61,9 @@ export const isReadable = (d: Descriptor): boolean => !isSystem(d) && (!isCode(d
 export const isNull = (selector: number): boolean => (selector & 0xfffc) === 0;
 
 /** 32-bit base of a segment, TSS or LDT descriptor. */
-export const baseOf = (d: Descriptor): bigint => BigInt(baseLow(d));
-const baseLow = (d: Descriptor): number => ((d.low >>> 16) | ((d.high & 0xff) << 16) | (d.high & 0xff00_0000)) >>> 0;
+export const baseOf = (d: Descriptor): bigint => BigInt(baseIn(d.low, d.high));
+const baseIn = (low: number, high: number): number =>
+  ((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff00_0000)) >>> 0;
 
 /** Linear address `offset` bytes into a descriptor. */
 export function addressIn(state: CpuState, d: Descriptor, offset: number): bigint {
@@ -70,10 +71,13 @@ export function addressIn(state: CpuState, d: Descriptor, offset: number): bigin
 }
 
 /** Effective limit in bytes. */
-export function limitOf(d: Descriptor): number {
-  const raw = (d.low & 0xffff) | (d.high & 0xf_0000);
-  return (d.attributes & ATTR_G) !== 0 ? ((raw << 12) | 0xfff) >>> 0 : raw;
+export const limitOf = (d: Descriptor): number => limitIn(d.low, d.high);
+function limitIn(low: number, high: number): number {
+  const raw = (low & 0xffff) | (high & 0xf_0000);
+  return (attributesIn(high) & ATTR_G) !== 0 ? ((raw << 12) | 0xfff) >>> 0 : raw;
 }
+
+const attributesIn = (high: number): number => (high >>> 8) & 0xf0ff;
 
 /** Whether a linear address is canonical for 48 bits. */
 export function isCanonical(address: bigint): boolean {
@@ -87,7 +91,7 @@ export function decodeDescriptor(
   low: number,
   high: number,
 ): Descriptor {
-  return { selector: selector & 0xffff, addressLow, addressHigh, low, high, attributes: (high >>> 8) & 0xf0ff };
+  return { selector: selector & 0xffff, addressLow, addressHigh, low, high, attributes: attributesIn(high) };
 }
 
 /**
@@ -156,7 +160,13 @@ export function markAccessed(cpu: CpuCore, d: Descriptor): void {
 
 /** Fill a segment register from a code or data descriptor, as accessed; `selector` overrides the RPL. */
 export function setFromDescriptor(state: CpuState, segment: number, d: Descriptor, selector = d.selector): void {
-  state.setSegmentHalves(segment, selector, baseLow(d), 0, limitOf(d), d.attributes | ATTR_ACCESSED);
+  fillSegment(state, segment, selector, d.low, d.high);
+}
+
+/** The same from a descriptor's halves. */
+export function fillSegment(state: CpuState, segment: number, selector: number, low: number, high: number): void {
+  const attributes = attributesIn(high) | ATTR_ACCESSED;
+  state.setSegmentHalves(segment, selector, baseIn(low, high), 0, limitIn(low, high), attributes);
 }
 
 /** Null: unusable, base 0, limit 0. `dpl` is kept for SS, whose DPL is the CPL. */

@@ -6,9 +6,8 @@
 
 import type { CpuCore } from '../core.js';
 import * as L from '../layout.js';
-import type { CpuState } from '../state.js';
 import { IF, NT, RF, TF, VM } from '../state.js';
-import { setNullSegment } from './descriptors.js';
+import { fillSegment, setNullSegment } from './descriptors.js';
 import { dropInnerSegments } from './segments.js';
 
 const RSP_LOW = (L.REGS + 8 * 4) >>> 2;
@@ -38,15 +37,6 @@ export function descriptorAt(cpu: CpuCore, selector: number): number {
   if ((selector & 0xfffc) === 0 || (selector & 4) !== 0) return 0;
   if ((selector & 0xfff8) + 7 > cpu.state.get32(L.GDTR_LIMIT)) return 0;
   return tableAt(cpu, L.GDTR_BASE, selector & 0xfff8, 8);
-}
-
-/** Load a segment register from a descriptor's halves. */
-export function fillSegment(s: CpuState, segment: number, selector: number, low: number, high: number): void {
-  const attributes = (high >>> 8) & 0xf0ff;
-  const base = ((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff00_0000)) >>> 0;
-  const limit = (low & 0xffff) | (high & 0xf_0000);
-  const bytes = (attributes & 0x8000) !== 0 ? ((limit << 12) | 0xfff) >>> 0 : limit;
-  s.setSegment(segment, selector, base === 0 ? 0n : BigInt(base), bytes, attributes);
 }
 
 const isCanonical = (high: number): boolean => high >> 15 === 0 || high >> 15 === -1;

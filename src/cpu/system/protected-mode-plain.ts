@@ -8,7 +8,8 @@
 import type { CpuCore } from '../core.js';
 import * as L from '../layout.js';
 import { IF, MODE_SS32, NT, RF, TF, VM } from '../state.js';
-import { descriptorAt, fillSegment, GATE, GATE_MASK, tableAt } from './long-mode-plain.js';
+import { fillSegment } from './descriptors.js';
+import { descriptorAt, GATE, GATE_MASK, tableAt } from './long-mode-plain.js';
 import { dropInnerSegments } from './segments.js';
 
 const RSP_LOW = (L.REGS + 8 * 4) >>> 2;
