@@ -8,37 +8,15 @@ import type { CpuCore } from '../core.js';
 import * as L from '../layout.js';
 import { IF, NT, RF, TF, VM } from '../state.js';
 import { fillSegment, setNullSegment } from './descriptors.js';
+import { descriptorAt, dplOf, GATE, GATE_MASK, RIP_LOW, RSP_LOW, tableAt } from './plain-tables.js';
 import { dropInnerSegments } from './segments.js';
-
-const RSP_LOW = (L.REGS + 8 * 4) >>> 2;
-const RIP_LOW = L.RIP >>> 2;
 
 // In the upper half of a descriptor (SDM vol. 3A, figure 3-8): type, S, DPL, P, L, D/B.
 const HIGH_P_S_TYPE = 0x9b00;
 const HIGH_P_S_CODE_A = 0x9900;
 const HIGH_CONFORMING = 0x400;
-const HIGH_DPL_SHIFT = 13;
 const HIGH_L_DB = 0x60_0000;
 const HIGH_L = 0x20_0000;
-/** Present interrupt and trap gates: P, S = 0, type 14 or 15. */
-export const GATE_MASK = 0x9e00;
-export const GATE = 0x8e00;
-
-/** Place (as index of u32) of `length` bytes at a table's base + `offset`, or 0. `base`: where the base's u64 is. */
-export function tableAt(cpu: CpuCore, base: number, offset: number, length: number): number {
-  const { u32 } = cpu.state;
-  const lo = u32[base >>> 2]! + offset;
-  if (lo > 0xffff_ffff) return 0;
-  return cpu.memory.plainAt(lo, u32[(base >>> 2) + 1]!, length, false, 'system') >>> 2;
-}
-
-/** Place of a GDT descriptor; 0 for null selectors, those of the LDT, and beyond the limit. */
-export function descriptorAt(cpu: CpuCore, selector: number): number {
-  if ((selector & 0xfffc) === 0 || (selector & 4) !== 0) return 0;
-  if ((selector & 0xfff8) + 7 > cpu.state.get32(L.GDTR_LIMIT)) return 0;
-  return tableAt(cpu, L.GDTR_BASE, selector & 0xfff8, 8);
-}
-
 const isCanonical = (high: number): boolean => high >> 15 === 0 || high >> 15 === -1;
 
 /**
@@ -64,7 +42,7 @@ export function deliverPlain(cpu: CpuCore, vector: number, errorCode: number | u
   const inner = s.cpl !== 0;
   if (!isCanonical(offsetHigh)) return false;
   if ((high & (HIGH_L_DB | HIGH_P_S_CODE_A)) !== (HIGH_L | HIGH_P_S_CODE_A)) return false;
-  if (((high >>> HIGH_DPL_SHIFT) & 3) !== 0 || (inner && (high & HIGH_CONFORMING) !== 0)) return false;
+  if (dplOf(high) !== 0 || (inner && (high & HIGH_CONFORMING) !== 0)) return false;
 
   let top = u32[RSP_LOW]!;
   let topHigh = u32[RSP_LOW + 1]!;
@@ -128,7 +106,7 @@ export function returnPlain(cpu: CpuCore): number {
   if (code === 0 || cpl < oldCpl) return -1;
   const high = u32[code + 1]!;
   if ((high & (HIGH_L_DB | HIGH_P_S_CODE_A | HIGH_CONFORMING)) !== (HIGH_L | HIGH_P_S_CODE_A)) return -1;
-  if (((high >>> HIGH_DPL_SHIFT) & 3) !== cpl || (stackSelector & 3) !== cpl) return -1;
+  if (dplOf(high) !== cpl || (stackSelector & 3) !== cpl) return -1;
   let stack = 0;
   if ((stackSelector & 0xfffc) === 0) {
     if (cpl === 3) return -1;
@@ -137,7 +115,7 @@ export function returnPlain(cpu: CpuCore): number {
     if (stack === 0) return -1;
     const stackHigh = u32[stack + 1]!;
     // Present, writable, accessed data of this ring.
-    if ((stackHigh & HIGH_P_S_TYPE) !== 0x9300 || ((stackHigh >>> HIGH_DPL_SHIFT) & 3) !== cpl) return -1;
+    if ((stackHigh & HIGH_P_S_TYPE) !== 0x9300 || dplOf(stackHigh) !== cpl) return -1;
   }
   const flags = u32[from + 4]!;
   const ip = u32[from]!;

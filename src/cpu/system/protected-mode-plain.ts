@@ -9,11 +9,8 @@ import type { CpuCore } from '../core.js';
 import * as L from '../layout.js';
 import { IF, MODE_SS32, NT, RF, TF, VM } from '../state.js';
 import { fillSegment } from './descriptors.js';
-import { descriptorAt, GATE, GATE_MASK, tableAt } from './long-mode-plain.js';
+import { descriptorAt, dplOf, GATE, GATE_MASK, RIP_LOW, RSP_LOW, tableAt } from './plain-tables.js';
 import { dropInnerSegments } from './segments.js';
-
-const RSP_LOW = (L.REGS + 8 * 4) >>> 2;
-const RIP_LOW = L.RIP >>> 2;
 
 // In the upper half of a descriptor (SDM vol. 3A, figure 3-8): base, limit, G, D/B; P, S, type; DPL.
 const HIGH_FLAT = 0xff0f_00ff;
@@ -24,11 +21,8 @@ const HIGH_P_S_CODE_C_A = 0x9d00;
 const HIGH_CODE = 0x9900;
 const HIGH_P_S_TYPE = 0x9f00;
 const HIGH_DATA = 0x9300;
-const HIGH_DPL_SHIFT = 13;
 /** TSS: 32 bits wide. */
 const TSS_32 = 8;
-
-const dplOf = (high: number): number => (high >>> HIGH_DPL_SHIFT) & 3;
 
 /** Base 0, limit 4 GiB, 32 bits. */
 const isFlat = (low: number, high: number): boolean =>
