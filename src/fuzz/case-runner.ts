@@ -1,52 +1,46 @@
 // One case after the other on one machine: back to the snapshot, the structure into its place, the memory that it does not
 // declare out of the map, and on until the guest ends, does what it must not, or has taken too long.
 //
-// What a guest may use: memory that the structure declares as RAM, what was loaded, and all of the first MiB for reading.
-// How long it may take: several times what it took with its own structure. A loop is told by its state coming back.
+// What a guest may use is `UsableMemory`'s to say. How long it may take: several times what it took with its own structure.
+// A loop is told by its state coming back (circles.ts).
 // Invariant: a verdict follows from the structure alone, not from the cases before it.
 
 import type { Guest } from '../api/guest.js';
 import type { BootOptions } from '../api/options.js';
 import { TIER } from '../api/tier.js';
 import { UserError } from '../api/user-error.js';
-import { readHandoff } from '../boot/handoff/handoff.js';
 import type { RunEnd } from '../cpu/bus.js';
 import { Translator } from '../cpu/jit/translator.js';
 import * as L from '../cpu/layout.js';
 import { PAGE_CODE } from '../cpu/physical.js';
 import { CR0_PG, IF } from '../cpu/state.js';
 import type { MapEntry } from './arbitraries/e820.js';
+import { findCircle, ipOf, isIdle, lowestOfLoop } from './circles.js';
 import { Consoles } from './consoles.js';
 import type { CoverageProbe } from './coverage/edges.js';
 import { type EndPoint, endPoint } from './end-point.js';
-import { type HandoffFault, handoffFaults, kernelClaims } from './handoff-oracle.js';
+import { type HandoffFault, handoffFaults } from './handoff-oracle.js';
 import { MachineSnapshot } from './machine-snapshot.js';
 import type { RunnerOptions } from './options.js';
 import { Sites } from './sites.js';
 import type { Stage } from './skip/skip-planner.js';
 import { Skipper } from './skip/skipper.js';
-import { boundaryOf } from './skip/stretch.js';
 import { StretchRecorder } from './skip/stretch-recorder.js';
 import { BOOT_LIMIT, standAtFirstRead, type WatchedMachine } from './stand.js';
 import type { Structure } from './structure.js';
-import { findTarget, putInPlace, type Target } from './targets.js';
+import type { Target } from './target.js';
+import { findTarget, putInPlace } from './targets.js';
+import { UsableMemory } from './usable-memory.js';
 import { ORACLES, type Oracle, type Verdict } from './verdict.js';
 import { WatchedBus } from './watched-machine.js';
 
 const BASE_CYCLES = 2_000_000;
 const LONGER = 8;
-/** Cycles to the first look at whether it goes in a circle, doubled for each; and instructions of a look. */
+/** Cycles to the first look at whether it goes in a circle, doubled for each. */
 const LOOK = 50_000;
-const LOOK_STEPS = 300;
-/** Exceptions within a look that are a loop of them. */
-const MANY_EXCEPTIONS = 8;
-const MIB_PAGES = 256;
-/** Cycles of two looks at a guest that may wait: the longer is more than a tick of 18.2 a second. */
-const IDLE_LOOKS = [200_000, 20_000_000];
 const PAGE = 4096;
 /** Verdicts on an instruction. */
 const FAULTS: ReadonlySet<Oracle> = new Set(ORACLES.filter((one) => !/panic|predicate|hand-off|debug exit/.test(one)));
-const RAM = 1;
 
 interface Ended {
   readonly end: RunEnd;
@@ -64,11 +58,8 @@ export class CaseRunner {
   readonly #boot: BootOptions;
   readonly #usual: { end: RunEnd; cycles: number };
   #limit: number;
-  /** The memory map, and the same with only those pages above 1 MiB that something was loaded to. */
-  readonly #allHosts: Uint32Array;
-  readonly #loadedHosts: Uint32Array;
-  /** Pages that were loaded; pages that the boot as it is executes. */
-  readonly #loaded: Uint8Array;
+  readonly #usable: UsableMemory;
+  /** Pages that the boot as it is executes. */
   readonly #code = new Set<number>();
   /** Pages outside of what was loaded whose code has been decoded in this case. */
   readonly #strays: number[] = [];
@@ -94,29 +85,12 @@ export class CaseRunner {
     this.#guest = guest;
     this.target = findTarget(name, guest, entry);
     const { place } = this.target;
-    const { cpu, pc, boot: image, initialMemory } = guest;
+    const { cpu, pc, boot: image } = guest;
     const { physical } = cpu;
     this.#firmware = image.route === 'firmware';
-    const pages = physical.ramSize / PAGE;
-    this.#allHosts = physical.host.slice(0, pages);
-    this.#loaded = new Uint8Array(pages);
-    const load = (address: number, length: number) => {
-      this.#loaded.fill(1, Math.min(pages, address >>> 12), Math.min(pages, Math.ceil((address + length) / PAGE)));
-    };
-    for (const { address, data } of initialMemory) if (address < physical.ramSize) load(address, data.length);
-    for (const { address, data, zeros = 0 } of image.segments) load(address, data.length + zeros);
-    if (place.in === 'memory' || place.in === 'hand-off') load(place.address, place.room);
-    if (place.in === 'hand-off') {
-      // What a loader in the guest put there is told by its being there, and the kernel's claim by its header.
-      for (let page = MIB_PAGES; page < pages; page++) if (!this.#isBlank(page)) load(page * PAGE, PAGE);
-      for (const { address, length } of kernelClaims(entry.record())) load(address, length);
-    }
-    if (image.route === 'linux32' || image.route === 'linux64') {
-      const handed = readHandoff(image.route, image.route, image.entry, (at, length) => physical.read(at, length));
-      for (const { address, length } of kernelClaims(handed)) load(address, length);
-    }
-    this.#loadedHosts = this.#allHosts.map((host, page) => (page < MIB_PAGES || this.#loaded[page] ? host : 0));
+    this.#usable = new UsableMemory(this.#machine, this.target);
     this.#bus = new WatchedBus(cpu, pc);
+    this.#bus.describe = (at) => this.#usable.describe(at);
     this.#machine.memory.bus = this.#bus;
     cpu.bus = this.#bus;
     this.#consoles = new Consoles(guest, boot, options.panic);
@@ -225,22 +199,21 @@ export class CaseRunner {
     this.#machine.entry.begin();
     this.#bus.found = undefined;
     putInPlace(this.#guest, this.target.place, bytes, this.#machine.disks);
-    this.#hide();
+    this.#usable.hide(this.#entries);
   }
 
   /** Back to the snapshot; what was executed where nothing was loaded is forgotten. */
   #end(): void {
-    const { physical } = this.#guest.cpu;
-    physical.host.set(this.#allHosts);
+    this.#usable.show();
     for (const page of this.#strays.splice(0)) this.#guest.cpu.code.drop(page);
     this.#snapshot.restore();
   }
 
   /** Code is about to be decoded in a page. */
   #claimed(page: number): void {
-    if (this.#code.has(page) || (!this.#firmware && this.#loaded[page])) return;
+    if (this.#code.has(page) || (!this.#firmware && this.#usable.isLoaded(page))) return;
     this.#strays.push(page);
-    if (this.#firmware && !this.#isBlank(page)) {
+    if (this.#firmware && !this.#usable.isBlank(page)) {
       this.#strayed ??= { page, cycle: this.#guest.cpu.cycle };
       return;
     }
@@ -262,16 +235,6 @@ export class CaseRunner {
     const site = this.#lastLoaded(bytes, strayed.cycle);
     const detail = `${what}; then ${verdict.oracle}: ${verdict.detail}`;
     return { oracle: 'execution outside loaded images', site, detail, cycle: verdict.cycle };
-  }
-
-  /**
-   * Whether there is nothing in a page of memory: firmware and its option ROMs copy themselves about, so that of a boot
-   * through firmware only what nobody wrote counts as not loaded.
-   */
-  #isBlank(page: number): boolean {
-    const { physical, state } = this.#guest.cpu;
-    const host = physical.host[page]!;
-    return host === 0 || state.u32.subarray(host >>> 2, (host + PAGE) >>> 2).every((word) => word === 0);
   }
 
   /** Run on to a cycle, the end of a case, or whatever ends the machine. */
@@ -298,26 +261,6 @@ export class CaseRunner {
     return answersFor ? found.filter(({ rule }) => !answersFor.test(rule)) : found;
   }
 
-  /** Take out of the map what the structure does not declare. */
-  #hide(): void {
-    const { host } = this.#guest.cpu.physical;
-    const entries = this.#entries;
-    if (entries.length === 0) return;
-    host.set(this.#loadedHosts);
-    const top = BigInt(this.#allHosts.length);
-    for (const { address, length, type } of entries) {
-      if (type !== RAM || length === 0n) continue;
-      const end = (address + length + 0xfffn) >> 12n;
-      const [from, to] = [address >> 12n, end < top ? end : top];
-      if (from >= to) continue;
-      host.set(this.#allHosts.subarray(Number(from), Number(to)), Number(from));
-    }
-    this.#bus.describe = (at) => {
-      const found = entries.some(({ address, length }) => BigInt(at) >= address && BigInt(at) < address + length);
-      return found ? 'reserved' : 'undeclared';
-    };
-  }
-
   /** Run to the end, a trespass, or the limit. */
   #play(): Ended {
     const { cpu } = this.#guest;
@@ -335,32 +278,18 @@ export class CaseRunner {
     }
   }
 
-  /** A loop whose state comes back, or of exceptions, told by executing it step by step; or an end on the way. */
+  /** A loop whose state comes back, or of exceptions; or an end on the way. */
   #circle(): Ended | undefined {
     const { cpu } = this.#guest;
-    const { cycle, accesses, written } = { cycle: cpu.now, accesses: this.#bus.accesses, written: this.#written() };
-    const first = boundaryOf(cpu).processor;
-    let lowest = ipOf(cpu);
-    let exceptions = 0;
-    for (let steps = 1; steps <= LOOK_STEPS; steps++) {
-      cpu.delivered = false;
-      const end = cpu.runUntil(cpu.now + 1);
-      if (end.reason !== 'until-cycle') return { end, ...(this.#bus.found && { trespass: this.#bus.found }) };
-      if (cpu.delivered) exceptions++;
-      lowest = Math.min(lowest, ipOf(cpu));
-      if (exceptions >= MANY_EXCEPTIONS) {
-        const detail = `${exceptions} exceptions in ${steps} instructions`;
-        return { end, trespass: { oracle: 'exception loop', site: lowest, detail, cycle } };
-      }
+    const cycle = cpu.now;
+    const seen = findCircle(cpu, {
       // What an interrupt or a device may end is no loop for good.
-      if (this.#usual.end.reason === 'until-cycle' || (cpu.state.eflags & IF) !== 0 || this.#bus.accesses !== accesses)
-        continue;
-      if (Buffer.compare(first, boundaryOf(cpu).processor) === 0 && Buffer.compare(written, this.#written()) === 0) {
-        const detail = `a loop of ${steps} instructions that changes nothing`;
-        return { end, trespass: { oracle: exceptions > 0 ? 'exception loop' : 'hang', site: lowest, detail, cycle } };
-      }
-    }
-    return undefined;
+      mayEnd: () => this.#usual.end.reason === 'until-cycle' || (cpu.state.eflags & IF) !== 0,
+      accesses: () => this.#bus.accesses,
+      written: () => this.#written(),
+    });
+    if (seen?.circle) return { end: seen.end, trespass: { ...seen.circle, cycle } };
+    return seen && { end: seen.end, ...(this.#bus.found && { trespass: this.#bus.found }) };
   }
 
   /** What memory the case has written holds now. */
@@ -396,8 +325,12 @@ export class CaseRunner {
     if (end.reason === 'debug-exit' && !same && end.code !== this.#boot.successCode)
       return { oracle: 'debug exit', site: here, detail: `code ${end.code}`, cycle };
     if (end.reason === 'halted' && !same) return { oracle: 'hang', site: here, detail: 'halted for good', cycle };
-    if (end.reason === 'until-cycle' && !same && !(this.#firmware && this.#isIdle()))
-      return { oracle: 'hang', site: this.#loopSite(), detail: `no end within ${this.#limit} cycles`, cycle };
+    if (
+      end.reason === 'until-cycle' &&
+      !same &&
+      !(this.#firmware && isIdle(this.#guest.cpu, (cycle) => this.#runTo(cycle)))
+    )
+      return { oracle: 'hang', site: lowestOfLoop(cpu), detail: `no end within ${this.#limit} cycles`, cycle };
     const fault = this.#handoffFaults(end).find(({ rule }) => !this.#usualFaults.has(rule));
     if (fault) return { oracle: 'hand-off', site: here, detail: `${fault.rule}: ${fault.detail}`, cycle };
     const said = this.#options.predicate?.({
@@ -413,40 +346,12 @@ export class CaseRunner {
 
   /** Whether an instruction is one of those that this guest has: loaded, or in a page that the boot as it is executes. */
   #isKnownCode(address: number): boolean {
-    return this.#firmware ? this.#code.has(address >>> 12) : this.#loaded[address >>> 12] === 1;
+    return this.#firmware ? this.#code.has(address >>> 12) : this.#usable.isLoaded(address >>> 12);
   }
 
-  /** Whether the guest waits for interrupts, as firmware does that has nothing to boot. */
-  #isIdle(): boolean {
-    const { cpu } = this.#guest;
-    // Who is busy shows it at once; who waits has to do so past a tick of the PC's timer.
-    return IDLE_LOOKS.every((cycles) => {
-      const instructions = cpu.instructions;
-      const { reason } = this.#runTo(cpu.now + cycles);
-      return reason === 'until-cycle' && cpu.instructions - instructions < cycles / 8;
-    });
-  }
-
-  /** Lowest instruction of what runs now: the same wherever in a loop it is looked at. */
-  #loopSite(): number {
-    const { cpu } = this.#guest;
-    let lowest = ipOf(cpu);
-    for (let i = 0; i < LOOK_STEPS; i++) {
-      if (cpu.runUntil(cpu.now + 1).reason !== 'until-cycle') break;
-      lowest = Math.min(lowest, ipOf(cpu));
-    }
-    return lowest;
-  }
-
-  /** Pages below 1 MiB that were written and neither declared nor loaded. */
+  /** Pages below 1 MiB that were written and neither declared nor loaded; firmware may. */
   #strayWrites(): number[] {
-    if (this.#entries.length === 0 || this.#firmware) return [];
-    const declared = (page: number) =>
-      this.#entries.some(({ address, length, type }) => {
-        const at = BigInt(page) << 12n;
-        return type === RAM && at + 0xfffn >= address && at < address + length;
-      });
-    return this.#snapshot.changedPages(MIB_PAGES).filter((page) => !this.#loaded[page] && !declared(page));
+    return this.#firmware ? [] : this.#usable.strayWrites(this.#snapshot);
   }
 
   #wroteLow(bytes: Uint8Array, pages: readonly number[]): Verdict {
@@ -493,6 +398,3 @@ export class CaseRunner {
     return 0;
   }
 }
-
-/** Linear address of the instruction at RIP, its low 48 bits: what a number holds exactly. */
-const ipOf = ({ state }: Guest['cpu']): number => Number(BigInt.asUintN(48, state.linearIp));

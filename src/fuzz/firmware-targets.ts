@@ -20,7 +20,7 @@ import { smbios } from './arbitraries/smbios.js';
 import { tableLoader } from './arbitraries/table-loader.js';
 import type { Item, ItemName } from './place.js';
 import { either, type StructureKind } from './structure.js';
-import type { Found, Row } from './targets.js';
+import type { Found, Row } from './target.js';
 
 /** A kind as one whose values nobody looks into. */
 const opaque = <T>(kind: StructureKind<T>): StructureKind<unknown> => kind as StructureKind<unknown>;

@@ -7,7 +7,7 @@ import { UserError } from '../api/user-error.js';
 import { PAGE_ROM } from '../cpu/physical.js';
 import type { KernelEntry } from './kernel-entry.js';
 import { either } from './structure.js';
-import type { Found, Row } from './targets.js';
+import type { Found, Row } from './target.js';
 
 const MOST_ROOM = 0x1_0000;
 const PAGE = 4096;

@@ -3,7 +3,6 @@
 // firmware finds (firmware-targets.ts), and what an option ROM hands over (handed-targets.ts).
 // A structure in memory stays at its address, and what lies behind it is overwritten only as far as nothing else is there.
 
-import type fc from 'fast-check';
 import type { Guest } from '../api/guest.js';
 import { UserError } from '../api/user-error.js';
 import type { HandoffProtocol } from '../boot/route.js';
@@ -11,7 +10,7 @@ import type { BootParams } from './arbitraries/boot-params.js';
 import { bootParams } from './arbitraries/boot-params.js';
 import { commandLine } from './arbitraries/command-line.js';
 import { cpio } from './arbitraries/cpio.js';
-import type { E820Map, MapEntry } from './arbitraries/e820.js';
+import type { E820Map } from './arbitraries/e820.js';
 import { elf } from './arbitraries/elf.js';
 import { type MultibootInfo, multiboot } from './arbitraries/multiboot.js';
 import { type Multiboot2Info, multiboot2 } from './arbitraries/multiboot2.js';
@@ -19,48 +18,9 @@ import { type StartInfo, startInfo } from './arbitraries/start-info.js';
 import { FIRMWARE_ROWS } from './firmware-targets.js';
 import { findHanded } from './handed-targets.js';
 import type { KernelEntry } from './kernel-entry.js';
-import { type Place, segmentAt } from './place.js';
-import { either, type Structure, type StructureKind } from './structure.js';
-
-/** A target in one boot. */
-export interface Target {
-  readonly name: string;
-  readonly place: Place;
-  readonly arbitrary: fc.Arbitrary<Structure<unknown>>;
-  /** Requirements of a hand-off that the structure itself answers for. */
-  readonly answersFor: RegExp | undefined;
-  /** The memory map that a structure tells of; undefined when it tells of none. */
-  mapOf(value: unknown): readonly MapEntry[] | undefined;
-}
-
-/** A boot's structure: where it is, and others of its kind. */
-export type Found = Pick<Target, 'place' | 'arbitrary'>;
-
-type Find = (guest: Guest) => Found;
-
-export interface Row {
-  readonly about: string;
-  /** In a direct boot, and in one through firmware. @throws UserError when the boot has no such structure */
-  readonly find?: Find;
-  readonly findInFirmware?: Find;
-  /** Of a boot through firmware it is there only when a kernel is entered by this protocol. */
-  readonly handed?: {
-    readonly protocol: HandoffProtocol;
-    readonly role: string;
-    kind(at: Handed): StructureKind<unknown>;
-  };
-  readonly answersFor?: RegExp;
-  mapOf?(value: never): readonly MapEntry[];
-}
-
-/** What is known of a structure in memory for making others. */
-export interface Handed {
-  readonly address: number;
-  /** Its bytes, and what else lies with it. */
-  readonly bytes: Uint8Array;
-  readonly ramEnd: number;
-  readonly modules: readonly { address: number; size: number }[];
-}
+import { segmentAt } from './place.js';
+import { either, type StructureKind } from './structure.js';
+import type { Find, Handed, Row, Target } from './target.js';
 
 const MOST_ROOM = 0x1_0000;
 

@@ -8,7 +8,7 @@ import { HANDOFF_PROTOCOLS, type HandoffProtocol } from '../../boot/route.js';
 import { type HandoffDifference, NO_FIELD } from '../../trace/handoff.js';
 import type { RunnerOptions } from '../options.js';
 import type { Structure } from '../structure.js';
-import type { Target } from '../targets.js';
+import type { Target } from '../target.js';
 import type { Verdict } from '../verdict.js';
 import { ownReason } from './route-fields.js';
 import { type Arrival, Side } from './side.js';

@@ -10,7 +10,8 @@ import { decodeHandoff, encodeHandoff, type HandoffView, handoffFields } from '.
 import { type FreshMachine, runToFirstRead } from '../first-read.js';
 import { MachineSnapshot } from '../machine-snapshot.js';
 import { makeMachine } from '../stand.js';
-import { findTarget, putInPlace, type Target } from '../targets.js';
+import type { Target } from '../target.js';
+import { findTarget, putInPlace } from '../targets.js';
 
 /** Cycles within which a boot must come to its hand-off, as it is; of a case, several times what the boot took. */
 const BOOT_LIMIT = 4_000_000_000;
