@@ -335,9 +335,10 @@ export class CodeCache {
         }
         const existing = u32[(map >>> 2) + offset]!;
         const waiting = before.has((map >>> 2) + offset);
-        if (existing !== 0 || waiting || count === most) {
-          at = this.next(at, offset, existing, true);
-          taken ||= waiting;
+        // A block that there was before is as long as it was: it may be older than those that begin inside it.
+        if (known === undefined ? existing !== 0 || waiting || count === most : count === most) {
+          at = this.next(at, offset, known === undefined || taken ? existing : 0, true);
+          taken ||= known === undefined && waiting;
           break;
         }
       }

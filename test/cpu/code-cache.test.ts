@@ -109,3 +109,26 @@ test('segment registers in real mode hold what was loaded last, with limits of 6
     }),
   );
 });
+
+test('a block from before a checkpoint is as long as it was, whatever begins inside it', (t) => {
+  const again = [...call(CODE + 0x100, OTHER + 2), ...call(CODE + 0x105, OTHER), HLT];
+  const code = new Uint8Array(0x200);
+  code.set([...call(CODE, OTHER), ...call(CODE + 5, OTHER + 2), HLT]);
+  code.set(again, 0x100);
+  const body = Uint8Array.of(INC_EAX, INC_EAX, INC_EAX, INC_EAX, INC_EAX, RET);
+  const make = () => {
+    const cpu = flat32([...code]);
+    cpu.physical.write(OTHER, body);
+    return cpu;
+  };
+  const before = make();
+  t.is(before.run().reason, 'halted');
+  const after = make();
+  after.loadDecoded(before.saveDecoded());
+  after.state.rip = BigInt(CODE + 0x100);
+  const sizes: number[] = [];
+  after.code.onDecode = (first, end) => sizes.push((end - first) / L.UOP_SIZE);
+  t.is(after.run().reason, 'halted');
+  t.is(after.state.reg32(0), 3 + 5);
+  t.deepEqual(sizes, [1, 4, 1, body.length, 1]);
+});
