@@ -7,6 +7,7 @@ export type {
   ReplayOptions,
   ReplayResult,
   Route,
+  RunOptions,
   RunResult,
   Screenshot,
   StopSignal,

@@ -18,7 +18,13 @@ export function addRun(program: Command): void {
       const { quiet, ...values } = command.optsWithGlobals<Values>();
       const { run } = await import('../../src/api/record.js');
       const result = await interruptible((signal) =>
-        run({ ...bootOptions(values), signal, onWarning: complain, onConsole: consoleTo(process.stdout) }),
+        run({
+          ...bootOptions(values),
+          hashState: false,
+          signal,
+          onWarning: complain,
+          onConsole: consoleTo(process.stdout),
+        }),
       );
       if (!quiet && (process.stderr.isTTY || result.exitCode !== 0)) {
         complain(`${endText(result.end)} after ${grouped(result.cycles)} cycles`);

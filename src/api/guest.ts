@@ -70,8 +70,10 @@ export interface Seams {
   disk?(source: BlockSource, n: number): BlockSource;
   /** The processor notes branches and comparisons (`cpu.coverage`). */
   readonly coverage?: boolean;
+  /** What the guest sees of its initial memory is not noted (cpu/observed.ts): it makes no difference to the guest. */
+  readonly unobserved?: boolean;
 }
-const NO_SEAMS: Seams = { lines: (inner) => inner, memory: (inner) => inner };
+export const NO_SEAMS: Seams = { lines: (inner) => inner, memory: (inner) => inner };
 
 export interface Guest extends Hardware {
   /** The machine around them, whichever it is. */
@@ -213,13 +215,17 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       cpu.physical.write(address, data);
     },
   };
+  const track = (): void => {
+    if (seams.unobserved) return;
+    for (const { address, data } of initialMemory) cpu.physical.track(address, data.length);
+  };
   let boot: BootImage;
   if (firmware) {
     const { bytes } = firmware.bios;
     const address = 0x1_0000_0000 - bytes.length;
     cpu.physical.fillRom(address, bytes);
     for (const segment of firmware.segments) placing.write(segment.address, segment.data);
-    for (const { address: at, data } of initialMemory) cpu.physical.track(at, data.length);
+    track();
     initialMemory.push({ address, data: bytes });
     const { segments = [], symbols = [] } = firmware.load ?? {};
     boot = { route, segments: [...segments], entry: entryState(cpu), structures: [], symbols: [...symbols] };
@@ -240,7 +246,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     seams.placed?.(boot);
     for (const { address, data } of [...boot.segments, ...(boot.firmware ?? [])])
       if (data.length > 0) placing.write(address, data);
-    for (const { address, data } of initialMemory) cpu.physical.track(address, data.length);
+    track();
     enter(cpu, boot);
   }
   const points = handoffPoints(options, boot, firmware?.load);

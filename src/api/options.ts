@@ -100,6 +100,14 @@ export interface RecordOptions extends BootOptions {
   checkpointEvery?: number | undefined;
 }
 
+export interface RunOptions extends BootOptions {
+  /**
+   * Hash the machine's final state. A hash that is equal to a recording's takes noting what the guest sees of its initial
+   * memory, so a run without it is quicker; the guest is the same. Default: true.
+   */
+  hashState?: boolean | undefined;
+}
+
 /** How a run went. */
 export interface RunResult {
   end: RunEnd;
@@ -111,7 +119,7 @@ export interface RunResult {
   bytes: number;
   /** Hash of the trace's content, '' without a trace. */
   root: string;
-  /** Hash of the final machine state. */
+  /** Hash of the final machine state; '' where `hashState` is false. */
   state: string;
   /** Exit status by the command-line contract. */
   exitCode: number;

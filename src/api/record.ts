@@ -8,10 +8,10 @@ import { Recorder } from '../replay/record.js';
 import { SymbolTable } from '../trace/symbols.js';
 import { TraceWriter } from '../trace/writer.js';
 import { CheckpointTaker } from './checkpoints.js';
-import { type Guest, makeGuest } from './guest.js';
+import { type Guest, makeGuest, NO_SEAMS } from './guest.js';
 import { CpuSite, MachineHash } from './machine-state.js';
 import { romOfEnd } from './option-roms.js';
-import { type BootOptions, exitCodeOf, type RecordOptions, type RunResult } from './options.js';
+import { type BootOptions, exitCodeOf, type RecordOptions, type RunOptions, type RunResult } from './options.js';
 import { attachRecorder, LateSink, recorderSeams } from './recorder.js';
 import { ConsoleBuffer, type RunControl, runGuest, TextWatch } from './run.js';
 import { Screenshots } from './screenshots.js';
@@ -68,15 +68,16 @@ function warnOfRom({ cpu, optionRoms }: Guest, end: RunEnd, { onWarning }: BootO
 }
 
 /** Run a boot without a trace. @throws UserError, ImageError */
-export async function run(options: BootOptions): Promise<RunResult> {
-  const guest = makeGuest(options);
+export async function run(options: RunOptions): Promise<RunResult> {
+  const { hashState = true } = options;
+  const guest = makeGuest(options, { ...NO_SEAMS, unobserved: !hashState });
   const screenshots = new Screenshots(options.screenshots, guest.vga, options.onWarning);
   const console = watchConsoles(guest, options);
   const end = await runGuest(guest.cpu, { ...controlOf(guest, options), pauses: screenshots.pauses() });
   console.flush();
   screenshots.finish(guest.cpu.now);
   warnOfRom(guest, end, options);
-  const state = Buffer.from(MachineHash.of(guest.cpu).hash()).toString('hex');
+  const state = hashState ? Buffer.from(MachineHash.of(guest.cpu).hash()).toString('hex') : '';
   return {
     end,
     cycles: guest.cpu.now,
