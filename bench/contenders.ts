@@ -110,7 +110,7 @@ function ours(workload: Workload, boot: readonly string[], scratch: string): Con
 const KEPT: readonly string[] = ['translated', 'packed'];
 
 /** A cache directory with the guests of the usual one, and with what its own boots leave. */
-class Cache {
+export class Cache {
   constructor(readonly path: string) {
     mkdirSync(path, { recursive: true });
     for (const name of readdirSync(cacheDirectory()))
@@ -161,7 +161,7 @@ function v86(workload: Workload, { kernel, initrd }: { kernel: string; initrd: s
 }
 
 /** The host's environment without certificates, which Node would read at each start before anything else. */
-function hostEnvironment(): NodeJS.ProcessEnv {
+export function hostEnvironment(): NodeJS.ProcessEnv {
   const { NODE_EXTRA_CA_CERTS: _, ...others } = process.env;
   return others;
 }

@@ -2,16 +2,16 @@
 // a usable page, and frames a second while a page of a million events is scrolled, zoomed and panned without a pause.
 // Frames are counted by requestAnimationFrame, each after a step of the motion, so a frame is one that was drawn anew.
 
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { packageFile } from '../bin/package.js';
 import { cachedImage } from '../src/fetch/cache.js';
 import { record, view } from '../src/index.js';
 import { chromiumPath } from '../test/report/chromium-path.js';
 import { syntheticEvents, syntheticPage, syntheticPayload } from '../test/report/synthetic.js';
+import { writeResults } from './results.js';
 
 const [KERNEL, INITRD] = ['vmlinuz-cloud-amd64', 'initrd-busybox.cpio'];
 const EVENTS = 1_000_000;
@@ -59,11 +59,7 @@ export async function benchView(runs: number, output: string | undefined): Promi
         `  ${name.padEnd(20)} ${perSecond.toFixed(1)} frames a second, longest frame ${longest.toFixed(0)} ms`,
       );
     }
-    const directory = output ?? packageFile('bench/results');
-    await mkdir(directory, { recursive: true });
-    const host = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, chromium: browser.version() };
-    const figures = { date: new Date().toISOString(), host, runs, debian, large, motions };
-    await writeFile(join(directory, 'view.json'), `${JSON.stringify(figures, null, 2)}\n`);
+    await writeResults('view', output, { chromium: browser.version() }, { runs, debian, large, motions });
   } finally {
     await browser.close();
     await rm(scratch, { recursive: true, force: true });

@@ -36,6 +36,12 @@ const cached = (name: string): string => {
   return file;
 };
 
+/** @throws Error that names what is missing */
+export function demandGuests({ name, needs }: Workload): void {
+  const missing = needs.filter((guest) => cachedImage(guest) === undefined);
+  if (missing.length > 0) throw new Error(`${name} needs ${missing.join(', ')}; vmreplay fetch brings them`);
+}
+
 /** QEMU's options of a boot as this program has them. */
 const asOurs = (options: readonly string[]): string[] =>
   options.map((option) => (option.startsWith('-') ? `-${option}` : option));
@@ -91,8 +97,8 @@ const selfTests: Workload = {
   },
 };
 
-/** A guest of bench/guests. */
-function bare(name: string, what: string): Workload {
+/** A guest of bench/guests. `sizes` are constants of its source. */
+export function bare(name: string, what: string, sizes: Readonly<Record<string, number>> = {}): Workload {
   return {
     name,
     what,
@@ -104,14 +110,23 @@ function bare(name: string, what: string): Workload {
       const source = join(import.meta.dirname, 'guests', `${name}.asm`);
       const include = `${join(import.meta.dirname, '..', 'corpus')}/`;
       await mkdir(scratch, { recursive: true });
-      await execa('nasm', ['-Wall', '-Werror', '-f', 'bin', '-I', include, '-o', image, source]);
+      const defined = Object.entries(sizes).map(([constant, value]) => `-D${constant}=${value}`);
+      await execa('nasm', ['-Wall', '-Werror', '-f', 'bin', '-I', include, ...defined, '-o', image, source]);
       return { ours: ['--kernel', image], qemu: ['-kernel', image] };
     },
   };
 }
 
+export const debian = linux(
+  'boot',
+  "Debian's cloud kernel by PVH",
+  'vmlinuz-cloud-amd64',
+  'initrd-busybox.cpio',
+  'pvh',
+);
+
 export const WORKLOADS: readonly Workload[] = [
-  linux('boot', "Debian's cloud kernel by PVH", 'vmlinuz-cloud-amd64', 'initrd-busybox.cpio', 'pvh'),
+  debian,
   linux('linux64', "Debian's cloud kernel by linux64", 'vmlinuz-cloud-amd64', 'initrd-busybox.cpio', 'linux64'),
   linux(
     'firmware',

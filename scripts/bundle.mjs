@@ -40,12 +40,17 @@ async function joinProgram(entry, file) {
     define: { 'import.meta.url': '__url', 'import.meta.dirname': '__dirname', 'import.meta.resolve': 'undefined' },
     banner: { js: '(function(require,__dirname,__url,__import){var module={exports:{}};' },
     footer: { js: 'return module.exports})' },
+    // For profiles (bench/profile.ts); not in the package.
+    sourcemap: 'external',
+    sourcesContent: false,
+    outfile: `chunks/${file}`,
     write: false,
   });
+  const text = (ending) => outputFiles.find(({ path }) => path.endsWith(ending)).text;
   // Own modules are no longer imported; what is left (a user's module, a package) the launcher imports: a script that
   // imports by itself would need the loader of modules at every start.
-  const contents = outputFiles[0].text.replaceAll(/(?<![.\w$])import\(/g, '__import(');
-  return { file: join(dist, 'chunks', file), contents, content: contentName(contents) };
+  const contents = text('.cjs').replaceAll(/(?<![.\w$])import\(/g, '__import(');
+  return { file: join(dist, 'chunks', file), contents, map: text('.map'), content: contentName(contents) };
 }
 
 const boots = await joinProgram('bin/boots.js', 'boots.cjs');
@@ -81,7 +86,10 @@ for (const name of names()) {
   rmSync(join(dist, `${name}.map`), { force: true });
   if (!written.has(name)) rmSync(join(dist, name));
 }
-for (const { file, contents } of [boots, main]) writeFileSync(file, contents);
+for (const { file, contents, map } of [boots, main]) {
+  writeFileSync(file, contents);
+  writeFileSync(`${file}.map`, map);
+}
 writeFileSync(join(dist, 'bin', 'vmreplay.js'), launcher.outputFiles[0].contents, { mode: 0o755 });
 writeFileSync(join(dist, 'bin', 'package.json'), '{ "type": "commonjs" }\n');
 await keepPrograms({ boots, main }, cache, builtPath);

@@ -6,7 +6,9 @@
 %include "pvh.inc"
 %include "sys64.inc"
 
-BLOCKS      equ 60000
+%ifndef BLOCKS
+%define BLOCKS 60000
+%endif
 PASSES      equ 12
 CODE        equ 0x1000000
 DATA        equ 0x2000000

@@ -5,7 +5,9 @@
 %include "pvh.inc"
 %include "sys64.inc"
 
-INTERRUPTS  equ 1000000
+%ifndef INTERRUPTS
+%define INTERRUPTS 1000000
+%endif
 VECTOR      equ 0x50
 APIC        equ 0xfee00000
 APIC_EOI    equ 0xb0

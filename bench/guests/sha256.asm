@@ -5,7 +5,9 @@
 %include "pvh.inc"
 %include "sys64.inc"
 
-ROUNDS      equ 24
+%ifndef ROUNDS
+%define ROUNDS 24
+%endif
 MESSAGE     equ 0x1000000
 SIZE        equ 0x100000
 
