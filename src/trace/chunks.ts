@@ -64,9 +64,10 @@ export interface PackedPayload {
 /**
  * Compress a payload by what its chunk type deserves. The result follows from the arguments alone.
  * @param least smallest payload of memory for which LZMA is worth its time
+ * @param pause called now and then
  */
-export function packPayload(type: ChunkType, raw: Uint8Array, least = MIN_LZMA): PackedPayload {
-  const packed = type === 'MEMO' && raw.length >= least ? encodeLzma(raw) : undefined;
+export function packPayload(type: ChunkType, raw: Uint8Array, least = MIN_LZMA, pause?: () => void): PackedPayload {
+  const packed = type === 'MEMO' && raw.length >= least ? encodeLzma(raw, pause) : undefined;
   if (packed) return { codec: CODEC_LZMA, stored: packed };
   const stored = brotli(raw, QUALITY[type] ?? 9);
   return stored.length < raw.length ? { codec: CODEC_BROTLI, stored } : { codec: CODEC_NONE, stored: raw };

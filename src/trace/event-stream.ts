@@ -5,11 +5,13 @@
 
 import type { PackedPayload } from './chunks.js';
 import { type EventBatch, EventBatches } from './event-batch.js';
-import { Press, type PressedPayload, pressEvents } from './press.js';
+import { Press } from './press.js';
+import { type PressedPayload, pressEvents } from './press-jobs.js';
+import type { PressThread } from './press-thread.js';
 import type { Site } from './sink.js';
 
 /** Batches that are packed here before a thread is worth its start. */
-const ALONE = 32;
+const ALONE = 1;
 /** Batches that may be under way; a recording that is killed loses as many. */
 const OPEN = 3;
 
@@ -25,16 +27,13 @@ export interface EventChunk {
 export class EventStream {
   readonly batches: EventBatches;
   #flushed = 0;
-  #press: Press | undefined;
   readonly #open: EventBatch[] = [];
   readonly #free: EventBatch[] = [];
+  readonly #press: Press;
 
-  /** @param worker module of the thread, if it is not the usual one */
-  constructor(
-    site: Site,
-    private readonly worker?: URL,
-  ) {
+  constructor(site: Site, thread: PressThread) {
     this.batches = new EventBatches(site);
+    this.#press = new Press(thread);
   }
 
   /** End the batch. @returns chunks that are to be written now, of this batch or of earlier ones */
@@ -42,25 +41,17 @@ export class EventStream {
     const batch = this.batches.next(this.#free.pop());
     this.#open.push(batch);
     if (this.#flushed++ < ALONE) return [this.#chunk(pressEvents(batch))];
-    this.#press ??= new Press(this.worker);
     this.#press.addEvents(batch);
     return this.#take(OPEN);
   }
 
-  /** All that is under way. The thread ends. */
+  /** All that is under way. */
   finish(): EventChunk[] {
-    const chunks = this.#take(0);
-    this.close();
-    return chunks;
-  }
-
-  /** End the thread. */
-  close(): void {
-    this.#press?.close();
+    return this.#take(0);
   }
 
   #take(open: number): EventChunk[] {
-    return (this.#press?.take(open) ?? []).map((payload) => this.#chunk(payload));
+    return this.#press.take(open).map((payload) => this.#chunk(payload));
   }
 
   /** Of the first batch that is open, which is free with that. */

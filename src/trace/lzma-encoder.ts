@@ -32,17 +32,25 @@ interface EncoderFunctions {
   finish(): void;
 }
 
-/** Of the last encoder, which is large and takes long to come back. One encoder works at a time. */
-let kept: { readonly memory: WebAssembly.Memory; readonly functions: EncoderFunctions } | undefined;
-
-/** @returns a .lzma file without an end marker, undefined when it would have no fewer bytes than the data */
-export function encodeLzma(raw: Uint8Array): Uint8Array | undefined {
-  if (raw.length <= HEADER_SIZE) return undefined;
-  kept ??= makeEncoder();
-  return encode(raw, kept.memory, kept.functions);
+interface Encoder {
+  readonly memory: WebAssembly.Memory;
+  readonly functions: EncoderFunctions;
 }
 
-function makeEncoder() {
+/** Of the last encoder, which is large and takes long to come back. One encoder works at a time. */
+let kept: Encoder | undefined;
+
+/**
+ * @param pause called every 64 KiB; nothing is encoded in it
+ * @returns a .lzma file without an end marker, undefined when it would have no fewer bytes than the data
+ */
+export function encodeLzma(raw: Uint8Array, pause?: () => void): Uint8Array | undefined {
+  if (raw.length <= HEADER_SIZE) return undefined;
+  kept ??= makeEncoder();
+  return encode(raw, kept, pause);
+}
+
+function makeEncoder(): Encoder {
   const module = new ModuleBuilder();
   emitSorting(module);
   emitPlan(module, emitSkip(module));
@@ -61,7 +69,7 @@ function makeEncoder() {
   return { memory, functions: instance.exports as unknown as EncoderFunctions };
 }
 
-function encode(raw: Uint8Array, memory: WebAssembly.Memory, functions: EncoderFunctions): Uint8Array | undefined {
+function encode(raw: Uint8Array, { memory, functions }: Encoder, pause?: () => void): Uint8Array | undefined {
   const { length } = raw;
   const bits = bucketBits(length);
   const align = (at: number): number => (at + 31) & ~15;
@@ -98,11 +106,17 @@ function encode(raw: Uint8Array, memory: WebAssembly.Memory, functions: EncoderF
   const sorted = Math.max(0, length - 3);
   bytes.fill(0, heads, heads + (4 << bits));
   const shift = 32 - bits;
-  for (let at = 0; at < sorted; at += SORT) functions.countBuckets(at, Math.min(at + SORT, sorted), heads, shift);
+  const eachPart = (body: (from: number, to: number) => void): void => {
+    for (let at = 0; at < sorted; at += SORT) {
+      body(at, Math.min(at + SORT, sorted));
+      pause?.();
+    }
+  };
+  eachPart((from, to) => functions.countBuckets(from, to, heads, shift));
   for (let at = heads, sum = 0; at < heads + (4 << bits); at += SORT) {
     sum = functions.sumBuckets(at, Math.min(at + SORT, heads + (4 << bits)), sum);
   }
-  for (let at = 0; at < sorted; at += SORT) functions.fillBuckets(at, Math.min(at + SORT, sorted), heads, shift);
+  eachPart((from, to) => functions.fillBuckets(from, to, heads, shift));
 
   // What is longer than a nice match is taken without asking for its price.
   const prices = new Prices(memory.buffer, NICE);
@@ -112,6 +126,7 @@ function encode(raw: Uint8Array, memory: WebAssembly.Memory, functions: EncoderF
   for (let pos = 0; pos < length; ) {
     if (pos - looked > LOOK) {
       looked = pos;
+      pause?.();
       if (used() > pos - (pos >> 4)) return undefined;
     }
     if (sinceRepriced >= REPRICE) {

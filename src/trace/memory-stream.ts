@@ -17,6 +17,9 @@ const QUIET = 16;
 const JOB_PAGES = 0xc00;
 const JOB_SPAN = 0x200_0000;
 
+/** Masks that get room at once. */
+const ROOM = 128;
+
 /** Masks. */
 const NOTHING = new Uint8Array(WORDS * 4);
 const ALL = new Uint8Array(WORDS * 4).fill(0xff);
@@ -37,11 +40,12 @@ export class MemoryStream {
     observed: ObservedMemory,
     add: (pages: readonly ObservedPage[]) => void,
   ) {
+    const room = new MaskRoom();
     for (const { address, data } of [...regions].sort((a, b) => a.address - b.address)) {
       const end = address + data.length;
       for (let from = address; from < end; ) {
         const to = Math.min(end, (Math.floor(from / PAGE) + 1) * PAGE);
-        this.#pages.push(new PagePart(from, data.subarray(from - address, to - address), observed));
+        this.#pages.push(new PagePart(from, data.subarray(from - address, to - address), observed, room));
         from = to;
       }
     }
@@ -67,6 +71,7 @@ export class MemoryStream {
 
   #send(): void {
     this.#begun = true;
+    const room = new MaskRoom();
     let job: ObservedPage[] = [];
     for (const part of this.#pages) {
       if (part.fresh() === 0) continue;
@@ -74,9 +79,24 @@ export class MemoryStream {
         this.#add(job);
         job = [];
       }
-      job.push(part.take());
+      job.push(part.take(room));
     }
     if (job.length > 0) this.#add(job);
+  }
+}
+
+/** Room for masks, many at a time: an array of its own costs more than filling it. */
+class MaskRoom {
+  #block = new ArrayBuffer(0);
+  #used = 0;
+
+  next(): Uint32Array {
+    if (this.#used === this.#block.byteLength) {
+      this.#block = new ArrayBuffer(ROOM * WORDS * 4);
+      this.#used = 0;
+    }
+    this.#used += WORDS * 4;
+    return new Uint32Array(this.#block, this.#used - WORDS * 4, WORDS);
   }
 }
 
@@ -88,15 +108,19 @@ class PagePart {
   /** The same. */
   #observedBytes: Uint8Array | undefined;
   #sentBytes: Uint8Array = NOTHING;
+  /** All of the page went. */
+  #isDone = false;
 
   constructor(
     readonly address: number,
     private readonly bytes: Uint8Array,
     private readonly memory: ObservedMemory,
+    private readonly sentRoom: MaskRoom,
   ) {}
 
   /** Observed bytes that did not go yet. */
   fresh(): number {
+    if (this.#isDone) return 0;
     const sent = this.#sent;
     const observed = this.#words();
     // Most pages are not looked at for long stretches. The comparison that is built in is quick from the first call on.
@@ -110,19 +134,23 @@ class PagePart {
   }
 
   /** What is fresh; it counts as gone. */
-  take(): ObservedPage {
+  take(room: MaskRoom): ObservedPage {
     const observed = this.#words();
     if (this.#sent === undefined) {
-      this.#sent = new Uint32Array(WORDS);
-      this.#sentBytes = new Uint8Array(this.#sent.buffer);
+      this.#sent = this.sentRoom.next();
+      this.#sentBytes = bytesOf(this.#sent);
     }
     const sent = this.#sent;
-    const mask = new Uint32Array(WORDS);
+    const mask = room.next();
+    let all = -1;
     for (let i = 0; i < WORDS; i++) {
-      mask[i] = observed[i]! & ~sent[i]! & this.#within(i);
-      sent[i]! |= mask[i]!;
+      const fresh = observed[i]! & ~sent[i]! & this.#within(i);
+      mask[i] = fresh;
+      sent[i]! |= fresh;
+      all &= sent[i]!;
     }
-    return { address: this.address, bytes: this.bytes, mask: new Uint8Array(mask.buffer) };
+    this.#isDone = all === -1;
+    return { address: this.address, bytes: this.bytes, mask: bytesOf(mask) };
   }
 
   #words(): Uint32Array {
@@ -142,6 +170,8 @@ class PagePart {
     return (from > 0 ? -1 << from : -1) & (to < 32 ? ~(-1 << to) : -1);
   }
 }
+
+const bytesOf = (words: Uint32Array): Uint8Array => new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
 
 function bitsIn(word: number): number {
   let n = word - ((word >>> 1) & 0x5555_5555);

@@ -33,6 +33,7 @@ import {
 import { ALL_OBSERVED, encodeMemory, type MemoryRegion, type ObservedMemory } from './memory.js';
 import { MemoryStream } from './memory-stream.js';
 import { Press } from './press.js';
+import { PressThread } from './press-thread.js';
 import type { EventSink, Site } from './sink.js';
 import type { SymbolTable } from './symbols.js';
 
@@ -58,6 +59,8 @@ export interface TraceEnd {
 export class TraceWriter implements EventSink {
   readonly path: string;
   readonly partialPath: string;
+  /** Packs while the guest runs; it starts with the first work for it. */
+  readonly #thread = new PressThread();
   readonly #events: EventStream;
   readonly #batches: EventBatches;
   readonly #site: Site;
@@ -70,10 +73,10 @@ export class TraceWriter implements EventSink {
   #link: Buffer;
   #open = -1;
   #eventChunks = 0;
-  #press: Press | undefined;
+  readonly #memory = new Press(this.#thread);
   #stream: MemoryStream | undefined;
   #checkpoint: ((event: number) => Iterable<Uint8Array>) | undefined;
-  #checkpoints: Press | undefined;
+  readonly #checkpoints = new Press(this.#thread);
 
   /**
    * Create FILE.partial and write the header.
@@ -84,7 +87,7 @@ export class TraceWriter implements EventSink {
     this.path = path;
     this.partialPath = `${path}.partial`;
     this.#site = site;
-    this.#events = new EventStream(site);
+    this.#events = new EventStream(site, this.#thread);
     this.#batches = this.#events.batches;
     try {
       this.#file = openSync(this.partialPath, 'w');
@@ -121,7 +124,7 @@ export class TraceWriter implements EventSink {
     if (batches.batch.count >= FLUSH_AT_HASH && this.#open < 0) this.#flush();
     this.#stream?.step();
     if (this.#checkpoint) {
-      for (const payload of this.#checkpoint(this.events)) this.#checkpoints!.addPayload('CHKP', payload);
+      for (const payload of this.#checkpoint(this.events)) this.#checkpoints.addPayload('CHKP', payload);
     }
   }
 
@@ -141,15 +144,12 @@ export class TraceWriter implements EventSink {
    * Have memory packed while the guest runs, whenever much of it came to be observed. Both are those of finish().
    */
   streamMemory(memory: Iterable<MemoryRegion>, observed: ObservedMemory): void {
-    const press = new Press();
-    this.#press = press;
-    this.#stream = new MemoryStream(memory, observed, (pages) => press.addPages(pages));
+    this.#stream = new MemoryStream(memory, observed, (pages) => this.#memory.addPages(pages));
   }
 
   /** Ask at each state hash for the payloads of a checkpoint: none when none is due. `event` counts those before it. */
   takeCheckpoints(take: (event: number) => Iterable<Uint8Array>): void {
     this.#checkpoint = take;
-    this.#checkpoints = new Press();
   }
 
   /**
@@ -160,9 +160,13 @@ export class TraceWriter implements EventSink {
   finish(end: TraceEnd): string {
     this.event(KINDS.end.id, 0, 0, codeToValue(end.code), 0, end.reason, EMPTY);
     this.#flush();
+    // What is left of memory is the thread's while this one packs events.
+    const streamed = this.#stream?.finish() ?? false;
     this.#writeEvents(this.#events.finish());
-    this.#writeMemory(end);
-    for (const { type, raw, ...packed } of this.#checkpoints?.finish() ?? []) this.#chunk(type, raw, packed);
+    if (streamed) this.#writePressed(this.#memory);
+    else this.#writeMemory(end);
+    this.#writePressed(this.#checkpoints);
+    this.#thread.close();
     if (end.symbols) this.#chunk('SYMS', end.symbols.encode());
     this.#chunk(
       'DONE',
@@ -202,30 +206,31 @@ export class TraceWriter implements EventSink {
 
   /** Give up: what was recorded stays in FILE.partial, which goes away when no chunk of it is whole. Never throws. */
   abort(): void {
-    this.#press?.close();
-    this.#checkpoints?.close();
-    if (this.#file < 0) return;
+    if (this.#file < 0) {
+      this.#thread.close();
+      return;
+    }
     try {
       if (this.#batches.batch.count > 0) this.#flush();
       this.#writeEvents(this.#events.finish());
     } catch {
-      this.#events.close();
       // What made the recorder give up, a full disk as a rule, is told already.
     }
+    this.#thread.close();
     closeSync(this.#file);
     this.#file = -1;
     if (this.#eventChunks === 0) rmSync(this.partialPath, { force: true });
   }
 
   #writeMemory(end: TraceEnd): void {
-    if (this.#stream?.finish()) {
-      for (const { type, raw, ...packed } of this.#press!.finish()) this.#chunk(type, raw, packed);
-      return;
-    }
     const regions = [...end.memory].sort((a, b) => a.address - b.address);
     for (const region of regions) {
       for (const payload of encodeMemory(region, end.observed ?? ALL_OBSERVED)) this.#chunk('MEMO', payload);
     }
+  }
+
+  #writePressed(press: Press): void {
+    for (const { type, raw, ...packed } of press.finish()) this.#chunk(type, raw, packed);
   }
 
   #flush(): void {

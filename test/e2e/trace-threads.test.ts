@@ -7,6 +7,7 @@ import { decodeChunkHeader, encodeChunk } from '../../src/trace/chunks.js';
 import { EventStream } from '../../src/trace/event-stream.js';
 import { KINDS } from '../../src/trace/events.js';
 import { Press } from '../../src/trace/press.js';
+import { PressThread } from '../../src/trace/press-thread.js';
 import { unpackAll } from '../../src/trace/unpack-pool.js';
 
 const worker = (name: string) => new URL(`../../dist/src/trace/${name}.js`, import.meta.url);
@@ -39,13 +40,15 @@ test('memory that a thread packs is what this thread makes of it', (t) => {
       mask,
     })),
   );
-  const presses = [undefined, worker('press-worker'), new URL('file:///nowhere.js')].map((m) => new Press(m));
+  const threads = [undefined, worker('press-worker'), new URL('file:///nowhere.js')].map((m) => new PressThread(m));
+  const presses = threads.map((thread) => new Press(thread));
   for (const press of presses) for (const job of jobs) press.addPages(job);
   const [alone, together, without] = presses.map((press) =>
     press.finish().map(({ codec, stored }) => ({ codec, stored: Buffer.from(stored).toString('hex') })),
   );
   t.deepEqual(together, alone);
   t.deepEqual(without, alone);
+  for (const thread of threads) thread.close();
 });
 
 test('events that a thread packs are the chunks that this thread makes, in order', (t) => {
@@ -58,7 +61,8 @@ test('events that a thread packs are the chunks that this thread makes, in order
       ripHigh: 0,
       code: () => ({ bits: 32 as const, bytes: Uint8Array.of(0xec) }),
     };
-    const stream = new EventStream(site, module);
+    const thread = new PressThread(module);
+    const stream = new EventStream(site, thread);
     const chunks = Array.from({ length: CHUNKS }, (_, chunk) => {
       for (let event = 0; event <= chunk * 20; event++) {
         site.cycle += 1 + (event % 7);
@@ -75,7 +79,9 @@ test('events that a thread packs are the chunks that this thread makes, in order
       behind += 1 - now.length;
       t.true(behind <= 3);
     }
-    return [...chunks.flat(), ...stream.finish()];
+    const written = [...chunks.flat(), ...stream.finish()];
+    thread.close();
+    return written;
   });
   const [together, alone] = written.map((chunks) =>
     chunks.map(({ raw, packed, first, baseCycle }) => ({

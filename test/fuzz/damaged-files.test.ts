@@ -90,6 +90,8 @@ const NOT_READERS: Readonly<Record<string, string>> = {
   'src/trace/lzma-prices.ts': 'writes',
   'src/trace/lzma-range-encoder.ts': 'writes',
   'src/trace/press.ts': 'writes',
+  'src/trace/press-jobs.ts': 'writes',
+  'src/trace/press-thread.ts': 'writes',
   'src/trace/memory-stream.ts': 'writes',
   'src/trace/page-packer.ts': 'writes',
   'src/trace/press-worker.ts': 'writes',

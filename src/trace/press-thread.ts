@@ -1,0 +1,204 @@
+// A thread that packs while the guest runs (press-jobs.ts), and the way to it. Each job has a word that both sides share: who
+// first writes it does the job. So what the thread has not begun when it is wanted is done by who wants it, at once. What is
+// soon done goes before what is not, and in between.
+//
+// Invariant: a thread that does not start, fails or dies costs time only: its jobs are done here.
+
+import { availableParallelism } from 'node:os';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { doJob, isQuick, type Outcome, type PayloadJob, type PressedPayload, type PressJob } from './press-jobs.js';
+import { findWorker } from './unpack-pool.js';
+
+/** States of a job. */
+const WAITING = 0;
+const TAKEN = 1;
+const DONE = 2;
+/** The thread's own heap: what it works on lies in arrays outside of it. */
+const THREAD_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 256 };
+/** Milliseconds after which the thread is given up. */
+const PATIENCE = 60_000;
+
+/** A job under a number. The thread gives negative ones to those that come of its own. */
+interface SentJob {
+  readonly n: number;
+  readonly job: PressJob;
+  readonly state: Int32Array<SharedArrayBuffer>;
+}
+
+/** What the thread says of job n. */
+interface Answer {
+  readonly n: number;
+  readonly payload?: PressedPayload;
+  readonly parts?: readonly SentJob[];
+}
+
+/** What the thread is started with. */
+export interface PressLine {
+  readonly port: MessagePort;
+}
+
+const newState = () => new Int32Array(new SharedArrayBuffer(4));
+const begins = (state: Int32Array): boolean => Atomics.compareExchange(state, 0, WAITING, TAKEN) === WAITING;
+
+/** A job that somebody wants the outcome of: in the end a payload, or parts that have payloads. */
+export class Ticket {
+  #job: PressJob | undefined;
+  payload: PressedPayload | undefined;
+  parts: readonly Ticket[] | undefined;
+
+  readonly #n: number;
+  readonly #state: Int32Array<SharedArrayBuffer>;
+
+  constructor(
+    private readonly thread: PressThread,
+    { n, job, state }: SentJob,
+  ) {
+    this.#n = n;
+    this.#job = job;
+    this.#state = state;
+  }
+
+  get isDone(): boolean {
+    return this.#job === undefined;
+  }
+
+  /** Do the job, if nobody has begun it. @returns whether it was done */
+  tryHere(): boolean {
+    if (this.isDone || !begins(this.#state)) return false;
+    this.#doHere();
+    return true;
+  }
+
+  /** Wait for the thread, which has begun the job. */
+  await(): void {
+    Atomics.wait(this.#state, 0, TAKEN, PATIENCE);
+    this.thread.receive();
+    if (!this.isDone) this.#doHere();
+  }
+
+  /** It is done: the job may go. */
+  keep(payload: PressedPayload | undefined, parts: readonly Ticket[] | undefined): void {
+    this.#job = undefined;
+    this.payload = payload;
+    this.parts = parts;
+  }
+
+  #doHere(): void {
+    const outcome = doJob(this.#job!);
+    this.thread.forget(this.#n);
+    if ('codec' in outcome) this.keep(outcome, undefined);
+    else this.keep(undefined, this.thread.share(outcome));
+  }
+}
+
+export class PressThread {
+  /** Jobs that the thread has not answered. */
+  readonly #open = new Map<number, Ticket>();
+  #sent = 0;
+  #worker: Worker | undefined;
+  #port: MessagePort | undefined;
+
+  /** @param module of the thread; without one there is none. It starts with the first job */
+  constructor(private readonly module = findWorker('press-worker.js')) {}
+
+  /** Begin with a job, if there can be a thread. */
+  submit(job: PressJob): Ticket {
+    const sent: SentJob = { n: this.#sent++, job, state: newState() };
+    const ticket = new Ticket(this, sent);
+    if (!this.module || availableParallelism() < 2) return ticket;
+    if (!this.#worker) this.#start(this.module);
+    this.#open.set(sent.n, ticket);
+    this.#port!.postMessage(sent);
+    return ticket;
+  }
+
+  /** The parts that a job came to where it was done here. */
+  share(parts: readonly PayloadJob[]): Ticket[] {
+    return parts.map((part) => this.submit(part));
+  }
+
+  /** The thread is not to answer any more. */
+  forget(n: number): void {
+    this.#open.delete(n);
+  }
+
+  /** Take what the thread has said. */
+  receive(): void {
+    if (!this.#port) return;
+    for (let m = receiveMessageOnPort(this.#port); m; m = receiveMessageOnPort(this.#port)) this.#keep(m.message);
+  }
+
+  /** End the thread. What it did not do is done when it is wanted. */
+  close(): void {
+    this.receive();
+    this.#port?.close();
+    void this.#worker?.terminate();
+    this.#worker = undefined;
+    this.#port = undefined;
+  }
+
+  #start(module: URL): void {
+    const { port1, port2 } = new MessageChannel();
+    const line: PressLine = { port: port2 };
+    this.#worker = new Worker(module, {
+      workerData: line,
+      transferList: [port2],
+      execArgv: [],
+      resourceLimits: THREAD_LIMITS,
+    });
+    this.#worker.on('error', () => {});
+    this.#worker.unref();
+    this.#port = port1;
+    port1.on('message', (answer: Answer) => this.#keep(answer));
+    port1.unref();
+  }
+
+  #keep({ n, payload, parts }: Answer): void {
+    const ticket = this.#open.get(n);
+    this.#open.delete(n);
+    if (!ticket || ticket.isDone) return;
+    const tickets = parts?.map((part) => {
+      const made = new Ticket(this, part);
+      this.#open.set(part.n, made);
+      return made;
+    });
+    ticket.keep(payload, tickets);
+  }
+}
+
+/** The thread's side: do the jobs that come and are not taken. */
+export function pressOnThread({ port }: PressLine): void {
+  const later: SentJob[] = [];
+  let made = 0;
+  const answer = (state: Int32Array, message: Answer, buffers: ArrayBuffer[]): void => {
+    port.postMessage(message, buffers);
+    Atomics.store(state, 0, DONE);
+    Atomics.notify(state, 0);
+  };
+  const work = ({ n, job, state }: SentJob, pause?: () => void): void => {
+    if (!begins(state)) return;
+    const outcome: Outcome = doJob(job, pause);
+    if (!('codec' in outcome)) {
+      const parts = outcome.map((part) => ({ n: --made, job: part, state: newState() }));
+      later.push(...parts);
+      answer(state, { n, parts }, []);
+      return;
+    }
+    // Views are sent with all of what they are views of.
+    const raw = 'raw' in job ? job.raw : Uint8Array.from(outcome.raw);
+    const stored = Uint8Array.from(outcome.stored);
+    const buffers = 'raw' in job ? [stored.buffer] : [raw.buffer, stored.buffer];
+    answer(state, { n, payload: { ...outcome, raw, stored } }, buffers as ArrayBuffer[]);
+  };
+  const come = (sent: SentJob): void => {
+    if (isQuick(sent.job)) work(sent);
+    else later.push(sent);
+  };
+  const pause = (): void => {
+    for (let m = receiveMessageOnPort(port); m; m = receiveMessageOnPort(port)) come(m.message);
+  };
+  port.on('message', (sent: SentJob) => {
+    come(sent);
+    for (let next = later.shift(); next; next = later.shift()) work(next, pause);
+  });
+}
