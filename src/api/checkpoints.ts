@@ -110,10 +110,10 @@ export function restoreMemory(cpu: Cpu, { tracked, processor }: CheckpointState,
     const origin = physical.observed.originOf(number);
     if (!saved.has(number) && origin === 0) continue;
     const bytes = new Uint8Array(PAGE);
-    for (let i = 0; i < PAGE; i++) {
-      const from = number * PAGE + i + origin;
-      if (from >= 0 && from < physical.ramSize) bytes[i] = state.u8[L.GUEST + from]!;
-    }
+    // As far as it is RAM.
+    const from = number * PAGE + origin;
+    const [start, end] = [Math.max(0, from), Math.min(physical.ramSize, from + PAGE)];
+    if (start < end) bytes.set(state.u8.subarray(L.GUEST + start, L.GUEST + end), start - from);
     initial.set(number, bytes);
   }
   for (const [number, bytes] of saved) {
@@ -125,7 +125,11 @@ export function restoreMemory(cpu: Cpu, { tracked, processor }: CheckpointState,
   for (const [number, bytes] of initial) {
     const unknown = physical.observed.unknownIn(number)!;
     const at = L.GUEST + number * PAGE;
-    for (let i = 0; i < PAGE; i++) if ((unknown[i >> 3]! >> (i & 7)) & 1) state.u8[at + i] = bytes[i]!;
+    for (let n = 0; n < PAGE / 8; n++) {
+      const bits = unknown[n]!;
+      if (bits === 0) continue;
+      for (let i = 8 * n; i < 8 * n + 8; i++) if ((bits >> (i & 7)) & 1) state.u8[at + i] = bytes[i]!;
+    }
   }
 }
 

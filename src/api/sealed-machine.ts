@@ -12,7 +12,7 @@ import type { DecodedCode, SavedPage } from '../trace/checkpoint.js';
 import { TraceError } from '../trace/error.js';
 import type { TraceEvent } from '../trace/events.js';
 import { binary, integer, list, record } from '../trace/fields.js';
-import type { MemoryPiece } from '../trace/memory.js';
+import type { MemoryRuns } from '../trace/memory-runs.js';
 import type { TraceReader } from '../trace/reader.js';
 import { restoreMemory } from './checkpoints.js';
 import { romSizeOf } from './firmware-guest.js';
@@ -44,20 +44,17 @@ export interface SealedStart {
  * The machine at cycle 0, or at a checkpoint. The caller puts the player on the bus; at cycle 0 it begins with the
  * milestone `entry`.
  * @param stateHash compares recorded state hashes; without it they are skipped
- * @param pieces the initial memory, where it was decoded before
+ * @param runs the initial memory, where it was decoded before
  * @throws TraceError when the trace was cut off, asks for a machine that there is not, or has no such checkpoint
  */
 export function sealedMachine(
   reader: TraceReader,
   stateHash?: (cpu: Cpu) => Uint8Array,
-  pieces: Iterable<MemoryPiece> = reader.memory(),
+  runs: Iterable<MemoryRuns> = reader.memoryRuns(),
   start?: SealedStart,
 ): SealedMachine {
   const { cpu, memory, shadow } = hardwareOf(reader);
-  for (const { address, data } of pieces) {
-    memory.write(address, data);
-    cpu.physical.fillRom(address, data);
-  }
+  for (const { address, offsets, lengths, data } of runs) cpu.physical.fill(address, offsets, lengths, data);
   const { processor, loaded, points } = entryOf(reader);
   for (const [address, length] of loaded) cpu.physical.track(address, length);
   loadProcessor(cpu, processor);

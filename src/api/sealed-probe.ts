@@ -6,7 +6,7 @@ import { peekMemory, peekTranslation } from '../cpu/peek.js';
 import { saveProcessor } from '../cpu/snapshot.js';
 import { MODE_64BIT, MODE_CS32 } from '../cpu/state.js';
 import type { OpenProbe, Probe, ProbeState } from '../diff/probe.js';
-import type { MemoryPiece } from '../trace/memory.js';
+import type { MemoryRuns } from '../trace/memory-runs.js';
 import type { TraceReader } from '../trace/reader.js';
 import type { SiteCode } from '../trace/sink.js';
 import { type SealedMachine, sealedMachine } from './sealed-machine.js';
@@ -19,9 +19,9 @@ const REGISTERS = 16;
 
 /** Machines of one trace; its initial memory is decoded once. @throws TraceError */
 export function probesOf(reader: TraceReader): OpenProbe {
-  let memory: readonly MemoryPiece[] | undefined;
+  let memory: readonly MemoryRuns[] | undefined;
   return async () => {
-    memory ??= [...reader.memory()];
+    memory ??= [...reader.memoryRuns()];
     const probe = new SealedProbe(reader, sealedMachine(reader, undefined, memory));
     if ((reader.summary?.cycles ?? 0) > LONG) await translateHotCode(probe.machine.cpu);
     return probe;

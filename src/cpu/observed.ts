@@ -350,14 +350,14 @@ export class ObservedMemory {
 
   private standsForLoaded(page: number, p: PartialPage): boolean {
     if (!Number.isSafeInteger(p.origin)) return false;
-    for (let i = 0; i < 4096; i++) {
-      if (
-        (p.unknown[i >> 3]! & (1 << (i & 7))) !== 0 &&
-        !this.masks.has(Math.floor((page * 4096 + i + p.origin) / 4096))
-      )
-        return false;
-    }
-    return true;
+    const from = page * 4096 + p.origin;
+    const source = Math.floor(from / 4096);
+    // Bytes before this one stand for bytes of `source`, the others for bytes of the page behind it.
+    const border = (source + 1) * 4096 - from;
+    return (
+      (this.masks.has(source) || isEmpty(p.unknown, border, 4096 - border)) &&
+      (border === 4096 || this.masks.has(source + 1) || isEmpty(p.unknown, 0, border))
+    );
   }
 
   private finish(page: number, p: PartialPage): void {

@@ -18,6 +18,8 @@ export const PAGE_PARTIAL = 8;
 export const PAGE_SPLIT = 16;
 /** A TLB write entry may exist: who takes it out (Mmu.revokeWrites) need not look for it otherwise. */
 export const PAGE_WRITE_ENTRY = 32;
+/** Bytes below which a loop copies sooner than what is built in. */
+const SHORT = 48;
 
 export class PhysicalMemory implements GuestMemory {
   /** Address in linear memory of each 4 KiB page below 4 GiB; 0 = not memory. */
@@ -106,6 +108,29 @@ export class PhysicalMemory implements GuestMemory {
       const h = this.hostOf(at);
       if (h !== 0 && (this.flags[at >>> 12]! & PAGE_ROM) !== 0) this.state.u8.set(data.subarray(done, done + n), h);
       done += n;
+    }
+  }
+
+  /**
+   * Fill RAM and ROM before the machine runs: what write() and fillRom() do with runs of `data`, one after the other.
+   * @param offsets of the runs from `address`, ascending
+   */
+  fill(address: number, offsets: Uint32Array, lengths: Uint32Array, data: Uint8Array): void {
+    const { u8 } = this.state;
+    for (let i = 0, used = 0; i < offsets.length; i++) {
+      const at = address + offsets[i]!;
+      const length = lengths[i]!;
+      const page = at < 0x1_0000_0000 ? at >>> 12 : 0;
+      const plain = (this.flags[page]! & ~PAGE_DIRTY) === 0 && (at & 0xfff) + length <= 4096;
+      const host = plain && length < SHORT ? this.hostOf(at) : 0;
+      if (host === 0) {
+        this.write(at, data.subarray(used, used + length));
+        this.fillRom(at, data.subarray(used, used + length));
+      } else {
+        this.flags[page]! |= PAGE_DIRTY;
+        for (let n = 0; n < length; n++) u8[host + n] = data[used + n]!;
+      }
+      used += length;
     }
   }
 

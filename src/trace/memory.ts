@@ -5,15 +5,14 @@
 // What is stored is made compressible first, page by page (page-packer.ts). Gaps between the bytes that are stored
 // and lengths of what is stored lie in streams of their own, since they are worth a tenth of the whole.
 
-import { decodeCanonical, encodeCanonical } from './codec.js';
-import { binary, integer, record } from './fields.js';
-import { FILTER_COUNT, unfilterPage } from './memory-filters.js';
+import { encodeCanonical } from './codec.js';
+import { decodeRuns, MEMORY_SPAN } from './memory-runs.js';
 import { type PackedPage, packPage } from './page-packer.js';
-import { VarintReader, VarintWriter } from './varint.js';
+import { VarintWriter } from './varint.js';
 
 const PAGE = 4096;
-/** Span of guest memory that one MEMO chunk covers at most, in bytes. */
-export const MEMORY_SPAN = 0x200_0000;
+
+export { MEMORY_SPAN } from './memory-runs.js';
 /** Stored bytes at which a chunk ends with the page. */
 export const MEMORY_CHUNK = 0x30_0000;
 
@@ -147,76 +146,10 @@ export interface MemoryPiece {
 
 /** The pieces of a MEMO payload, by ascending address. @throws Error when the payload breaks the format. */
 export function decodeMemory(payload: Uint8Array): MemoryPiece[] {
-  const map = record(decodeCanonical(payload), 'a memory chunk');
-  const address = integer(map.address, 2 ** 52, 'address');
-  const length = integer(map.length, MEMORY_SPAN, 'length');
-  const data = Uint8Array.from(binary(map.data, 'data'));
-  const filters = binary(map.filters, 'filters');
-  const gaps = new VarintReader(binary(map.gaps, 'gaps'));
-  const lengths = new VarintReader(binary(map.lengths, 'lengths'));
-  const pieces: MemoryPiece[] = [];
-  const page = new PageDecoder(filters);
-  let at = address;
+  const { address, offsets, lengths, data } = decodeRuns(payload);
   let used = 0;
-  while (!gaps.done) {
-    const gap = gaps.read();
-    const run = lengths.read();
-    at += gap;
-    if (run === 0 || at + run > address + length || used + run > data.length || (gap === 0 && used > 0)) {
-      throw new Error('a run of memory is out of range');
-    }
-    pieces.push({ address: at, data: data.subarray(used, used + run) });
-    page.add(at, data.subarray(used, used + run));
-    at += run;
-    used += run;
-  }
-  page.finish();
-  if (used !== data.length || !lengths.done) throw new Error('memory data is longer than its runs');
-  return pieces;
-}
-
-/** Gathers the runs of each page and takes its filter off, in place. */
-class PageDecoder {
-  #page = -1;
-  #next = 0;
-  readonly #runs: { offset: number; data: Uint8Array }[] = [];
-  readonly #bytes = new Uint8Array(PAGE);
-  readonly #taken = new Uint8Array(PAGE);
-
-  constructor(private readonly filters: Uint8Array) {}
-
-  add(address: number, data: Uint8Array): void {
-    for (let done = 0; done < data.length; ) {
-      const at = address + done;
-      const page = Math.floor(at / PAGE);
-      if (page !== this.#page) {
-        this.#flush();
-        this.#page = page;
-      }
-      const n = Math.min(PAGE - (at % PAGE), data.length - done);
-      this.#runs.push({ offset: at % PAGE, data: data.subarray(done, done + n) });
-      done += n;
-    }
-  }
-
-  finish(): void {
-    this.#flush();
-    if (this.#next !== this.filters.length) throw new Error('there are more filters than pages');
-  }
-
-  #flush(): void {
-    if (this.#runs.length === 0) return;
-    const filter = this.filters[this.#next++];
-    if (filter === undefined || filter >= FILTER_COUNT) throw new Error('a page of memory has no known filter');
-    if (filter > 0) {
-      this.#taken.fill(0);
-      for (const { offset, data } of this.#runs) {
-        this.#bytes.set(data, offset);
-        this.#taken.fill(1, offset, offset + data.length);
-      }
-      unfilterPage(filter, this.#page * PAGE, this.#bytes, this.#taken);
-      for (const { offset, data } of this.#runs) data.set(this.#bytes.subarray(offset, offset + data.length));
-    }
-    this.#runs.length = 0;
-  }
+  return Array.from(offsets, (offset, i) => {
+    used += lengths[i]!;
+    return { address: address + offset, data: data.subarray(used - lengths[i]!, used) };
+  });
 }

@@ -35,6 +35,7 @@ import {
   type TraceSummary,
 } from './header.js';
 import { decodeMemory, type MemoryPiece } from './memory.js';
+import { decodeRuns, type MemoryRuns } from './memory-runs.js';
 import type { SiteCode } from './sink.js';
 import { SymbolTable } from './symbols.js';
 import { unpackAll } from './unpack-pool.js';
@@ -64,6 +65,8 @@ export class TraceReader {
   readonly damage: string | undefined;
   #file: number;
   readonly #code = new Map<string, SiteCode>();
+  /** Events up to the end of a chunk of them, by its offset, as far as they have been read. */
+  readonly #ends = new Map<number, number>();
   #symbols: SymbolTable | undefined | null = null;
   #checkpointList: { state: CheckpointState; pages: readonly ChunkPlace[] }[] | undefined;
   /** Raw payloads of chunks that are slow to unpack, by offset, since they are asked for twice and take long. */
@@ -113,14 +116,20 @@ export class TraceReader {
     this.#file = -1;
   }
 
-  /** The chunks of events, in order. */
-  *blocks(): Generator<EventBlock> {
+  /** The chunks of events, in order; without those that have been read before and have only events before `from`. */
+  *blocks(from = 0): Generator<EventBlock> {
     let next = 0;
     for (const place of this.chunks) {
       if (place.type !== 'EVTS') continue;
+      const end = this.#ends.get(place.offset);
+      if (end !== undefined && end <= from) {
+        next = end;
+        continue;
+      }
       const block = this.#decode(place, (raw) => new EventBlock(raw));
       if (block.first !== next) this.#refuse(`events ${next} to ${block.first} are missing`, place.offset);
       next += block.count;
+      this.#ends.set(place.offset, next);
       for (const [key, code] of block.code) if (!this.#code.has(key)) this.#code.set(key, code);
       yield block;
     }
@@ -128,7 +137,7 @@ export class TraceReader {
 
   /** The events from a number on, in order. */
   *events(from = 0): Generator<TraceEvent> {
-    for (const block of this.blocks()) {
+    for (const block of this.blocks(from)) {
       for (let i = Math.max(0, from - block.first); i < block.count; i++) yield block.at(i);
     }
   }
@@ -148,6 +157,11 @@ export class TraceReader {
     for (const chunk of this.chunks) {
       if (chunk.type === 'MEMO') yield* this.#decode(chunk, decodeMemory);
     }
+  }
+
+  /** The same as columns, a chunk at a time. */
+  *memoryRuns(): Generator<MemoryRuns> {
+    for (const chunk of this.chunks) if (chunk.type === 'MEMO') yield this.#decode(chunk, decodeRuns);
   }
 
   /** States from which a replay can begin, in order. */

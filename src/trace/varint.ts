@@ -72,5 +72,27 @@ export class VarintReader {
   }
 }
 
+/** All varints of a column, each below 2^32. @throws Error when the last is cut off, or one is larger */
+export function readVarints(bytes: Uint8Array): Uint32Array {
+  let count = 0;
+  for (let i = 0; i < bytes.length; i++) if (bytes[i]! < 128) count++;
+  const values = new Uint32Array(count);
+  let value = 0;
+  let shift = 0;
+  let n = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    if (shift > 28 || (shift === 28 && (byte & 127) > 15)) throw new Error('a varint is past 2^32');
+    value |= (byte & 127) << shift;
+    shift += 7;
+    if (byte >= 128) continue;
+    values[n++] = value;
+    value = 0;
+    shift = 0;
+  }
+  if (shift !== 0) throw new Error('a column ends early');
+  return values;
+}
+
 export const zigzag = (value: number): number => (value < 0 ? -2 * value - 1 : 2 * value);
 export const unzigzag = (value: number): number => (value % 2 === 0 ? value / 2 : -(value + 1) / 2);

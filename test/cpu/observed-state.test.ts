@@ -74,4 +74,11 @@ test('states that no memory can have are refused', (t) => {
   t.throws(() => made().load(saved(FIRST + PAGES, 2, Number.NaN)));
   t.throws(() => made().load(saved(0x10_0000, 2, 0)));
   t.throws(() => made().load(new Uint8Array(5)));
+  // Bytes 0 to 99 stand for the end of a page that was loaded, the others for a page that was not.
+  const across = saved(FIRST + PAGES, 2, -100);
+  t.throws(() => made().load(across));
+  across.fill(0, 24 + 12);
+  t.notThrows(() => made().load(across));
+  across[24 + 13] = 1;
+  t.throws(() => made().load(across));
 });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { unzigzag, VarintReader, VarintWriter, zigzag } from '../../src/trace/varint.js';
+import { readVarints, unzigzag, VarintReader, VarintWriter, zigzag } from '../../src/trace/varint.js';
 
 test('whole numbers below 2^53 survive', (t) => {
   fc.assert(
@@ -35,4 +35,17 @@ test('zigzag puts small distances first', (t) => {
 test('a column that ends early or runs past 2^53 is refused', (t) => {
   t.throws(() => new VarintReader(Uint8Array.of(0x80)).read(), { message: 'a column ends early' });
   t.throws(() => new VarintReader(new Uint8Array(9).fill(0xff)).read(), { message: 'a varint is past 2^53' });
+});
+
+test('a column of varints below 2^32 is read at once', (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.nat({ max: 0xffff_ffff })), (values) => {
+      const writer = new VarintWriter();
+      for (const value of values) writer.write(value);
+      t.deepEqual([...readVarints(writer.bytes())], values);
+    }),
+  );
+  t.throws(() => readVarints(Uint8Array.of(1, 0x80)), { message: /ends early/ });
+  t.throws(() => readVarints(Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x10)), { message: /past 2\^32/ });
+  t.throws(() => readVarints(Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x80, 0)), { message: /past 2\^32/ });
 });
