@@ -40,7 +40,9 @@ function noteAccess(cpu: CpuCore, port: number, size: number): void {
 export function portRead(cpu: CpuCore, port: number, size: number): number {
   checkPort(cpu, port, size);
   noteAccess(cpu, port, size);
-  return cpu.bus.portRead(port, size as AccessSize);
+  const value = cpu.bus.portRead(port, size as AccessSize);
+  cpu.endAccess?.();
+  return value;
 }
 
 export function portWrite(cpu: CpuCore, port: number, size: number, value: number): void {
@@ -48,6 +50,7 @@ export function portWrite(cpu: CpuCore, port: number, size: number, value: numbe
   noteAccess(cpu, port, size);
   const masked = size === 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
   cpu.bus.portWrite(port, size as AccessSize, masked);
+  cpu.endAccess?.();
 }
 
 /**
