@@ -107,7 +107,7 @@ function ours(workload: Workload, boot: readonly string[], scratch: string): Con
 }
 
 /** Folders of a cache directory that hold what earlier boots left for later ones. */
-const KEPT: readonly string[] = ['translated', 'packed'];
+const KEPT: readonly string[] = ['translated', 'packed', 'unpacked'];
 
 /** A cache directory with the guests of the usual one, and with what its own boots leave. */
 export class Cache {

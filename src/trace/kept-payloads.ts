@@ -46,7 +46,7 @@ export function packKept(
   }
   const packed = pack(type, raw, least);
   writeKept(path, encode(name, packed));
-  dropOldest(most);
+  dropOldest(directory(), most);
   return packed;
 }
 
@@ -68,7 +68,7 @@ const digestOf = (name: string, entry: Uint8Array): Buffer =>
   createHash('sha256').update(name).update(entry.subarray(DIGEST)).digest();
 
 /** Those that were used last are kept longest. */
-function touch(path: string): void {
+export function touch(path: string): void {
   try {
     const now = new Date();
     utimesSync(path, now, now);
@@ -77,10 +77,11 @@ function touch(path: string): void {
   }
 }
 
-function dropOldest(most: number): void {
+/** Take away what was used longest ago until the folder has no more than so many bytes. */
+export function dropOldest(folder: string, most: number): void {
   try {
-    const entries = readdirSync(directory()).flatMap((name) => {
-      const path = join(directory(), name);
+    const entries = readdirSync(folder).flatMap((name) => {
+      const path = join(folder, name);
       const stat = statSync(path, { throwIfNoEntry: false });
       return stat ? [{ path, size: stat.size, used: stat.mtimeMs }] : [];
     });

@@ -34,11 +34,11 @@ import {
   type TraceNotes,
   type TraceSummary,
 } from './header.js';
+import { unpackKept } from './kept-unpacked.js';
 import { decodeMemory, type MemoryPiece } from './memory.js';
 import { decodeRuns, type MemoryRuns } from './memory-runs.js';
 import type { SiteCode } from './sink.js';
 import { SymbolTable } from './symbols.js';
-import { unpackAll } from './unpack-pool.js';
 
 const READ_SIZE = 0x10_0000;
 /** Bytes of unpacked payloads that are kept. */
@@ -236,7 +236,7 @@ export class TraceReader {
         if (left < 0 && other !== place) break;
         places.push(other);
       }
-      const results = unpackAll(
+      const results = unpackKept(
         places.map((header) => ({
           header,
           stored: this.#read(header.offset + CHUNK_HEADER_SIZE, header.storedLength),

@@ -24,7 +24,10 @@ import { FwCfg } from '../../../src/platform/devices/fw-cfg.js';
 import { itemView } from '../../../src/report/items.js';
 import { joinPayload, splitPayload, type TraceHead } from '../../../src/report/payload.js';
 import { readKept, writeKept } from '../../../src/start/kept-file.js';
+import { CODEC_NONE } from '../../../src/trace/chunks.js';
 import { packKept } from '../../../src/trace/kept-payloads.js';
+import { unpackKept } from '../../../src/trace/kept-unpacked.js';
+import type { UnpackJob } from '../../../src/trace/unpack-pool.js';
 import { structures, symbolElf } from './boot-rows.js';
 import { damaged } from './damage.js';
 import { clause, type Parser, sentence } from './parser.js';
@@ -77,7 +80,12 @@ const REPORT = JSON.stringify({
 
 /** Large enough to be kept. */
 const PAYLOAD = new Uint8Array(0x1_0000).fill(3);
-const keptPath = (): string => join(directory, 'packed', readdirSync(join(directory, 'packed'))[0]!);
+const keptPath = (folder: string): string => join(directory, folder, readdirSync(join(directory, folder))[0]!);
+/** As a trace has it. */
+const PACKED: UnpackJob = {
+  header: { type: 'MEMO', codec: CODEC_NONE, flags: 0, storedLength: PAYLOAD.length, rawLength: PAYLOAD.length },
+  stored: PAYLOAD,
+};
 
 /** A ustar archive of two files. */
 function tar(): Uint8Array {
@@ -283,13 +291,28 @@ export const otherRows: readonly Parser[] = [
       process.env.VMREPLAY_CACHE = directory;
       delete process.env.NODE_DISABLE_COMPILE_CACHE;
       packKept('NOTE', PAYLOAD);
-      return damaged([Uint8Array.from(readKept(keptPath())!)]);
+      return damaged([Uint8Array.from(readKept(keptPath('packed'))!)]);
     },
     parse: (bytes) => {
-      writeKept(keptPath(), bytes);
+      writeKept(keptPath('packed'), bytes);
       const { stored } = packKept('NOTE', PAYLOAD, undefined, 1 * MIB, () => ({ codec: 0, stored: PAYLOAD }));
       const raw = stored === PAYLOAD ? PAYLOAD : brotliDecompressSync(stored);
       if (Buffer.compare(raw, PAYLOAD) !== 0) throw new Error('what is damaged is believed');
+    },
+  },
+  {
+    name: 'an unpacked payload that was kept',
+    covers: ['src/trace/kept-unpacked.ts'],
+    inputs: () => {
+      process.env.VMREPLAY_CACHE = directory;
+      delete process.env.NODE_DISABLE_COMPILE_CACHE;
+      unpackKept([PACKED]);
+      return damaged([Uint8Array.from(readKept(keptPath('unpacked'))!)]);
+    },
+    parse: (bytes) => {
+      writeKept(keptPath('unpacked'), bytes);
+      const [raw] = unpackKept([PACKED], 1 * MIB, () => [PAYLOAD]);
+      if (Buffer.compare(raw!, PAYLOAD) !== 0) throw new Error('what is damaged is believed');
     },
   },
   {

@@ -160,7 +160,7 @@ export const traceRows: readonly Parser[] = [
     const block = new EventBlock(raw);
     for (let i = 0; i < block.count; i++) block.at(i).data.length;
   }),
-  payload('MEMO', ['memory', 'memory-filters'], decodeMemory),
+  payload('MEMO', ['memory', 'memory-filters', 'memory-runs'], decodeMemory),
   {
     ...payload('CHKP', ['checkpoint'], (raw) => {
       decodeCheckpoint(raw);
