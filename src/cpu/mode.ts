@@ -99,6 +99,11 @@ export class ModeDeriver {
     const { u32 } = s;
     const mode = modeBits(u32);
     const is64 = (mode & MODE_64BIT) !== 0;
+    if (is64 && mode === u32[L.MODE >>> 2]) {
+      // An event of ring 0, or a return from one: nothing else can have changed.
+      u32[L.DATA_TLB >>> 2] = dataTlb(u32, watched);
+      return this.flat64;
+    }
     u32[L.MODE >>> 2] = mode;
     const high = is64 ? 0xffff_ffff : 0;
     u32[L.ADDRESS_MASK >>> 2] = 0xffff_ffff;

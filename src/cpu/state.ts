@@ -221,7 +221,10 @@ export class CpuState {
     return u32[L.REPEATED_AT >>> 2] === low && u32[(L.REPEATED_AT >>> 2) + 1] === high;
   }
   set betweenIterations(value: boolean) {
-    this.set64(L.REPEATED_AT, value ? this.get64(L.INSTRUCTIONS) + 1n : 0n);
+    const { u32 } = this;
+    const low = value ? (u32[L.INSTRUCTIONS >>> 2]! + 1) >>> 0 : 0;
+    u32[L.REPEATED_AT >>> 2] = low;
+    u32[(L.REPEATED_AT >>> 2) + 1] = value ? u32[(L.INSTRUCTIONS >>> 2) + 1]! + (low === 0 ? 1 : 0) : 0;
   }
   get iopl(): number {
     return (this.get32(L.EFLAGS) >>> 12) & 3;

@@ -17,6 +17,9 @@ export class MmioSpace {
   readonly #list = new RangeList('MMIO space', 2 ** 52);
   /** Ranges that touch a page, in order of precedence, last wins. */
   readonly #pages = new Map<number, readonly MmioRange[]>();
+  /** The page that was asked for last, and what is known of it. */
+  #page = -1;
+  #ranges: readonly MmioRange[] = [];
 
   /**
    * Let `handler` answer `size` bytes from guest physical `base` on. The default width is 4.
@@ -25,14 +28,14 @@ export class MmioSpace {
   map(name: string, base: number, size: number, handler: MmioHandler, options: RangeOptions = {}): Mapping {
     const range = new MmioRange(name, base, size, handler, options);
     this.#list.add(range);
-    this.#pages.clear();
+    this.#forget();
     return {
       name,
       base,
       size,
       unmap: () => {
         this.#list.remove(range);
-        this.#pages.clear();
+        this.#forget();
       },
     };
   }
@@ -90,8 +93,23 @@ export class MmioSpace {
     return this.#find(address)?.name;
   }
 
+  #forget(): void {
+    this.#pages.clear();
+    this.#page = -1;
+  }
+
   #find(address: number): MmioRange | undefined {
     const page = Math.floor(address / PAGE_SIZE);
+    if (page !== this.#page) {
+      this.#ranges = this.#touching(page);
+      this.#page = page;
+    }
+    const ranges = this.#ranges;
+    for (let n = ranges.length - 1; n >= 0; n--) if (ranges[n]!.contains(address)) return ranges[n];
+    return undefined;
+  }
+
+  #touching(page: number): readonly MmioRange[] {
     let ranges = this.#pages.get(page);
     if (ranges === undefined) {
       const start = page * PAGE_SIZE;
@@ -100,7 +118,7 @@ export class MmioSpace {
       if (this.#pages.size >= MAX_CACHED_PAGES) this.#pages.clear();
       this.#pages.set(page, ranges);
     }
-    return ranges.findLast((range) => range.contains(address));
+    return ranges;
   }
 }
 

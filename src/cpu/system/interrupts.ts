@@ -88,10 +88,12 @@ const isSoftware = (kind: EventKind): boolean => kind === 'software' || kind ===
  */
 function pushedFlags(state: CpuState, event: InterruptEvent): number {
   if (event.kind !== 'exception' && event.kind !== 'external' && event.kind !== 'nmi') return state.eflags & ~RF;
-  const trapLike = [DB, 3, 4, DFV, MC].includes(event.vector) && event.detect !== true;
-  const fault = event.kind === 'exception' && !trapLike;
+  const fault = event.kind === 'exception' && !isTrapLike(event);
   return fault || state.betweenIterations ? state.eflags | RF : state.eflags;
 }
+
+const isTrapLike = ({ vector, detect }: InterruptEvent): boolean =>
+  [DB, 3, 4, DFV, MC].includes(vector) && detect !== true;
 
 /** Deliver an event through the IVT or IDT. Throws the Fault that delivery itself raises. */
 export function deliver(cpu: CpuCore, event: InterruptEvent): void {
