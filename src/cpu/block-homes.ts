@@ -14,6 +14,9 @@ import type { CpuState } from './state.js';
 /** Versions of a block at one place: code that is written again and again does not pile up. */
 const MAX_VERSIONS = 8;
 
+const MARKS = 1 << 17;
+const markOf = (place: number): number => (place ^ (place >>> 17)) & (MARKS - 1);
+
 interface Home {
   readonly header: number;
   /** Behind the last record. */
@@ -27,6 +30,8 @@ export class BlockHomes {
   /** By the physical address of the first instruction. */
   private readonly places = new Map<number, Home[]>();
   private readonly known = new Map<number, Home>();
+  /** 1 where a place may have homes, by markOf(): most have none, and the map is slow to say so. */
+  private readonly marks = new Uint8Array(MARKS);
 
   constructor(
     private readonly state: CpuState,
@@ -34,8 +39,10 @@ export class BlockHomes {
   ) {}
 
   clear(): void {
+    if (this.known.size === 0) return;
     this.places.clear();
     this.known.clear();
+    this.marks.fill(0);
   }
 
   /** The block at `header` is not in use: it may be, later. */
@@ -48,6 +55,7 @@ export class BlockHomes {
     const home = { header, end: this.endOf(header), bits, flat, free: true };
     this.known.set(header, home);
     const place = page * 4096 + this.state.u16[(header + L.HEADER_OFFSET) >>> 1]!;
+    this.marks[markOf(place)] = 1;
     const others = this.places.get(place);
     if (others === undefined) this.places.set(place, [home]);
     else {
@@ -69,6 +77,7 @@ export class BlockHomes {
    * records as they are now, or 0.
    */
   take(header: number, end: number, page: number, offset: number, { bits, flat }: DecodeMode): number {
+    if (this.marks[markOf(page * 4096 + offset)] === 0) return 0;
     const homes = this.places.get(page * 4096 + offset);
     if (homes === undefined) return 0;
     for (const home of homes) {

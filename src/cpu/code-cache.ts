@@ -209,6 +209,8 @@ export class CodeCache {
     if (map === undefined) {
       map = this.nextMap;
       this.nextMap += L.MAP_SIZE;
+      // It is zero. But memory that is read before it is written costs the host two page faults in the place of one.
+      this.state.u8.fill(0, map, this.nextMap);
     }
     code.maps.set(key, map);
     this.mapPages[(map - L.MAPS) / L.MAP_SIZE] = page;
@@ -355,9 +357,6 @@ export class CodeCache {
         at = this.decodeAcross(place, mode, at, known);
       }
       const { length, handler } = d;
-      // Each instruction counts as seen by itself.
-      if (known === undefined && physical.flags[page]! & PAGE_PARTIAL)
-        physical.noteRead(page, offset, Math.min(length, 4096 - offset));
       const word = at >>> 2;
       u32[word] = handler | (offset << 16) | (length << 28);
       u32[word + 2] = d.disp;
@@ -378,12 +377,17 @@ export class CodeCache {
       }
     }
     this.mark(code, place.offset, offset - place.offset);
+    // Each instruction counts as seen by itself.
+    if (known === undefined && physical.flags[page]! & PAGE_PARTIAL)
+      physical.noteReads(page, place.offset, Math.min(offset, 4096) - place.offset, count);
     this.blocks++;
     this.onDecode?.(scratch + L.UOP_SIZE, at);
     let header = this.homes.take(scratch, at, page, place.offset, mode);
     if (header === 0) {
       header = this.allocate(at - scratch);
-      u8.copyWithin(header + L.UOP_SIZE, scratch + L.UOP_SIZE, at);
+      // Blocks are short: a loop is quicker than what is built in.
+      for (let from = (scratch + L.UOP_SIZE) >>> 2, to = (header + L.UOP_SIZE) >>> 2; from < at >>> 2; )
+        u32[to++] = u32[from++]!;
       u32[header >>> 2] = cost;
       u16[(header + L.HEADER_COUNT) >>> 1] = count;
       u16[(header + L.HEADER_OFFSET) >>> 1] = place.offset;

@@ -286,6 +286,11 @@ export class Mmu {
     if (!w.global) this.noteLocal(at);
   }
 
+  /** An entry of the code TLB has been noted as what the last walk found. */
+  isNoted(at: number): boolean {
+    return this.state.u32[at + (L.CTLB_FLAGS >>> 2)] === (this.walk.global ? 1 : 0);
+  }
+
   /** An entry of the code TLB was filled from the last walk, at index / 4 `at`. */
   noteCode(at: number): void {
     this.state.u32[at + (L.CTLB_FLAGS >>> 2)] = this.walk.global ? 1 : 0;

@@ -180,8 +180,11 @@ export class ObservedMemory {
     }
   }
 
-  /** The guest reads or executes bytes of a partial page. */
-  read(page: number, offset: number, length: number): void {
+  /**
+   * The guest reads or executes bytes of a partial page.
+   * @param times accesses that this was: a page that is whole after some of them is whole after all
+   */
+  read(page: number, offset: number, length: number, times = 1): void {
     const p = this.pageOf(page);
     if (p === undefined) return;
     this.resolve(page, p, offset, length);
@@ -189,7 +192,8 @@ export class ObservedMemory {
       p.counts[READS] = 1;
       return;
     }
-    if (++p.counts[READS]! > READ_LIMIT || (p.copied && isEmpty(p.unknown))) this.finish(page, p);
+    p.counts[READS]! += times;
+    if (p.counts[READS]! > READ_LIMIT || (p.copied && isEmpty(p.unknown))) this.finish(page, p);
   }
 
   /** The guest or a device overwrites bytes of a partial page. */
@@ -266,6 +270,26 @@ export class ObservedMemory {
     const { unknown } = p;
     let known = -1;
     let mask = unknown;
+    if (p.origin % 8 === 0) {
+      // Nearly always: masks byte by byte.
+      const end = offset + length;
+      for (let at = offset >> 3; at * 8 < end; at++) {
+        let bits = unknown[at]!;
+        if (bits === 0) continue;
+        if (at * 8 < offset) bits &= 0xff << (offset & 7);
+        if (at * 8 + 8 > end) bits &= 0xff >> (at * 8 + 8 - end);
+        if (bits === 0) continue;
+        unknown[at] = unknown[at]! & ~bits;
+        const from = page * MASK_SIZE + at + p.origin / 8;
+        const source = Math.floor(from / MASK_SIZE);
+        if (source !== known) {
+          mask = this.masks.get(source)!;
+          known = source;
+        }
+        mask[from - source * MASK_SIZE]! |= bits;
+      }
+      return;
+    }
     for (let i = offset; i < offset + length; ) {
       const bits = unknown[i >> 3]!;
       if (bits === 0) {

@@ -170,10 +170,15 @@ export class PhysicalMemory implements GuestMemory {
 
   /** The guest (or a device) sees bytes of a page. */
   noteRead(page: number, offset: number, length: number): void {
+    this.noteReads(page, offset, length, 1);
+  }
+
+  /** The same of `times` accesses that lie side by side. */
+  noteReads(page: number, offset: number, length: number, times: number): void {
     if (this.flags[page]! & PAGE_PARTIAL) {
-      this.partialReads++;
+      this.partialReads += times;
       this.flags[page]! |= PAGE_DIRTY;
-      this.observed.read(page, offset, length);
+      this.observed.read(page, offset, length, times);
     }
   }
 
