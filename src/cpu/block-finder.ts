@@ -7,7 +7,7 @@ import * as L from './layout.js';
 import { isCanonical } from './linear-memory.js';
 import type { Mmu } from './mmu.js';
 import type { PhysicalMemory } from './physical.js';
-import { type CpuState, Fault, gp, MODE_64BIT, UD } from './state.js';
+import { type CpuState, Fault, gp, MODE_64BIT, UD, WIDE_ZERO } from './state.js';
 
 export class BlockFinder implements BlockPlace {
   /** How bytes decode now. */
@@ -15,11 +15,11 @@ export class BlockFinder implements BlockPlace {
   // Of the last fetch: BlockPlace, and its linear address.
   page = 0;
   offset = 0;
-  ip = 0;
-  limit = 0;
+  ip = WIDE_ZERO;
+  limit = WIDE_ZERO;
   nearOk = false;
-  private lo = 0;
-  private hi = 0;
+  private lo = WIDE_ZERO;
+  private hi = WIDE_ZERO;
 
   constructor(
     private readonly state: CpuState,

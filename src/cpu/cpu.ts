@@ -24,7 +24,7 @@ import { type DerivedMode, isFlat, ModeDeriver } from './mode.js';
 import { PhysicalMemory } from './physical.js';
 import { EXIT_ACCESSED, EXIT_ASKED, RunLoop, SUSPENDED } from './run-loop.js';
 import { SlowPaths } from './slow-paths.js';
-import { CpuState, IF, MODE_64BIT, RF, SMM_ACTIVE, TF } from './state.js';
+import { CpuState, IF, MODE_64BIT, RF, SMM_ACTIVE, TF, WIDE_ZERO } from './state.js';
 import { resetState } from './system/reset.js';
 import type { SmmProcessor } from './system/smm.js';
 
@@ -157,7 +157,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   get ipLow(): number {
     return this.ipHalves() >>> 0;
   }
-  ipHigh = 0;
+  ipHigh = WIDE_ZERO;
   private ipHalves(): number {
     const { u32, u16 } = this.state;
     if (this.loop.inEvent) {

@@ -19,12 +19,13 @@ import {
   EFER_NXE,
   Fault,
   PFV,
+  WIDE_ZERO,
 } from './state.js';
 
 /** Walk result. One object is reused. */
 export class Translation {
   /** Physical address of the page (4 KiB granularity). */
-  page = 0;
+  page = WIDE_ZERO;
   writable = false;
   user = false;
   noExecute = false;
@@ -74,8 +75,8 @@ export class Mmu {
   }
 
   /** What the last walk failed by. */
-  private faultLo = 0;
-  private faultHi = 0;
+  private faultLo = WIDE_ZERO;
+  private faultHi = WIDE_ZERO;
   private faultCode = 0;
   private fault(lo: number, hi: number, code: number): number {
     this.faultLo = lo;

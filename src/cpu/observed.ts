@@ -11,6 +11,7 @@
 // the plain cases of `read` and `write` itself (interp/tracking.ts), the others come here through the slow paths.
 
 import * as L from './layout.js';
+import { WIDE_ZERO } from './state.js';
 
 /** Bytes of a page's bit mask, one bit for each of its bytes, lowest first. */
 export const MASK_SIZE = 512;
@@ -123,8 +124,10 @@ export class ObservedMemory {
   private begin(page: number, origin: number, copied: boolean): PartialPage {
     const { room } = this;
     let p: PartialPage;
+    // A field of another layout from the start (state.ts).
+    const wide = origin === 0 ? WIDE_ZERO : origin;
     if (room === undefined || this.used + L.TRACK_SIZE > room.size) {
-      p = { unknown: new Uint8Array(MASK_SIZE), origin, copied, counts: new Uint32Array(2), record: 0 };
+      p = { unknown: new Uint8Array(MASK_SIZE), origin: wide, copied, counts: new Uint32Array(2), record: 0 };
     } else {
       const record = room.base + this.used;
       this.used += L.TRACK_SIZE;
@@ -132,7 +135,7 @@ export class ObservedMemory {
       const unknown = new Uint8Array(room.buffer, record + L.TRACK_UNKNOWN, MASK_SIZE);
       const counts = new Uint32Array(room.buffer, record + L.TRACK_READS, 2);
       new Uint32Array(room.buffer, record + L.TRACK_COPIED, 1)[0] = copied ? 1 : 0;
-      p = { unknown, origin, copied, counts, record };
+      p = { unknown, origin: wide, copied, counts, record };
     }
     this.setPartial(page, p);
     return p;
@@ -326,7 +329,7 @@ export class ObservedMemory {
       view.setUint32(at, page, true);
       view.setUint32(at + 4, p === undefined ? SAVED_KNOWN : p.copied ? SAVED_COPIED : SAVED_LOADED, true);
       if (p === undefined) return;
-      view.setFloat64(at + 8, p.origin, true);
+      view.setFloat64(at + 8, p.origin + 0, true);
       view.setUint32(at + 16, p.counts[READS]!, true);
       view.setUint32(at + 20, p.counts[WRITES]!, true);
       out.set(p.unknown, at + 24);
@@ -369,7 +372,7 @@ export class ObservedMemory {
 
   /** Where the initial bytes are that a page's unknown bytes stand for: so far behind them. */
   originOf(page: number): number {
-    return this.partial.get(page)?.origin ?? 0;
+    return (this.partial.get(page)?.origin ?? 0) + 0;
   }
 
   private standsForLoaded(page: number, p: PartialPage): boolean {

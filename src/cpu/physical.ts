@@ -7,7 +7,7 @@
 import type { GuestMemory } from './bus.js';
 import * as L from './layout.js';
 import { ObservedMemory } from './observed.js';
-import type { CpuState } from './state.js';
+import { type CpuState, WIDE_ZERO } from './state.js';
 
 export const PAGE_DIRTY = 1;
 export const PAGE_CODE = 2;
@@ -282,7 +282,7 @@ export class PhysicalMemory implements GuestMemory {
     this.entryHigh = u32[at + 1]!;
     return u32[at]!;
   }
-  entryHigh = 0;
+  entryHigh = WIDE_ZERO;
 
   /** Write an aligned u32 (page-table bits). */
   write32(address: number, value: number): void {

@@ -17,7 +17,7 @@ import { EXIT_ABORT, EXIT_BUDGET, EXIT_MISS, EXIT_REQUESTED, EXIT_STEPPED } from
 import { HANDLER_CROSS, HANDLER_NEXT, HANDLER_STEP_END } from './interp/variants.js';
 import * as L from './layout.js';
 import { ABORT_BEHIND, ABORT_FAULT, ABORT_REDO } from './semantics/context.js';
-import { Fault, IF, RF, SMM_ACTIVE, TF } from './state.js';
+import { Fault, IF, RF, SMM_ACTIVE, TF, WIDE_ZERO } from './state.js';
 import { CommittedFault, DebugFault, DR6_BS } from './system/faults.js';
 import { interrupt, raise } from './system/interrupts.js';
 import { enterSmm } from './system/smm.js';
@@ -40,10 +40,10 @@ export class RunLoop {
   private ended: RunEnd | undefined;
   /** Record to execute next while stepping, 0 = look RIP up; valid for one RIP only, which is kept as halves. */
   private stepUop = 0;
-  private stepLow = 0;
-  private stepHigh = 0;
+  private stepLow = WIDE_ZERO;
+  private stepHigh = WIDE_ZERO;
   /** Cycle up to which runBlocks may run. */
-  private next = 0;
+  private next = WIDE_ZERO;
   /** What the instruction says of its own single-step trap. */
   stepTrap: boolean | undefined;
 

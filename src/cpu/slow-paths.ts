@@ -14,7 +14,7 @@ import { isCanonical, type Memory } from './linear-memory.js';
 import type { Mmu } from './mmu.js';
 import { PAGE_CODE, PAGE_PARTIAL, type PhysicalMemory } from './physical.js';
 import { ABORT_BEHIND, ABORT_FAULT, ABORT_REDO, ACCESS_COPY, ACCESS_STACK } from './semantics/context.js';
-import { AC, ACV, type CpuState, CR0_AM, Fault, GP, MODE_64BIT, MODE_LONG, SSV } from './state.js';
+import { AC, ACV, type CpuState, CR0_AM, Fault, GP, MODE_64BIT, MODE_LONG, SSV, WIDE_ZERO } from './state.js';
 
 const RCX = 1;
 
@@ -23,16 +23,16 @@ export class SlowPaths {
   /** Its first n bytes: a view costs more than what is done with it. */
   private readonly first: readonly Uint8Array[];
   /** Read-modify-write that was redirected to SCRATCH: the address that commit() stores to. */
-  private modifyLo = 0;
-  private modifyHi = 0;
+  private modifyLo = WIDE_ZERO;
+  private modifyHi = WIDE_ZERO;
   private modifyBytes = 0;
   /** Physical address of what the load of a string copy left unobserved, −1 = nothing; and the TLB in force before. */
-  private copiedFrom = -1;
+  private copiedFrom = WIDE_ZERO;
   private copyTlb = 0;
   /** Linear and physical address of the access to a device that is about to be made alone; −1 = none is. */
-  private redoAt = -1;
-  private redoLo = 0;
-  private redoHi = 0;
+  private redoAt = WIDE_ZERO;
+  private redoLo = WIDE_ZERO;
+  private redoHi = WIDE_ZERO;
   private redoWrite = false;
   /** The load that is about to be made alone was made already; this is what it loaded. */
   private answered = false;
@@ -54,6 +54,8 @@ export class SlowPaths {
     readonly devices: DeviceAccess,
   ) {
     this.buffer = state.u8.subarray(L.SCRATCH, L.SCRATCH + 16);
+    this.copiedFrom = -1;
+    this.redoAt = -1;
     this.first = Array.from({ length: 17 }, (_, n) => this.buffer.subarray(0, n));
   }
 

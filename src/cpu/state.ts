@@ -107,6 +107,12 @@ export const gp = (code = 0) => new Fault(GP, code & 0xffff);
 /** #UD. */
 export const ud = () => new Fault(UD);
 
+/**
+ * 0 in fields that come to hold numbers of 32 bits and more. V8 lays a field out for what it holds first; when a number
+ * from 2^31 on comes to one that held small ones, it drops all code that has ever looked at the object, and makes it anew.
+ */
+export const WIDE_ZERO: number = -0;
+
 /** Views of one linear memory. `u8` covers all of it; the others are aligned views. */
 export class CpuState {
   readonly u8: Uint8Array;
