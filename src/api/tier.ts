@@ -12,8 +12,8 @@ export type EngineChoice = 'auto' | 'interp' | 'jit';
 
 /** Executions after which a block is translated, hot blocks that are translated together, cycles that fewer wait. */
 export const TIER = { threshold: 3000, batch: 64, patience: 1_000_000 };
-/** The executions when hotter blocks are there already, and translating is not what the time goes into. */
-const LATER_THRESHOLD = 500;
+/** When hotter blocks are there already, and translating is not what the time goes into: fewer executions, larger modules. */
+const LATER = { threshold: 500, batch: 256, patience: 8_000_000 };
 /** A boot that adds less than this part to what is kept was the last to look for more. */
 const SETTLED = 1 / 8;
 
@@ -21,7 +21,7 @@ const SETTLED = 1 / 8;
 export async function translateHotCode(
   cpu: Cpu,
   kept?: KeptTranslations,
-  threshold = TIER.threshold,
+  { threshold, ...tier } = TIER,
 ): Promise<Translator> {
   // Kept code is taken under the flags under which it was made.
   endPatience();
@@ -29,7 +29,7 @@ export async function translateHotCode(
   const { keptCode } = await import('../start/kept-code.js');
   let translator: Translator | undefined;
   cpu.translateBy((parts) => {
-    translator = new Translator(parts, { ...TIER, threshold: () => threshold, kept, compiler: keptCode });
+    translator = new Translator(parts, { ...tier, threshold: () => threshold, kept, compiler: keptCode });
     return translator;
   });
   return translator!;
@@ -69,7 +69,7 @@ export class Tier {
 
   private async translate(): Promise<void> {
     const more = this.keeping === 'adds' && this.kept?.settled === false;
-    this.translator = await translateHotCode(this.cpu, this.kept, more ? LATER_THRESHOLD : TIER.threshold);
+    this.translator = await translateHotCode(this.cpu, this.kept, more ? LATER : TIER);
   }
 
   /** The run is over: keep what was translated, when it is more than there was. */

@@ -24,11 +24,13 @@ interface Home {
   readonly bits: number;
   readonly flat: number;
   free: boolean;
+  /** Another version of the block at this place. */
+  next: Home | undefined;
 }
 
 export class BlockHomes {
   /** By the physical address of the first instruction. */
-  private readonly places = new Map<number, Home[]>();
+  private readonly places = new Map<number, Home>();
   private readonly known = new Map<number, Home>();
   /** 1 where a place may have homes, by markOf(): most have none, and the map is slow to say so. */
   private readonly marks = new Uint8Array(MARKS);
@@ -45,23 +47,31 @@ export class BlockHomes {
     this.marks.fill(0);
   }
 
-  /** The block at `header` is not in use: it may be, later. */
-  offer(header: number, page: number, { bits, flat }: DecodeMode): void {
+  /** The block at `header` is not in use: it may be, later. @param end behind its last record */
+  offer(header: number, page: number, { bits, flat }: DecodeMode, end = 0): void {
     const same = this.known.get(header);
     if (same !== undefined) {
       same.free = true;
       return;
     }
-    const home = { header, end: this.endOf(header), bits, flat, free: true };
+    const home: Home = { header, end: end || this.endOf(header), bits, flat, free: true, next: undefined };
     this.known.set(header, home);
     const place = page * 4096 + this.state.u16[(header + L.HEADER_OFFSET) >>> 1]!;
-    this.marks[markOf(place)] = 1;
-    const others = this.places.get(place);
-    if (others === undefined) this.places.set(place, [home]);
-    else {
-      if (others.length === MAX_VERSIONS) this.known.delete(others.shift()!.header);
-      others.push(home);
+    const mark = markOf(place);
+    // The first of its mark is the first at its place.
+    const first = this.marks[mark] === 0 ? undefined : this.places.get(place);
+    this.marks[mark] = 1;
+    if (first === undefined) {
+      this.places.set(place, home);
+      return;
     }
+    let count = 1;
+    let last = first;
+    for (; last.next !== undefined; last = last.next) count++;
+    last.next = home;
+    if (count < MAX_VERSIONS) return;
+    this.known.delete(first.header);
+    this.places.set(place, first.next!);
   }
 
   /** Address behind a block's records. */
@@ -78,9 +88,7 @@ export class BlockHomes {
    */
   take(header: number, end: number, page: number, offset: number, { bits, flat }: DecodeMode): number {
     if (this.marks[markOf(page * 4096 + offset)] === 0) return 0;
-    const homes = this.places.get(page * 4096 + offset);
-    if (homes === undefined) return 0;
-    for (const home of homes) {
+    for (let home = this.places.get(page * 4096 + offset); home !== undefined; home = home.next) {
       if (!home.free || home.bits !== bits || home.flat !== flat || home.end - home.header !== end - header) continue;
       if (!this.same(home.header, header, end)) continue;
       home.free = false;

@@ -5,34 +5,42 @@
 // Invariant: code that V8 does not take is made anew, and only a V8 that has shown that it takes code is asked for it.
 // Nothing but time depends on any of it.
 
+import type { Compilation, Compiler } from '../cpu/jit/translator.js';
 import { heedingHints } from './branch-hints.js';
 import { natively, takesKeptCode } from './kept-module.js';
 
 const NONE = new Uint8Array(0);
 
 /** What the translator has modules compiled by. */
-export const keptCode = {
-  compile(bytes: Uint8Array<ArrayBuffer>, code: Uint8Array): WebAssembly.Module {
-    return heedingHints(() => compiled(bytes, code));
-  },
-
-  codeOf(module: WebAssembly.Module, functions: readonly unknown[]): Uint8Array {
-    return heedingHints(() => serialized(module, functions));
-  },
+export const keptCode: Compiler = {
+  compile: (modules) => heedingHints(() => compiled(modules)),
+  codeOf: (module, functions) => heedingHints(() => serialized(module, functions)),
 };
 
-function compiled(bytes: Uint8Array<ArrayBuffer>, code: Uint8Array): WebAssembly.Module {
-  if (code.length > 0 && takesKeptCode)
-    try {
-      const module = natively('return %DeserializeWasmModule(code, bytes)', {
-        code: new Uint8Array(code).buffer,
-        bytes,
-      });
-      if (module instanceof WebAssembly.Module) return module;
-    } catch {
-      // This V8 has no such function.
-    }
-  return new WebAssembly.Module(bytes);
+function compiled(modules: readonly Compilation[]): WebAssembly.Module[] {
+  const taken = modules.some(({ code }) => code.length > 0) && takesKeptCode ? deserialized(modules) : [];
+  return modules.map(({ bytes }, n) => taken[n] ?? new WebAssembly.Module(bytes));
+}
+
+/** Those of the modules whose code V8 takes: asked for at once, since asking costs, too. */
+function deserialized(modules: readonly Compilation[]): (WebAssembly.Module | undefined)[] {
+  const found: (WebAssembly.Module | undefined)[] = [];
+  const take = (n: number, module: unknown): void => {
+    if (module instanceof WebAssembly.Module) found[n] = module;
+  };
+  try {
+    // An array buffer is taken whole.
+    const pairs = modules.map(({ bytes, code }) => ({ bytes, code: new Uint8Array(code).buffer }));
+    natively(
+      `pairs.forEach(({ bytes, code }, n) => {
+        if (code.byteLength > 0) take(n, %DeserializeWasmModule(code, bytes));
+      })`,
+      { pairs, take },
+    );
+  } catch {
+    // This V8 has no such function.
+  }
+  return found;
 }
 
 function serialized(module: WebAssembly.Module, functions: readonly unknown[]): Uint8Array {

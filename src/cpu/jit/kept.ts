@@ -24,7 +24,7 @@ export interface KeptRegion {
 }
 
 export interface KeptModule {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** V8's code of it, if any. */
   readonly code: Uint8Array;
   readonly regions: readonly KeptRegion[];
@@ -66,7 +66,7 @@ export function packKept(kept: KeptTranslations): Uint8Array[] {
 }
 
 /** The contents of `data`, as views of it; undefined when they make no sense. */
-export function unpackKept(data: Uint8Array): KeptTranslations | undefined {
+export function unpackKept(data: Uint8Array<ArrayBuffer>): KeptTranslations | undefined {
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   let next = 4;
   let at = 0;
@@ -78,7 +78,7 @@ export function unpackKept(data: Uint8Array): KeptTranslations | undefined {
     if (value > limit) sound = false;
     return sound ? value : 0;
   };
-  const piece = (length: number): Uint8Array => {
+  const piece = (length: number): Uint8Array<ArrayBuffer> => {
     at += length;
     if (at > data.length) sound = false;
     return data.subarray(at - length, at);

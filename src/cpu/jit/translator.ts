@@ -29,20 +29,26 @@ export interface TranslatorOptions {
   readonly compiler?: Compiler | undefined;
 }
 
+/** A module and what `Compiler.codeOf` said of it, maybe in another process; it may be empty. */
+export interface Compilation {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly code: Uint8Array;
+}
+
 /** How modules are compiled, and their code kept. */
 export interface Compiler {
-  /** @param code what `codeOf` said of the same module, maybe in another process; it may be empty */
-  compile(bytes: Uint8Array<ArrayBuffer>, code: Uint8Array): WebAssembly.Module;
+  compile(modules: readonly Compilation[]): WebAssembly.Module[];
   /** The machine code of a module's functions, as far as there is any worth keeping. */
   codeOf(module: WebAssembly.Module, functions: readonly unknown[]): Uint8Array;
 }
 
-const PLAIN: Compiler = { compile: (bytes) => new WebAssembly.Module(bytes), codeOf: () => new Uint8Array(0) };
+const PLAIN: Compiler = {
+  compile: (modules) => modules.map(({ bytes }) => new WebAssembly.Module(bytes)),
+  codeOf: () => new Uint8Array(0),
+};
 
 /** A module, made or kept, and its regions. */
-interface Translation {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly code: Uint8Array;
+interface Translation extends Compilation {
   readonly regions: readonly (RegionPlan & { readonly pages: readonly number[] })[];
   /** Absent while none of its blocks has been decoded. */
   module: WebAssembly.Module | undefined;
@@ -58,6 +64,8 @@ const SMALL_REGION = 8;
 const GROWING_MODULES = 16;
 /** Modules are never freed one by one, and a process can only hold so many. */
 const MAX_MODULES = 8192;
+/** Kept modules that are made ready together: neighbours in time, and making them ready one by one costs more. */
+const LOADED_TOGETHER = 16;
 
 /** What the translator needs of a processor. */
 export interface TranslatorParts {
@@ -127,7 +135,7 @@ export class Translator {
     this.nextSlot = slots;
     for (const { bytes, code: machineCode, regions } of modules) {
       const translation: Translation = {
-        bytes: new Uint8Array(bytes),
+        bytes,
         code: machineCode,
         module: undefined,
         functions: [],
@@ -144,7 +152,7 @@ export class Translator {
         blocks.forEach(({ header, page, records }, n) => {
           state.u8.set(records, header);
           state.i32[(header + L.HEADER_HEAT) >>> 2] = translatedHeat(slot, n);
-          code.homes.offer(header, page, { bits, flat });
+          code.homes.offer(header, page, { bits, flat }, header + records.length);
         });
       }
     }
@@ -155,9 +163,11 @@ export class Translator {
     this.counts.returned++;
     const translation = this.waiting.get(slot);
     if (translation === undefined) return;
-    this.counts.loaded++;
-    for (const { slot } of translation.regions) this.waiting.delete(slot);
-    this.instantiate(translation);
+    const first = this.translations.indexOf(translation);
+    const group = this.translations.slice(first, first + LOADED_TOGETHER).filter(({ module }) => module === undefined);
+    for (const { regions } of group) for (const { slot } of regions) this.waiting.delete(slot);
+    this.counts.loaded += group.length;
+    this.instantiate(group);
   }
 
   /** What the next process may begin with; undefined when it would not fit, or there is nothing new. */
@@ -244,7 +254,7 @@ export class Translator {
     const bytes = m.encode(L.GUEST >>> 16);
     const translation = { bytes, code: new Uint8Array(0), module: undefined, functions: [], regions: plans };
     this.translations.push(translation);
-    this.instantiate(translation);
+    this.instantiate([translation]);
     for (const { slot, blocks } of plans) {
       blocks.forEach((header, n) => {
         state.i32[(header + L.HEADER_HEAT) >>> 2] = translatedHeat(slot, n);
@@ -256,14 +266,18 @@ export class Translator {
     this.counts.bytes += bytes.length;
   }
 
-  private instantiate(translation: Translation): void {
+  private instantiate(translations: readonly Translation[]): void {
     const { engine, memory } = this.parts;
-    translation.module = this.compiler.compile(translation.bytes, translation.code);
-    const { exports } = new WebAssembly.Instance(translation.module, { env: { memory }, [HELPERS]: this.helpers });
-    translation.functions = Object.values(exports);
+    const imports = { env: { memory }, [HELPERS]: this.helpers };
     if (engine.regions.length < this.nextSlot)
       engine.regions.grow(Math.max(256, this.nextSlot - engine.regions.length));
-    for (const { slot } of translation.regions) engine.regions.set(slot, exports[`${slot}`]);
+    this.compiler.compile(translations).forEach((module, n) => {
+      const translation = translations[n]!;
+      const { exports } = new WebAssembly.Instance(module, imports);
+      translation.module = module;
+      translation.functions = Object.values(exports);
+      for (const { slot } of translation.regions) engine.regions.set(slot, exports[`${slot}`]);
+    });
   }
 
   /** Cut a list of hot blocks into regions. */
