@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { VERSION } from '../src/api/version.js';
+import { makeEarly } from '../src/start/early-memory.js';
 import { compile } from './compile-cache.js';
 
 /** Modules of Node's that take long to load and that many runs do not need. */
@@ -57,7 +58,9 @@ const [word, more] = process.argv.slice(2);
 if (more === undefined && (word === '--version' || word === '-V')) {
   process.stdout.write(`${VERSION}\n`);
 } else {
-  const [name, content] = word === 'record' || word === 'run' ? ['boots.cjs', BOOTS] : ['main.cjs', MAIN];
+  const boots = word === 'record' || word === 'run';
+  if (boots) makeEarly(process.argv.slice(3));
+  const [name, content] = boots ? ['boots.cjs', BOOTS] : ['main.cjs', MAIN];
   const file = join(dirname(__dirname), 'chunks', name);
   // The build writes ASCII.
   const program = compile(readFileSync(file, 'latin1'), file, content).runInThisContext() as Program;

@@ -30,6 +30,7 @@ import { PcShadow } from '../platform/pc-shadow.js';
 import { VGA_WINDOW, VGA_WINDOW_SIZE } from '../platform/pc-vga.js';
 import { buildSmbios } from '../platform/smbios.js';
 import { FRAME_BUFFER, setUpScreen } from '../platform/video-setup.js';
+import { takeMemory } from '../start/early-memory.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { MemoryRegion } from '../trace/memory.js';
 import { checkOptions } from './check-options.js';
@@ -117,8 +118,8 @@ export function makeHardware(
   }
   const romSize = romSizeOf(rom, machine);
   const hasShadow = romSize > 0 && machine === 'pc';
-  const romRoom = romSize + (hasShadow ? 4096 * ShadowMemory.extraRomPages : 0);
-  const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: romRoom, coverage });
+  const romRoom = romSize + (hasShadow ? 4096 * L.EXTRA_ROM_PAGES : 0);
+  const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: romRoom, coverage, memory: takeMemory });
   if (romSize === 0) {
     // Without firmware nobody switches PAM and SMRAM: the one thing in front of RAM is a VGA's window.
     if (vga) cpu.physical.hide(VGA_WINDOW, VGA_WINDOW_SIZE);

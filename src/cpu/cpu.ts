@@ -36,6 +36,8 @@ export interface CpuOptions {
   readonly romSize: number;
   /** Note branches and comparisons. Default false. The guest sees no difference. */
   readonly coverage?: boolean;
+  /** Gives a memory of so many pages of 64 KiB, all zeros, that does not grow. */
+  readonly memory?: (pages: number) => WebAssembly.Memory;
 }
 
 /** What a recorder hears from the processor. All calls come at instruction boundaries. */
@@ -84,8 +86,8 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   constructor(options: CpuOptions) {
     this.model = options.model;
     this.timing = options.timing;
-    const pages = PhysicalMemory.wasmPages(options.ramSize, options.romSize);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const pages = L.wasmPages(options.ramSize, options.romSize);
+    const memory = options.memory?.(pages) ?? new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.state = new CpuState(memory);
     this.physical = new PhysicalMemory(this.state, options.ramSize);
     this.mmu = new Mmu(this.state, this.physical);

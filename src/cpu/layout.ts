@@ -310,6 +310,15 @@ export const TRACK_SEEN = 1040;
 export const TRACK_SEEN_NEXT = 1044;
 export const TRACK_SIZE = 1048;
 
+/** Pages of 4 KiB that a shadowed ROM takes besides itself (shadow.ts). */
+export const EXTRA_ROM_PAGES = 1;
+
+/** Pages of 64 KiB that a memory for `ramSize` bytes of RAM and `romSize` of ROM needs. */
+export function wasmPages(ramSize: number, romSize: number): number {
+  const tracked = Math.ceil((ramSize + romSize) / 4096) * TRACK_SIZE;
+  return Math.ceil((GUEST + ramSize + romSize + 0x2_0000 + tracked) / 65536);
+}
+
 /** Fields of a block's header: u32 cost in cycles, u16 instructions, u16 offset in the page of the first one. */
 export const HEADER_COST = 0;
 export const HEADER_COUNT = 4;

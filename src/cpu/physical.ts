@@ -69,12 +69,6 @@ export class PhysicalMemory implements GuestMemory {
   }
   private a20 = 0xffff_ffff;
 
-  /** Pages of 64 KiB that a memory for `ramSize` bytes of RAM and `romSize` of ROM needs. */
-  static wasmPages(ramSize: number, romSize: number): number {
-    const tracked = Math.ceil((ramSize + romSize) / 4096) * L.TRACK_SIZE;
-    return Math.ceil((L.GUEST + ramSize + romSize + 0x2_0000 + tracked) / 65536);
-  }
-
   /** Take zeroed pages behind RAM for a ROM. Returns their address in linear memory. */
   takeRomPages(pages: number): number {
     if (this.next + pages * 4096 > this.end) throw new Error('no room left for ROM images');

@@ -56,9 +56,6 @@ export class ShadowMemory implements ShadowLines {
     this.set(0xc_0000, 0x4_0000, 0);
   }
 
-  /** Pages of ROM that install() takes besides the ROM itself. */
-  static readonly extraRomPages = 1;
-
   /** @throws RangeError when no PAM range starts there */
   pam(start: number, attribute: number): void {
     const last = start === 0xf_0000;

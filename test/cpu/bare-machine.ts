@@ -47,7 +47,7 @@ export class BareMachine {
 
   constructor(private readonly options: BareMachineOptions) {
     const { rows, model, has = (feature: Feature) => model.has(feature) } = options;
-    const pages = PhysicalMemory.wasmPages(options.ram, 0);
+    const pages = L.wasmPages(options.ram, 0);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const s = new CpuState(memory);
     this.state = s;

@@ -17,7 +17,7 @@ const CR0 = 0x8001_0001;
 const PAE = 0x20;
 
 class Rig {
-  readonly state = new CpuState(new WebAssembly.Memory({ initial: PhysicalMemory.wasmPages(RAM, 0) }));
+  readonly state = new CpuState(new WebAssembly.Memory({ initial: L.wasmPages(RAM, 0) }));
   readonly physical = new PhysicalMemory(this.state, RAM);
   readonly mmu = new Mmu(this.state, this.physical);
 

@@ -1,13 +1,14 @@
 import test from 'ava';
 import { Cpu } from '../../src/cpu/cpu.js';
 import { QEMU64_V1 } from '../../src/cpu/cpuid.js';
+import * as L from '../../src/cpu/layout.js';
 import { ShadowMemory } from '../../src/cpu/shadow.js';
 
 const ROM_SIZE = 0x1_0000;
 
 /** A processor with 2 MiB of RAM and a ROM whose bytes are 0xf4 (HLT). */
 function machine(vga = true) {
-  const romSize = ROM_SIZE + 4096 * ShadowMemory.extraRomPages;
+  const romSize = ROM_SIZE + 4096 * L.EXTRA_ROM_PAGES;
   const cpu = new Cpu({ model: QEMU64_V1, timing: { name: 'test', nsPerCycle: 4 }, ramSize: 2 << 20, romSize });
   cpu.physical.mapRom(0x1_0000_0000 - ROM_SIZE, ROM_SIZE);
   const shadow = new ShadowMemory(cpu.physical, cpu.code, cpu.mmu);
