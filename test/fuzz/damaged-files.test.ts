@@ -92,6 +92,7 @@ const NOT_READERS: Readonly<Record<string, string>> = {
   'src/trace/press.ts': 'writes',
   'src/trace/press-jobs.ts': 'writes',
   'src/trace/press-thread.ts': 'writes',
+  'src/trace/mask-difference.ts': 'writes',
   'src/trace/memory-stream.ts': 'writes',
   'src/trace/page-packer.ts': 'writes',
   'src/trace/press-worker.ts': 'writes',
