@@ -3,7 +3,7 @@
 // Every failure is a UserError that names the option.
 
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { cachedImage } from '../fetch/cache.js';
 import { systemReason } from '../trace/error.js';
 import type { ImageRecord } from '../trace/header.js';
@@ -41,12 +41,25 @@ export function readImage(role: string, path: string): ImageFile {
     if (stat.size > MAX_IMAGE) {
       throw new UserError(`${path}: ${stat.size} bytes are too many for an image (most: 1 GiB); check --${role}`);
     }
-    bytes = readFileSync(found);
+    bytes = readShared(found, stat.size);
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`${path}: cannot be read: ${systemReason(error)}; check --${role}`);
   }
   return { role, name: path, bytes, record: imageRecord(role, bytes) };
+}
+
+/** In memory that threads share: a recorder's thread takes from there what the guest saw of it. */
+function readShared(path: string, size: number): Uint8Array {
+  const bytes = new Uint8Array(new SharedArrayBuffer(size));
+  const file = openSync(path, 'r');
+  try {
+    let done = 0;
+    for (let n = -1; n !== 0 && done < size; done += n) n = readSync(file, bytes, done, size - done, done);
+    return bytes.subarray(0, done);
+  } finally {
+    closeSync(file);
+  }
 }
 
 export function imageRecord(role: string, bytes: Uint8Array): ImageRecord {

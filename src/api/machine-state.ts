@@ -8,6 +8,7 @@ import { PAGE_DIRTY } from '../cpu/physical.js';
 import { saveProcessor } from '../cpu/snapshot.js';
 import { MODE_64BIT, MODE_CS32 } from '../cpu/state.js';
 import { type HashedMemory, StateHasher } from '../replay/state-hash.js';
+import type { LateHasher } from '../trace/late-hash.js';
 import type { Site, SiteCode } from '../trace/sink.js';
 
 /** Cycles between two periodic state hashes. */
@@ -43,12 +44,26 @@ export class MachineHash {
     this.hasher = new StateHasher(memory, physical.observed);
   }
 
+  /** Hashes may be worked out while the guest goes on. */
+  late: LateHasher | undefined;
+
   /** 32 bytes. */
   hash(): Uint8Array {
+    this.late?.settle();
+    this.dirty = this.dirtyPages();
+    return this.clean(this.hasher.hash(saveProcessor(this.cpu)));
+  }
+
+  /** The same; in memory that threads share while it is on its way. */
+  hashLater(): Uint8Array {
+    this.dirty = this.dirtyPages();
+    if (!this.late?.isWorth(this.dirty.length)) return this.hash();
+    return this.clean(this.hasher.hashLater(saveProcessor(this.cpu), this.late));
+  }
+
+  private clean(result: Uint8Array): Uint8Array {
     const { physical, mmu } = this.cpu;
     const { flags } = physical;
-    this.dirty = this.dirtyPages();
-    const result = this.hasher.hash(saveProcessor(this.cpu));
     for (const n of this.dirty) {
       this.written[n] = 1;
       flags[n]! &= ~PAGE_DIRTY;

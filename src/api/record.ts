@@ -129,6 +129,7 @@ export async function recordChanged(options: RecordOptions, changes: object): Pr
   try {
     late.target = writer;
     attachRecorder(guest, recorder);
+    MachineHash.of(cpu).late = writer.lateHasher();
     writer.streamMemory(guest.initialMemory, cpu.physical.observed);
     if (options.checkpointEvery !== undefined) {
       const taker = new CheckpointTaker(guest, options.checkpointEvery);

@@ -41,7 +41,7 @@ export function attachRecorder(guest: Guest, recorder: Recorder): void {
   const hash = MachineHash.of(cpu);
   cpu.bus = recorder.bus(pc, {
     interval: HASH_INTERVAL,
-    hash: () => hash.hash(),
+    hash: () => hash.hashLater(),
     halted: () => cpu.isHalted,
   });
   cpu.listener = { milestone: (name) => recorder.milestone(name) };

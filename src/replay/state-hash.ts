@@ -4,14 +4,10 @@
 // A byte whose content a replay cannot know (initial memory that the guest has not observed yet, see
 // trace/memory.ts) counts as zero, in the recording and in the replay alike.
 
-import { createHash, hash } from 'node:crypto';
+import type { LateHasher } from '../trace/late-hash.js';
+import { DIGEST_SIZE, isUnknown, pageDigest, sha256, stateDigest } from '../trace/state-digest.js';
 
-export const PAGE_SIZE = 4096;
-const DIGEST = 32;
-const ZERO_DIGEST = new Uint8Array(DIGEST);
-const ZERO_PAGE = new Uint8Array(PAGE_SIZE);
-/** Mask of a page that nobody has looked at. */
-const ALL = new Uint8Array(PAGE_SIZE / 8).fill(0xff);
+export { PAGE_SIZE } from '../trace/state-digest.js';
 
 /** Guest memory as the hash sees it: RAM and ROM, page by page, in an order that recording and replay share. */
 export interface HashedMemory {
@@ -32,16 +28,14 @@ export interface KnownBytes {
 export class StateHasher {
   readonly #memory: HashedMemory;
   readonly #known: KnownBytes | undefined;
-  readonly #digests: Uint8Array;
-  readonly #scratch = new Uint8Array(PAGE_SIZE);
-  readonly #scratchWords = new Uint32Array(this.#scratch.buffer);
+  readonly #digests: Uint8Array<SharedArrayBuffer>;
   #primed = false;
 
   /** @param known all bytes when absent */
   constructor(memory: HashedMemory, known?: KnownBytes) {
     this.#memory = memory;
     this.#known = known;
-    this.#digests = new Uint8Array(memory.pages * DIGEST);
+    this.#digests = new Uint8Array(new SharedArrayBuffer(memory.pages * DIGEST_SIZE));
   }
 
   /**
@@ -49,41 +43,29 @@ export class StateHasher {
    * @returns 32 bytes; the caller clears its record of changed pages afterwards
    */
   hash(cpu: Uint8Array): Uint8Array {
-    for (const n of this.#memory.changed(!this.#primed)) this.#digests.set(this.#pageDigest(n), n * DIGEST);
+    for (const n of this.#changed()) {
+      this.#digests.set(pageDigest(this.#memory.page(n), this.#known?.unknownIn(n)), n * DIGEST_SIZE);
+    }
+    return stateDigest(sha256(cpu), this.#digests);
+  }
+
+  /**
+   * The same, on a thread. Any other hash has to wait for it (LateHasher.settle).
+   * @returns where the 32 bytes will be
+   */
+  hashLater(cpu: Uint8Array, hasher: LateHasher): Uint8Array<SharedArrayBuffer> {
+    hasher.begin(this.#digests);
+    for (const n of this.#changed()) {
+      const unknown = this.#known?.unknownIn(n);
+      if (unknown && isUnknown(unknown)) this.#digests.fill(0, n * DIGEST_SIZE, (n + 1) * DIGEST_SIZE);
+      else hasher.add(n, this.#memory.page(n), unknown);
+    }
+    return hasher.end(sha256(cpu));
+  }
+
+  #changed(): Iterable<number> {
+    const first = !this.#primed;
     this.#primed = true;
-    const whole = createHash('sha256').update('vmreplay state 1\n').update(sha256(cpu));
-    return whole.update(this.#digests).digest();
-  }
-
-  #pageDigest(n: number): Uint8Array {
-    let page = this.#memory.page(n);
-    const unknown = this.#known?.unknownIn(n);
-    if (unknown) {
-      if (Buffer.compare(unknown, ALL) === 0) return ZERO_DIGEST;
-      page = this.#mask(page, unknown);
-    }
-    return isZero(page) ? ZERO_DIGEST : sha256(page);
-  }
-
-  #mask(page: Uint8Array, unknown: Uint8Array): Uint8Array {
-    const masked = this.#scratch;
-    const words = this.#scratchWords;
-    masked.set(page);
-    for (let n = 0; n < PAGE_SIZE / 8; n++) {
-      const bits = unknown[n]!;
-      if (bits === 0xff) {
-        words[2 * n] = 0;
-        words[2 * n + 1] = 0;
-      } else if (bits !== 0) {
-        for (let i = 0; i < 8; i++) if ((bits >> i) & 1) masked[n * 8 + i] = 0;
-      }
-    }
-    return masked;
+    return this.#memory.changed(first);
   }
 }
-
-/** In one call: making an object for it takes longer than hashing a page. */
-const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer');
-
-/** The comparison that is built in is quick from the first call on. */
-const isZero = (page: Uint8Array): boolean => Buffer.compare(page, ZERO_PAGE) === 0;

@@ -46,6 +46,8 @@ export interface EventBatch {
   data: Uint8Array<SharedArrayBuffer>;
   dataUsed: number;
   code: EventCode[];
+  /** Hashes that may come later (late-hash.ts), and where in the data they belong. */
+  late: { readonly at: number; readonly hash: Uint8Array<SharedArrayBuffer> }[];
 }
 
 /** One buffer: that is what is sent to another thread. Columns of eight bytes come first. */
@@ -54,7 +56,7 @@ function newBatch(): EventBatch {
   const f64 = (column: number) => new Float64Array(buffer, 8 * CAPACITY * column, CAPACITY);
   const u32 = (column: number) => new Uint32Array(buffer, (3 * 8 + 4 * column) * CAPACITY, CAPACITY);
   return {
-    ...{ count: 0, first: 0, baseCycle: 0, baseRipLow: 0, names: [], dataUsed: 0, code: [] },
+    ...{ count: 0, first: 0, baseCycle: 0, baseRipLow: 0, names: [], dataUsed: 0, code: [], late: [] },
     ...{ cycle: f64(0), address: f64(1), value: f64(2) },
     ...{ shape: u32(0), name: u32(1), ripLow: u32(2), ripHigh: u32(3), valueHigh: u32(4) },
     ...{ dataAt: u32(5), dataLength: u32(6) },
@@ -105,6 +107,11 @@ export class EventBatches {
     return slot;
   }
 
+  /** The data of the last event is a hash that may come later. */
+  setLate(hash: Uint8Array<SharedArrayBuffer>): void {
+    this.batch.late.push({ at: this.batch.dataUsed - hash.length, hash });
+  }
+
   setAnswer(slot: number, value: number, valueHigh: number, data: Uint8Array): void {
     const { batch } = this;
     batch.value[slot] = value;
@@ -137,6 +144,7 @@ export class EventBatches {
     room.dataUsed = 0;
     room.names = [];
     room.code = [];
+    room.late = [];
     this.#names.clear();
     this.batch = room;
     return batch;

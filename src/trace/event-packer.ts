@@ -4,6 +4,7 @@
 import { encodeCanonical } from './codec.js';
 import { CAPACITY, type EventBatch } from './event-batch.js';
 import { LAYOUTS, PAGE } from './event-layout.js';
+import { awaitHash } from './late-hash.js';
 import { VarintWriter, zigzag } from './varint.js';
 
 const TABLE_SIZE = 0x4_0000;
@@ -28,6 +29,10 @@ export class EventPacker {
 
   pack(batch: EventBatch): Buffer {
     this.#findSymbols(batch);
+    for (const { at, hash } of batch.late) {
+      awaitHash(hash);
+      batch.data.set(hash, at);
+    }
     const payload = encodeCanonical({
       code: batch.code.map(({ event, bits, bytes }) => [this.#symbol[event]!, bits, bytes]),
       count: batch.count,

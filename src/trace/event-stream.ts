@@ -31,7 +31,10 @@ export class EventStream {
   readonly #free: EventBatch[] = [];
   readonly #press: Press;
 
-  constructor(site: Site, thread: PressThread) {
+  constructor(
+    site: Site,
+    private readonly thread: PressThread,
+  ) {
     this.batches = new EventBatches(site);
     this.#press = new Press(thread);
   }
@@ -40,7 +43,10 @@ export class EventStream {
   flush(): EventChunk[] {
     const batch = this.batches.next(this.#free.pop());
     this.#open.push(batch);
-    if (this.#flushed++ < ALONE) return [this.#chunk(pressEvents(batch))];
+    if (this.#flushed++ < ALONE) {
+      this.thread.onWorkHere?.();
+      return [this.#chunk(pressEvents(batch))];
+    }
     this.#press.addEvents(batch);
     return this.#take(OPEN);
   }

@@ -6,6 +6,7 @@ import { type ChunkType, type PackedPayload, packPayload } from './chunks.js';
 import type { EventBatch } from './event-batch.js';
 import { EventPacker } from './event-packer.js';
 import { packKept } from './kept-payloads.js';
+import { doHash, type HashBlock, type HashEnd } from './late-hash.js';
 import { encodePages, type ObservedPage } from './memory.js';
 
 const PAGE = 4096;
@@ -34,27 +35,38 @@ export interface EventJob {
   readonly events: EventBatch;
 }
 
-/** Pages of initial memory, which become payloads: a page and a mask for each. */
+/** Pages of initial memory, which become payloads. */
 export interface PagesJob {
   readonly addresses: Float64Array<SharedArrayBuffer>;
   readonly lengths: Uint32Array<SharedArrayBuffer>;
-  readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly masks: Uint8Array<SharedArrayBuffer>;
+  /** Where the bytes of each page are: in which buffer, from where on. */
+  readonly buffers: readonly SharedArrayBuffer[];
+  readonly sources: Uint32Array<SharedArrayBuffer>;
+  readonly offsets: Float64Array<SharedArrayBuffer>;
 }
 
-export type PressJob = PayloadJob | EventJob | PagesJob;
+export type HashJob = HashBlock | HashEnd;
+export type PressJob = PayloadJob | EventJob | PagesJob | HashJob;
 
-/** A payload, or what is left to do for payloads. */
-export type Outcome = PressedPayload | readonly PayloadJob[];
+/** A payload, or what is left to do for payloads; nothing where it lies in memory that is shared. */
+export type Outcome = PressedPayload | readonly PayloadJob[] | undefined;
+
+/** A job that has no payload. */
+export const isHash = (job: PressJob): job is HashJob => 'digests' in job;
 
 /** A job that is soon done, and goes before those that are not. */
-export const isQuick = (job: PressJob): boolean => 'events' in job;
+export const isQuick = (job: PressJob): boolean => 'events' in job || isHash(job);
 
 /**
  * Do a job.
  * @param pause called now and then during a long one
  */
 export function doJob(job: PressJob, pause?: () => void): Outcome {
+  if (isHash(job)) {
+    doHash(job);
+    return undefined;
+  }
   if ('events' in job) return pressEvents(job.events);
   if ('masks' in job) return [...payloadsOf(job, pause)];
   const { type, raw, least } = job;
@@ -78,33 +90,49 @@ export function sharedPayload(type: ChunkType, payload: Uint8Array, least?: numb
   return { type, raw, ...(least !== undefined && { least }) };
 }
 
-/** Pages as threads share them. They are copied. */
+/** Pages as threads share them. Masks are copied, and bytes where they do not lie in shared memory, as those of images do. */
 export function sharedPages(pages: readonly ObservedPage[]): PagesJob {
   const { length } = pages;
-  const buffer = new SharedArrayBuffer((8 + 4 + MASK + PAGE) * length);
-  const addresses = new Float64Array(buffer, 0, length);
-  const lengths = new Uint32Array(buffer, 8 * length, length);
-  const masks = new Uint8Array(buffer, 12 * length, MASK * length);
-  const bytes = new Uint8Array(buffer, (12 + MASK) * length, PAGE * length);
+  const room = (size: number) => new SharedArrayBuffer(size * length);
+  const addresses = new Float64Array(room(8));
+  const lengths = new Uint32Array(room(4));
+  const masks = new Uint8Array(room(MASK));
+  const sources = new Uint32Array(room(4));
+  const offsets = new Float64Array(room(8));
+  const isShared = ({ bytes }: ObservedPage) => bytes.buffer instanceof SharedArrayBuffer;
+  const copies = new Uint8Array(new SharedArrayBuffer(pages.filter((page) => !isShared(page)).length * PAGE));
+  const buffers = [copies.buffer];
+  let copied = 0;
   pages.forEach((page, i) => {
-    addresses[i] = page.address;
-    lengths[i] = page.bytes.length;
-    masks.set(page.mask, i * MASK);
-    bytes.set(page.bytes, i * PAGE);
+    const { address, bytes, mask } = page;
+    addresses[i] = address;
+    lengths[i] = bytes.length;
+    masks.set(mask, i * MASK);
+    if (isShared(page)) {
+      const buffer = bytes.buffer as SharedArrayBuffer;
+      const known = buffers.indexOf(buffer);
+      sources[i] = known < 0 ? buffers.push(buffer) - 1 : known;
+      offsets[i] = bytes.byteOffset;
+    } else {
+      offsets[i] = copied;
+      copies.set(bytes, copied);
+      copied += bytes.length;
+    }
   });
-  return { addresses, lengths, bytes, masks };
+  return { addresses, lengths, masks, buffers, sources, offsets };
 }
 
 function* payloadsOf(job: PagesJob, pause?: () => void): Generator<PayloadJob> {
   for (const payload of encodePages(pagesOf(job, pause))) yield sharedPayload('MEMO', payload, MIN_LZMA);
 }
 
-function* pagesOf({ addresses, lengths, bytes, masks }: PagesJob, pause?: () => void): Generator<ObservedPage> {
+function* pagesOf(job: PagesJob, pause?: () => void): Generator<ObservedPage> {
+  const { addresses, lengths, masks, buffers, sources, offsets } = job;
   for (let i = 0; i < addresses.length; i++) {
     if (i % PAUSE === 0) pause?.();
     yield {
       address: addresses[i]!,
-      bytes: bytes.subarray(i * PAGE, i * PAGE + lengths[i]!),
+      bytes: new Uint8Array(buffers[sources[i]!]!, offsets[i], lengths[i]),
       mask: masks.subarray(i * MASK, (i + 1) * MASK),
     };
   }

@@ -6,7 +6,15 @@
 
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import { doJob, isQuick, type Outcome, type PayloadJob, type PressedPayload, type PressJob } from './press-jobs.js';
+import {
+  doJob,
+  isHash,
+  isQuick,
+  type Outcome,
+  type PayloadJob,
+  type PressedPayload,
+  type PressJob,
+} from './press-jobs.js';
 import { findWorker } from './unpack-pool.js';
 
 /** States of a job. */
@@ -59,13 +67,18 @@ export class Ticket {
   }
 
   get isDone(): boolean {
-    return this.#job === undefined;
+    return this.#job === undefined || (isHash(this.#job) && Atomics.load(this.#state, 0) === DONE);
+  }
+
+  /** Make the job this thread's, if nobody has begun it. @returns whether it is: doHere() has to follow */
+  take(): boolean {
+    return !this.isDone && begins(this.#state);
   }
 
   /** Do the job, if nobody has begun it. @returns whether it was done */
   tryHere(): boolean {
-    if (this.isDone || !begins(this.#state)) return false;
-    this.#doHere();
+    if (!this.take()) return false;
+    this.doHere();
     return true;
   }
 
@@ -73,7 +86,12 @@ export class Ticket {
   await(): void {
     Atomics.wait(this.#state, 0, TAKEN, PATIENCE);
     this.thread.receive();
-    if (!this.isDone) this.#doHere();
+    if (!this.isDone) this.doHere();
+  }
+
+  /** Have it done, by whom it may be. */
+  finish(): void {
+    if (!this.isDone && !this.tryHere()) this.await();
   }
 
   /** It is done: the job may go. */
@@ -83,10 +101,16 @@ export class Ticket {
     this.parts = parts;
   }
 
-  #doHere(): void {
-    const outcome = doJob(this.#job!);
+  /** Do the job, which take() made this thread's. */
+  doHere(): void {
+    const job = this.#job!;
+    if (!isHash(job)) this.thread.onWorkHere?.();
+    const outcome = doJob(job);
     this.thread.forget(this.#n);
-    if ('codec' in outcome) this.keep(outcome, undefined);
+    Atomics.store(this.#state, 0, DONE);
+    Atomics.notify(this.#state, 0);
+    if (!outcome) this.keep(undefined, undefined);
+    else if ('codec' in outcome) this.keep(outcome, undefined);
     else this.keep(undefined, this.thread.share(outcome));
   }
 }
@@ -98,16 +122,26 @@ export class PressThread {
   #worker: Worker | undefined;
   #port: MessagePort | undefined;
 
+  /** Called before anything but a hash is done where it was asked for: what it stands on may be under way. */
+  onWorkHere: (() => void) | undefined;
+
   /** @param module of the thread; without one there is none. It starts with the first job */
   constructor(private readonly module = findWorker('press-worker.js')) {}
 
-  /** Begin with a job, if there can be a thread. */
-  submit(job: PressJob): Ticket {
-    const sent: SentJob = { n: this.#sent++, job, state: newState() };
+  get isStarted(): boolean {
+    return this.#worker !== undefined;
+  }
+
+  /**
+   * Begin with a job, if there can be a thread.
+   * @param state the word that both sides share
+   */
+  submit(job: PressJob, state = newState()): Ticket {
+    const sent: SentJob = { n: this.#sent++, job, state };
     const ticket = new Ticket(this, sent);
     if (!this.module || availableParallelism() < 2) return ticket;
     if (!this.#worker) this.#start(this.module);
-    this.#open.set(sent.n, ticket);
+    if (!isHash(job)) this.#open.set(sent.n, ticket);
     this.#port!.postMessage(sent);
     return ticket;
   }
@@ -170,18 +204,22 @@ export class PressThread {
 export function pressOnThread({ port }: PressLine): void {
   const later: SentJob[] = [];
   let made = 0;
-  const answer = (state: Int32Array, message: Answer, buffers: ArrayBuffer[]): void => {
-    port.postMessage(message, buffers);
+  const answer = (state: Int32Array, message?: Answer, buffers: ArrayBuffer[] = []): void => {
+    if (message) port.postMessage(message, buffers);
     Atomics.store(state, 0, DONE);
     Atomics.notify(state, 0);
   };
   const work = ({ n, job, state }: SentJob, pause?: () => void): void => {
     if (!begins(state)) return;
     const outcome: Outcome = doJob(job, pause);
+    if (!outcome) {
+      answer(state);
+      return;
+    }
     if (!('codec' in outcome)) {
       const parts = outcome.map((part) => ({ n: --made, job: part, state: newState() }));
       later.push(...parts);
-      answer(state, { n, parts }, []);
+      answer(state, { n, parts });
       return;
     }
     // Views are sent with all of what they are views of.

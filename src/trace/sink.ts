@@ -27,7 +27,8 @@ export interface EventSink {
   /**
    * An event that is complete.
    * @param kind id from KINDS
-   * @param data not kept: the sink copies what it needs before it returns
+   * @param data not kept: the sink copies what it needs before it returns. A state hash in memory that threads share may
+   *   still be on its way (late-hash.ts)
    */
   event(
     kind: number,

@@ -30,6 +30,7 @@ import {
   type TraceHeader,
   type TraceNotes,
 } from './header.js';
+import { LateHasher } from './late-hash.js';
 import { ALL_OBSERVED, encodeMemory, type MemoryRegion, type ObservedMemory } from './memory.js';
 import { MemoryStream } from './memory-stream.js';
 import { Press } from './press.js';
@@ -121,6 +122,7 @@ export class TraceWriter implements EventSink {
     this.#counts[kind]!++;
     if (kind === KINDS.milestone.id) this.#addMilestone(name);
     if (kind !== KINDS['state-hash'].id) return;
+    if (isShared(data)) batches.setLate(data);
     if (batches.batch.count >= FLUSH_AT_HASH && this.#open < 0) this.#flush();
     this.#stream?.step();
     if (this.#checkpoint) {
@@ -138,6 +140,11 @@ export class TraceWriter implements EventSink {
   answer(value: number, valueHigh: number, data: Uint8Array): void {
     this.#batches.setAnswer(this.#open, value, valueHigh, data);
     this.#open = -1;
+  }
+
+  /** Has state hashes worked out on the thread that packs. An event with one of its is complete when that is done. */
+  lateHasher(): LateHasher {
+    return new LateHasher(this.#thread);
   }
 
   /**
@@ -280,6 +287,8 @@ export class TraceWriter implements EventSink {
     return counts;
   }
 }
+
+const isShared = (data: Uint8Array): data is Uint8Array<SharedArrayBuffer> => data.buffer instanceof SharedArrayBuffer;
 
 /**
  * Check that a trace can get this name at the end: a recording may take long, and is renamed into its place.

@@ -3,9 +3,11 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import test from 'ava';
+import { StateHasher } from '../../src/replay/state-hash.js';
 import { decodeChunkHeader, encodeChunk } from '../../src/trace/chunks.js';
 import { EventStream } from '../../src/trace/event-stream.js';
 import { KINDS } from '../../src/trace/events.js';
+import { LateHasher } from '../../src/trace/late-hash.js';
 import { Press } from '../../src/trace/press.js';
 import { PressThread } from '../../src/trace/press-thread.js';
 import { unpackAll } from '../../src/trace/unpack-pool.js';
@@ -94,4 +96,72 @@ test('events that a thread packs are the chunks that this thread makes, in order
   );
   t.is(together!.length, CHUNKS);
   t.deepEqual(together, alone);
+});
+
+test('state hashes that come late are those that are waited for, whoever works them out', (t) => {
+  const PAGES = 9000;
+  const memory = new Uint8Array(PAGES * 4096);
+  const masks = Array.from({ length: PAGES }, (_, n) => (n % 3 === 0 ? new Uint8Array(512) : undefined));
+  let changed: number[] = [];
+  const hashed = {
+    pages: PAGES,
+    page: (n: number) => memory.subarray(n * 4096, (n + 1) * 4096),
+    changed: () => changed,
+  };
+  const known = { unknownIn: (n: number) => masks[n] };
+  const reference = new StateHasher(hashed, known);
+  const others = [undefined, worker('press-worker'), new URL('file:///nowhere.js')].map((module) => {
+    const thread = new PressThread(module);
+    return { thread, late: new LateHasher(thread), hasher: new StateHasher(hashed, known) };
+  });
+  t.true(others.every(({ late }) => late.isWorth(PAGES) && !late.isWorth(1)));
+  // More pages than may be under way, then few, some of them the same ones.
+  for (const step of [1, 700, 2, 5000]) {
+    changed = [];
+    for (let n = 0; n < PAGES; n += step) {
+      changed.push(n);
+      memory.set(randomBytes(64), n * 4096 + (n % 4000));
+      if (n % 5 === 0) memory.fill(0, n * 4096, (n + 1) * 4096);
+      masks[n]?.set(n % 2 === 0 ? new Uint8Array(512).fill(0xff) : randomBytes(512));
+    }
+    const cpu = randomBytes(100);
+    const expected = Buffer.from(reference.hash(cpu)).toString('hex');
+    const results = others.map(({ hasher, late }) => hasher.hashLater(cpu, late));
+    // What is copied may change meanwhile.
+    const before = memory.slice();
+    memory.fill(0xee);
+    for (const [i, { late }] of others.entries()) {
+      late.settle();
+      t.is(Buffer.from(results[i]!).toString('hex'), expected);
+    }
+    memory.set(before);
+  }
+  for (const { thread } of others) thread.close();
+});
+
+test('events wait for the hash that stands among them', (t) => {
+  const memory = new Uint8Array(4000 * 4096).fill(7);
+  const changed = Array.from({ length: 4000 }, (_, n) => n);
+  const hashed = {
+    pages: 4000,
+    page: (n: number) => memory.subarray(n * 4096, (n + 1) * 4096),
+    changed: () => changed,
+  };
+  const expected = new StateHasher(hashed).hash(new Uint8Array(8));
+  for (const module of [worker('press-worker'), new URL('file:///nowhere.js')]) {
+    const thread = new PressThread(module);
+    const late = new LateHasher(thread);
+    const stream = new EventStream({ cycle: 1, cs: 8, ripLow: 0, ripHigh: 0 }, thread);
+    const hasher = new StateHasher(hashed);
+    // The first is packed here, the second on the thread.
+    for (let chunk = 0; chunk < 2; chunk++) {
+      const hash = hasher.hashLater(new Uint8Array(8), late);
+      stream.batches.append(KINDS['state-hash'].id, 0, 0, 0, 0, '', hash);
+      stream.batches.setLate(hash);
+      const chunks = [...stream.flush(), ...stream.finish()];
+      t.is(chunks.length, 1);
+      t.true(Buffer.from(chunks[0]!.raw).includes(Buffer.from(expected)));
+    }
+    thread.close();
+  }
 });

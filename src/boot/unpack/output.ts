@@ -10,7 +10,7 @@ export class Output {
 
   /** @param limit most bytes that the result may have */
   constructor(readonly limit: number) {
-    this.bytes = new Uint8Array(Math.min(limit, 1 << 20));
+    this.bytes = roomFor(Math.min(limit, 1 << 20));
   }
 
   /** Make room for `count` more bytes. Throws DamagedData past the limit. */
@@ -18,7 +18,7 @@ export class Output {
     const needed = this.length + count;
     if (needed <= this.bytes.length) return;
     if (needed > this.limit) throw new DamagedData(`it unpacks to more than ${this.limit} bytes`);
-    const grown = new Uint8Array(Math.min(this.limit, Math.max(needed, this.bytes.length * 2)));
+    const grown = roomFor(Math.min(this.limit, Math.max(needed, this.bytes.length * 2)));
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
   }
@@ -48,3 +48,6 @@ export class Output {
     return this.bytes.subarray(0, this.length);
   }
 }
+
+/** In memory that threads share, as images are: a kernel is most of what a recorder's thread works on. */
+const roomFor = (size: number): Uint8Array => new Uint8Array(new SharedArrayBuffer(size));
