@@ -92,8 +92,9 @@ function pushedFlags(state: CpuState, event: InterruptEvent): number {
   return fault || state.betweenIterations ? state.eflags | RF : state.eflags;
 }
 
+const TRAP_LIKE = (1 << DB) | (1 << 3) | (1 << 4) | (1 << DFV) | (1 << MC);
 const isTrapLike = ({ vector, detect }: InterruptEvent): boolean =>
-  [DB, 3, 4, DFV, MC].includes(vector) && detect !== true;
+  vector < 32 && ((TRAP_LIKE >>> vector) & 1) !== 0 && detect !== true;
 
 /** Deliver an event through the IVT or IDT. Throws the Fault that delivery itself raises. */
 export function deliver(cpu: CpuCore, event: InterruptEvent): void {
