@@ -17,8 +17,7 @@ const ONE_SIZE: readonly 32[] = [32];
 
 /** True when the variant differs by operand size. */
 export function usesOperandSize(row: Row): boolean {
-  if (row.options.size !== undefined) return true;
-  return row.operands.some((o) => 'vzy'.includes(o.size) && o.size !== '') || row.operands.some((o) => o.kind === 'sI');
+  return row.options.size !== undefined || row.shape.sized;
 }
 
 /** What is known of a row without its variants: most rows of a process are never met. */
@@ -49,8 +48,7 @@ export class VariantTable {
     const number = (hot: boolean): void => {
       for (const row of rows) {
         if ((row.options.hot === true) !== hot) continue;
-        const { osizes, asizes, mems, reps, nears } = formsOf(row);
-        const count = osizes.length * asizes.length * mems.length * reps.length * nears.length;
+        const count = countOf(row);
         const span: Span = { row, first: next, count };
         spans.push(span);
         this.byRow[row.id] = span;
@@ -157,8 +155,18 @@ function formsOf(row: Row) {
     asizes: row.options.asize ? OSIZES : ONE_SIZE,
     mems: row.form === 'both' ? [false, true] : [row.form === 'mem'],
     reps: row.options.rep === undefined ? [0] : row.options.rep === 'rep' ? [0, 1] : [0, 1, 2],
-    nears: row.operands.some((o) => o.kind === 'J') ? [false, true] : [false],
+    nears: row.shape.relative ? [false, true] : [false],
   };
+}
+
+/** How many variants formsOf() makes, without making any: a start counts those of all rows. */
+function countOf(row: Row): number {
+  const { mode, asize, rep } = row.options;
+  let count = usesOperandSize(row) ? (mode === 'no64' ? 2 : 3) : 1;
+  if (asize) count *= 3;
+  if (row.form === 'both') count *= 2;
+  if (rep !== undefined) count *= rep === 'rep' ? 2 : 3;
+  return row.shape.relative ? count * 2 : count;
 }
 
 /** All variants of a row. */

@@ -48,6 +48,8 @@ export interface Row {
   readonly encoding: string;
   readonly mnemonic: string;
   readonly operands: readonly Operand[];
+  /** What follows from the operands. Rows with the same share it. */
+  readonly shape: OperandShape;
   readonly body: Body;
   readonly options: RowOptions;
   /** No other row has it; small. */
@@ -98,22 +100,44 @@ function parseOperand(text: string): Operand {
 
 const MODRM_KINDS = 'EGMRSCDVWUPQNT';
 
+/** What follows from a row's operands alone. */
+export interface OperandShape {
+  readonly operands: readonly Operand[];
+  /** One of them is in ModRM; is in memory only; is a register only; is a register whatever ModRM.mod says. */
+  readonly modrm: boolean;
+  readonly memory: boolean;
+  readonly register: boolean;
+  readonly ignoresMod: boolean;
+  /** One of them differs by operand size; is relative to the next instruction. */
+  readonly sized: boolean;
+  readonly relative: boolean;
+}
+
+/** By operand codes: a process makes all rows when it starts, and few of them have codes of their own. */
+const shapes = new Map<string, OperandShape>();
+
+function shapeOf(codes: string): OperandShape {
+  const known = shapes.get(codes);
+  if (known !== undefined) return known;
+  const operands = codes === '' ? [] : codes.split(',').map(parseOperand);
+  const some = (kinds: string) => operands.some(({ kind }) => kind.length === 1 && kinds.includes(kind));
+  const shape: OperandShape = {
+    operands,
+    modrm: some(MODRM_KINDS),
+    memory: some('M'),
+    register: some('RUNCDT'),
+    ignoresMod: some('CD'),
+    sized: operands.some(({ kind, size }) => kind === 'sI' || (size !== '' && 'vzy'.includes(size))),
+    relative: some('J'),
+  };
+  shapes.set(codes, shape);
+  return shape;
+}
+
 /** The same with all its properties, so that one hidden class serves all rows: the decoder reads them for each instruction. */
-function uniform({
-  cost,
-  ends,
-  lock,
-  mode,
-  size,
-  cpuid,
-  rep,
-  asize,
-  aligned,
-  hot,
-  note,
-  ...rest
-}: RowOptions): RowOptions {
-  const all = { cost, ends, lock, mode, size, cpuid, undefined: rest.undefined, rep, asize, aligned, hot, note };
+function uniform(given: RowOptions): RowOptions {
+  const { cost, ends, lock, mode, size, cpuid, rep, asize, aligned, hot, note } = given;
+  const all = { cost, ends, lock, mode, size, cpuid, undefined: given.undefined, rep, asize, aligned, hot, note };
   return all as RowOptions;
 }
 
@@ -125,20 +149,17 @@ export function row(encoding: string, mnemonic: string, operands: string, body: 
     encoding,
   );
   if (m === null) throw new Error(`opcode row "${encoding}" does not parse`);
-  const ops = operands === '' ? [] : operands.split(',').map(parseOperand);
-  const hasModrm =
-    m[5] !== undefined ||
-    m[6] !== undefined ||
-    m[7] !== undefined ||
-    ops.some((o) => MODRM_KINDS.includes(o.kind[0]!) && o.kind !== 'sI' && o.kind !== 'fixed');
+  const shape = shapeOf(operands);
+  const hasModrm = m[5] !== undefined || m[6] !== undefined || m[7] !== undefined || shape.modrm;
   let form: Row['form'] = m[7] === 'm' ? 'mem' : m[7] === 'r' ? 'reg' : 'both';
   if (m[6] !== undefined) form = Number.parseInt(m[6], 16) >= 0xc0 ? 'reg' : 'mem';
-  if (ops.some((o) => o.kind === 'M')) form = 'mem';
-  if (ops.some((o) => 'RUNCDT'.includes(o.kind) && o.kind.length === 1)) form = 'reg';
+  if (shape.memory) form = 'mem';
+  if (shape.register) form = 'reg';
   return {
     encoding,
     mnemonic,
-    operands: ops,
+    operands: shape.operands,
+    shape,
     body,
     options: uniform(options),
     id: made++,
@@ -150,6 +171,6 @@ export function row(encoding: string, mnemonic: string, operands: string, body: 
     modrmByte: m[6] === undefined ? -1 : Number.parseInt(m[6], 16),
     form: hasModrm ? form : 'reg',
     hasModrm,
-    ignoresMod: ops.some((o) => o.kind === 'C' || o.kind === 'D'),
+    ignoresMod: shape.ignoresMod,
   };
 }
