@@ -6,7 +6,8 @@ export const MAX_VARINT = 8;
 
 /** Grows on demand; `bytes()` is a view of what was written. */
 export class VarintWriter {
-  #buffer = Buffer.allocUnsafe(1 << 16);
+  /** Small, for short boots; not so small that Node takes it from memory that others share. */
+  #buffer = Buffer.allocUnsafe(1 << 12);
   #length = 0;
 
   reset(): void {
