@@ -15,8 +15,8 @@ import type { Workload } from './workloads.js';
 
 const SHIFTS = [2, 3, 4];
 const TIME_LIMIT = 600_000;
-/** Cycles: three or four parts in a boot of Debian's kernel. */
-const CHECKPOINT_EVERY = '500000000';
+/** Cycles: six parts in a boot of Debian's kernel, the first of which ends where the code is no longer cold. */
+const CHECKPOINT_EVERY = '300000000';
 
 /** Every machine that can run the workload, in the order in which they take their turns. */
 export async function contendersFor(workload: Workload, scratch: string): Promise<Contender[]> {

@@ -3,15 +3,17 @@
 // Left out: reports of what differs, which one thread makes for the whole.
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { takeLoaded } from '../start/kept-module.js';
 import { TraceReader } from '../trace/reader.js';
 import { BadCheckpoint } from './sealed-machine.js';
 import type { PartMessage, PartWork } from './sealed-parts.js';
 import { replayStretch } from './sealed-replay.js';
 
-const { path, unpacked, stretch, console } = workerData as PartWork;
+const { path, unpacked, stretch, console, loaded } = workerData as PartWork;
 const say = (message: PartMessage): void => parentPort?.postMessage(message);
 const onConsole = (data: Uint8Array): void => say({ console: data });
 
+if (loaded) takeLoaded(loaded);
 const reader = TraceReader.open(path, { unpacked });
 try {
   const { divergence, ...outcome } = await replayStretch(reader, console ? { onConsole } : {}, stretch);

@@ -5,6 +5,10 @@
 // worker that does not start costs time only. A checkpoint that is no good is told when all before it agrees.
 
 import { Worker } from 'node:worker_threads';
+import { prebuilt } from '../cpu/interp/prebuilt-module.js';
+import { type LoadedModule, sharedModule } from '../start/kept-module.js';
+import { endPatience } from '../start/patience.js';
+import { holdFlags, letGoOfFlags } from '../start/steady-flags.js';
 import { TraceError } from '../trace/error.js';
 import type { TraceReader } from '../trace/reader.js';
 import { findWorker } from '../trace/unpack-pool.js';
@@ -18,6 +22,8 @@ export interface PartWork {
   readonly unpacked: ReadonlyMap<number, Uint8Array>;
   readonly stretch: Stretch;
   readonly console: boolean;
+  /** The interpreter, compiled; undefined in a source tree. */
+  readonly loaded: LoadedModule | undefined;
 }
 
 /** What it answers: console output as it comes, then one of the others. */
@@ -65,22 +71,26 @@ async function replayInParts(reader: TraceReader, options: ReplayOptions, jobs: 
   const parts: Part[] = stretches.map(() => ({ console: [] }));
   const { unpacked, path } = reader;
   const workers: Worker[] = [];
-  const done = stretches.slice(1).map(
-    (stretch, n) =>
-      new Promise<void>((resolve) => {
-        const part = parts[n + 1]!;
-        const workerData: PartWork = { path, unpacked, stretch, console: options.onConsole !== undefined };
-        const worker = new Worker(MODULE, { workerData, execArgv: [] });
-        workers.push(worker);
-        worker.on('message', (message: PartMessage) => {
-          if ('console' in message) part.console.push(message.console);
-          else Object.assign(part, message);
-        });
-        worker.on('error', () => resolve());
-        worker.on('exit', () => resolve());
-      }),
-  );
+  // Kept code is taken under the flags under which it was made, here and there.
+  endPatience();
+  const loaded = prebuilt && sharedModule(prebuilt.module());
+  holdFlags();
   try {
+    const done = stretches.slice(1).map(
+      (stretch, n) =>
+        new Promise<void>((resolve) => {
+          const part = parts[n + 1]!;
+          const workerData: PartWork = { path, unpacked, stretch, console: options.onConsole !== undefined, loaded };
+          const worker = new Worker(MODULE, { workerData, execArgv: [] });
+          workers.push(worker);
+          worker.on('message', (message: PartMessage) => {
+            if ('console' in message) part.console.push(message.console);
+            else Object.assign(part, message);
+          });
+          worker.on('error', () => resolve());
+          worker.on('exit', () => resolve());
+        }),
+    );
     // What differs is reported by one thread; here it is enough to know.
     const first = await replayStretch(reader, { ...options, jobs: 1 }, stretches[0]);
     if (first.exitCode !== 0) return options.signal?.aborted ? first : undefined;
@@ -94,7 +104,8 @@ async function replayInParts(reader: TraceReader, options: ReplayOptions, jobs: 
     }
     return parts.at(-1)!.outcome;
   } finally {
-    for (const worker of workers) void worker.terminate();
+    await Promise.all(workers.map((worker) => worker.terminate()));
+    letGoOfFlags();
   }
 }
 

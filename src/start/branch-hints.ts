@@ -5,12 +5,14 @@
 //
 // Invariant: what is compiled computes the same with hints and without.
 
+import { flagsAreSteady } from './steady-flags.js';
+
 /** Later versions are left as they are: V8 complains on the terminal of a flag that it does not know. */
 const KNOWN = Number.parseInt(process.versions.v8, 10) === 11;
 
 /** Compile, or take out and put back compiled code, with hints heeded. Not to be nested. */
 export function heedingHints<T>(compile: () => T): T {
-  if (!KNOWN) return compile();
+  if (!KNOWN || flagsAreSteady()) return compile();
   const { setFlagsFromString } = process.getBuiltinModule('node:v8');
   setFlagsFromString('--experimental-wasm-branch-hinting');
   try {

@@ -11,12 +11,36 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { builtPath, readKept, writeKept } from './kept-file.js';
 import { interpreterLoaded } from './patience.js';
+import { flagsAreSteady, trustFlags } from './steady-flags.js';
 
 /**
  * The module in a file.
  * @param content names the file's content
  */
 export function loadModule(url: URL, content: string): WebAssembly.Module {
+  loaded ??= load(url, content);
+  return loaded;
+}
+
+let loaded: WebAssembly.Module | undefined;
+
+/** What another thread of this process needs in order to do without loading. */
+export interface LoadedModule {
+  readonly module: WebAssembly.Module;
+  readonly takesKeptCode: boolean;
+}
+
+/** For a thread that is started while flags are held steady. @param module as loadModule() gave it */
+export const sharedModule = (module: WebAssembly.Module): LoadedModule => ({ module, takesKeptCode });
+
+/** In such a thread, before a processor is made. */
+export function takeLoaded(shared: LoadedModule): void {
+  loaded = shared.module;
+  takesKeptCode = shared.takesKeptCode;
+  trustFlags();
+}
+
+function load(url: URL, content: string): WebAssembly.Module {
   const file = fileURLToPath(url);
   const bytes = new Uint8Array(readFileSync(file));
   const kept = mayKeep() ? keptModule(builtPath(file, content), bytes) : undefined;
@@ -67,10 +91,12 @@ export function keepModule(file: string, content: string, name: string): void {
 
 /** Evaluate a function's body that calls V8's own functions. @throws SyntaxError when it has no such functions */
 export function natively(body: string, values: Record<string, unknown>): unknown {
+  const call = () => new Function(...Object.keys(values), body)(...Object.values(values));
+  if (flagsAreSteady()) return call();
   const { setFlagsFromString } = process.getBuiltinModule('node:v8');
   setFlagsFromString('--allow-natives-syntax');
   try {
-    return new Function(...Object.keys(values), body)(...Object.values(values));
+    return call();
   } finally {
     setFlagsFromString('--no-allow-natives-syntax');
   }
