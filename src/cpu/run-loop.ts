@@ -28,7 +28,6 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** Of EXIT_REQUEST: something asks for it; the bus was accessed. */
 export const EXIT_ASKED = 1;
 export const EXIT_ACCESSED = 2;
-const RCX_LOW = (L.REGS + 8) >>> 2;
 /** Of HALTED: until a reset, or a wake-up by the platform. */
 export const SUSPENDED = 2;
 
@@ -138,65 +137,11 @@ export class RunLoop {
     const budget = Math.max(0, Math.min(next - cycle, SLICE));
     s.f64[L.DEADLINE >>> 3] = cycle + budget;
     s.i32[L.BUDGET >>> 2] = budget;
-    if ((eflags & (TF | RF)) === RF && shadow === 0 && this.mayResumeInBlock()) this.resume(next);
-    else if ((eflags & (TF | RF)) !== 0 || shadow !== 0 || this.debug.armed) {
+    if ((eflags & (TF | RF)) !== 0 || shadow !== 0 || this.debug.armed) {
       if (this.breakpoints.atBreakpoint) return { reason: 'breakpoint' };
       this.step();
     } else this.runBlocks(next);
     return this.ended === undefined ? undefined : this.takeEnd();
-  }
-
-  /**
-   * RF is set, as behind every page fault, and there is no breakpoint that it keeps away. An instruction that cannot
-   * tell loses it and runs with what follows; another goes alone.
-   */
-  private resume(next: number): void {
-    const s = this.cpu.state;
-    const uop = this.firstRecord();
-    if (uop === 0) return;
-    const handler = s.u16[uop >>> 1]!;
-    const where = s.u16[(uop + L.UOP_WHERE) >>> 1]!;
-    const variant = variants.variantOf(handler);
-    // What ends a block may look at RF or set it; a repeated string instruction keeps it between its iterations.
-    const plain = variant !== undefined && variant.rep === 0 && variants.ends[handler] === 0;
-    if (plain && (where & 0xfff) + (where >>> 12) <= 4096) {
-      s.set32(L.EFLAGS, (s.get32(L.EFLAGS) & ~RF) >>> 0);
-      this.runBlocks(next);
-      return;
-    }
-    if (variant?.rep === 1 && this.repeats(uop, next)) return;
-    this.stepNext(uop);
-    this.step();
-  }
-
-  /**
-   * An interrupt in the midst of a REP string instruction leaves RF behind, for all iterations that are left: they are
-   * done in runs as ever, with RF, and nothing else with them. False when that cannot be said beforehand.
-   */
-  private repeats(uop: number, next: number): boolean {
-    const s = this.cpu.state;
-    const handler = s.u16[uop >>> 1]!;
-    const { row, asize } = variants.variantOf(handler)!;
-    // Comparisons may end early, ports take their time.
-    if (row.options.rep !== 'rep' || variants.cost[handler] !== 1) return false;
-    const [low, high] = [s.u32[RCX_LOW]!, s.u32[RCX_LOW + 1]!];
-    const items = asize === 16 ? low & 0xffff : asize === 64 && high !== 0 ? SLICE : low;
-    const { now } = this.cpu;
-    const left = Math.min(items, next - now, SLICE);
-    if (left < 2) return false;
-    s.f64[L.DEADLINE >>> 3] = now + left;
-    s.i32[L.BUDGET >>> 2] = left;
-    this.next = next;
-    this.runWasm(0);
-    s.set32(L.LINK_PATCH, 0);
-    if (s.get32(L.EXIT_REASON) === EXIT_ABORT) this.handleAbort(s.get32(L.ABORT_UOP));
-    else if (this.cpu.now === now) return false;
-    else if (!s.betweenIterations) s.set32(L.EFLAGS, (s.get32(L.EFLAGS) & ~RF) >>> 0);
-    return true;
-  }
-
-  private mayResumeInBlock(): boolean {
-    return !this.debug.armed && this.cpu.code.stops.size === 0 && this.stepUop === 0;
   }
 
   /** Nothing executes: on to the next event. */

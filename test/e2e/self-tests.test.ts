@@ -50,8 +50,13 @@ async function selfTest(t: ExecutionContext, { kernel, busybox, route, cpu, modu
   await writeFile(file('initrd'), selfTestingInitramfs(await readFile(cachedImage(busybox)!), new Map(loaded)));
   const args = ['--boot', route, '--memory', '256M', '--cpu', cpu, '--kernel', kernel, '--initrd', file('initrd')];
   args.push('--append', 'console=ttyS0 panic=-1 quiet', '--no-reboot', '--max-cycles', '60_000_000_000');
-  const { code, stdout, stderr } = await vmreplay('run', ...args);
+  const trace = file('trace');
+  const { code, stdout, stderr } = await vmreplay('record', ...args, '--console', '-o', trace);
   t.is(code, 0, stderr);
+  // Billions of instructions with an interrupt or a page fault wherever they may be, and a state hash every 134 million.
+  const replayed = await vmreplay('replay', '--console', trace);
+  t.is(replayed.code, 0, replayed.stderr);
+  t.is(replayed.stdout, stdout);
   const printed = stdout.replaceAll('\r', '');
   const [before = '', rest = ''] = printed.split(`${START}\n`);
   const work = rest.split(`${END}\n`)[0]!;
