@@ -75,8 +75,6 @@ export interface CpuCore {
   setStepTrap?(on: boolean): void;
   /** A port is about to be accessed: for I/O breakpoints. */
   notePort?(port: number, bytes: number): void;
-  /** An instruction that ends its block has accessed the bus: without need, the block loop is not left for it. */
-  endAccess?(): void;
   /** For tools: called when a far jump is done and RIP is its target. */
   readonly onFarJump?: (() => void) | undefined;
   /** For tools: called when an instruction reads the time stamp counter, or when CR2 is read or written (Cpu.watchLooks). */

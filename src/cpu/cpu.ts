@@ -11,7 +11,6 @@ import type { CpuModel } from './cpuid.js';
 import { DebugRegisters } from './debug-registers.js';
 import { type DecodeMode, Decoder } from './decode.js';
 import type { SavedCode } from './decoded-before.js';
-import { DeviceAccess } from './device-access.js';
 import { DeviceStrings } from './device-strings.js';
 import { type Engine, instantiate, variants } from './engine.js';
 import { allRows } from './isa/rows.js';
@@ -22,7 +21,7 @@ import { Memory } from './linear-memory.js';
 import { Mmu } from './mmu.js';
 import { type DerivedMode, isFlat, ModeDeriver } from './mode.js';
 import { PhysicalMemory } from './physical.js';
-import { EXIT_ACCESSED, EXIT_ASKED, RunLoop, SUSPENDED } from './run-loop.js';
+import { RunLoop, SUSPENDED } from './run-loop.js';
 import { SlowPaths } from './slow-paths.js';
 import { CpuState, IF, MODE_64BIT, RF, SMM_ACTIVE, TF, WIDE_ZERO } from './state.js';
 import { resetState } from './system/reset.js';
@@ -98,8 +97,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
     this.memory = new Memory(this.state, this.mmu, this.physical, this);
     const variantOf = (handler: number) => variants.variantOf(handler);
     const strings = new DeviceStrings(this.state, this.mmu, this.physical, this.memory, this, variantOf);
-    const devices = new DeviceAccess(this.state, variants, () => this.loop.undisturbed);
-    this.slow = new SlowPaths(this.state, this.mmu, this.physical, this.memory, this.code, strings, devices);
+    this.slow = new SlowPaths(this.state, this.mmu, this.physical, this.memory, this.code, strings);
     this.physical.onRemap = () => this.mmu.flush(false);
     this.physical.onPartial = (page) => this.mmu.dropPage(page);
     this.mmu.flush(false);
@@ -116,8 +114,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   translateBy(make: (parts: TranslatorParts) => { poll(): void }): void {
     const { state, code, engine } = this;
     const modeOf = (key: number) => this.codeModes[key];
-    const { records } = this.slow.devices;
-    this.loop.translator ??= make({ state, code, engine, variants, memory: state.memory, modeOf, atDevices: records });
+    this.loop.translator ??= make({ state, code, engine, variants, memory: state.memory, modeOf });
   }
 
   /** Power-on state; memory is left alone. */
@@ -133,15 +130,11 @@ export class Cpu implements SmmProcessor, ProcessorLines {
 
   /**
    * The bus, for instructions. Whatever they do there may bring the next event nearer, so the block loop is left
-   * after the instruction and asks anew, unless somebody has asked already (`endAccess`).
+   * after the instruction and asks anew.
    */
   get bus(): Bus {
-    const { u32 } = this.state;
-    if (u32[L.EXIT_REQUEST >>> 2] === 0) u32[L.EXIT_REQUEST >>> 2] = EXIT_ACCESSED;
+    this.state.u32[L.EXIT_REQUEST >>> 2] = 1;
     return this.platform;
-  }
-  endAccess(): void {
-    if (this.loop.undisturbed) this.state.u32[L.EXIT_REQUEST >>> 2] = 0;
   }
   set bus(bus: Bus) {
     this.platform = bus;
@@ -371,7 +364,7 @@ export class Cpu implements SmmProcessor, ProcessorLines {
   }
   /** The block loop is left after the instruction that runs. */
   requestExit(): void {
-    this.state.set32(L.EXIT_REQUEST, EXIT_ASKED);
+    this.state.set32(L.EXIT_REQUEST, 1);
   }
   // --- breakpoints of tools ---------------------------------------------------------------------------------
 

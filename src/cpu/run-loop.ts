@@ -16,7 +16,7 @@ import { ABORT_CROSS } from './interp/build.js';
 import { EXIT_ABORT, EXIT_BUDGET, EXIT_MISS, EXIT_REQUESTED, EXIT_STEPPED } from './interp/exits.js';
 import { HANDLER_CROSS, HANDLER_NEXT, HANDLER_STEP_END } from './interp/variants.js';
 import * as L from './layout.js';
-import { ABORT_BEHIND, ABORT_FAULT, ABORT_REDO } from './semantics/context.js';
+import { ABORT_FAULT, ABORT_REDO } from './semantics/context.js';
 import { Fault, IF, RF, SMM_ACTIVE, TF, WIDE_ZERO } from './state.js';
 import { CommittedFault, DebugFault, DR6_BS } from './system/faults.js';
 import { interrupt, raise } from './system/interrupts.js';
@@ -25,9 +25,6 @@ import { enterSmm } from './system/smm.js';
 /** Longest run without looking up from wasm, in cycles: lets the engine tier up its code. */
 const SLICE = 100_000;
 const NEVER = Number.POSITIVE_INFINITY;
-/** Of EXIT_REQUEST: something asks for it; the bus was accessed. */
-export const EXIT_ASKED = 1;
-export const EXIT_ACCESSED = 2;
 /** Of HALTED: until a reset, or a wake-up by the platform. */
 export const SUSPENDED = 2;
 
@@ -41,8 +38,6 @@ export class RunLoop {
   private stepUop = 0;
   private stepLow = WIDE_ZERO;
   private stepHigh = WIDE_ZERO;
-  /** Cycle up to which runBlocks may run. */
-  private next = WIDE_ZERO;
   /** What the instruction says of its own single-step trap. */
   stepTrap: boolean | undefined;
 
@@ -53,13 +48,6 @@ export class RunLoop {
     private readonly breakpoints: Breakpoints,
     private readonly wasm: (uop: number) => void,
   ) {}
-
-  /** Blocks run, and although the bus was accessed there is nothing that runOnce would do before it ran on. */
-  get undisturbed(): boolean {
-    const { u32 } = this.cpu.state;
-    if (u32[L.EXIT_REQUEST >>> 2] !== EXIT_ACCESSED || u32[L.STEPPING >>> 2] !== 0) return false;
-    return this.cpu.platform.nextEvent() >= this.next;
-  }
 
   /** The record that a step would go on with may be another by now. */
   forgetPlace(): void {
@@ -167,9 +155,6 @@ export class RunLoop {
   /** Run blocks; returns when an event is due, a stop was requested, or an exception was delivered. */
   private runBlocks(next: number): void {
     const s = this.cpu.state;
-    this.next = next;
-    // Code may be dropped and decoded anew before the next step.
-    this.stepUop = 0;
     for (;;) {
       this.runWasm(0);
       if (this.stepTrap) {
@@ -264,11 +249,10 @@ export class RunLoop {
     this.stepHigh = u32[(L.RIP >>> 2) + 1]!;
   }
 
-  /** RIP is that of a record of the running block, or of what lies behind it. */
-  private goBackTo(uop: number, behind = false): void {
+  /** RIP is that of a record of the running block. */
+  private goBackTo(uop: number): void {
     const { u32, u16 } = this.cpu.state;
-    const where = u16[(uop + L.UOP_WHERE) >>> 1]!;
-    const low = u32[L.PAGE_IP >>> 2]! + (where & 0xfff) + (behind ? where >>> 12 : 0);
+    const low = u32[L.PAGE_IP >>> 2]! + (u16[(uop + L.UOP_WHERE) >>> 1]! & 0xfff);
     const high = u32[(L.PAGE_IP >>> 2) + 1]! + (low > 0xffff_ffff ? 1 : 0);
     u32[L.RIP >>> 2] = low & u32[L.IP_MASK >>> 2]!;
     u32[(L.RIP >>> 2) + 1] = high & u32[(L.IP_MASK >>> 2) + 1]!;
@@ -295,10 +279,6 @@ export class RunLoop {
       const going = this.step();
       this.cpu.slow.endRedo();
       if (going) this.stepOn(uop);
-      return;
-    }
-    if (reason === ABORT_BEHIND) {
-      this.goBackTo(uop, true);
       return;
     }
     if (reason === ABORT_CROSS) {

@@ -7,13 +7,12 @@
 // puts the empty TLB in force, so that the store comes here too, whatever else happens in between.
 
 import type { CodeCache } from './code-cache.js';
-import type { DeviceAccess } from './device-access.js';
 import type { DeviceStrings } from './device-strings.js';
 import * as L from './layout.js';
 import { isCanonical, type Memory } from './linear-memory.js';
 import type { Mmu } from './mmu.js';
 import { PAGE_CODE, PAGE_PARTIAL, type PhysicalMemory } from './physical.js';
-import { ABORT_BEHIND, ABORT_FAULT, ABORT_REDO, ACCESS_COPY, ACCESS_STACK } from './semantics/context.js';
+import { ABORT_FAULT, ABORT_REDO, ACCESS_COPY, ACCESS_STACK } from './semantics/context.js';
 import { AC, ACV, type CpuState, CR0_AM, Fault, GP, MODE_64BIT, MODE_LONG, SSV, WIDE_ZERO } from './state.js';
 
 const RCX = 1;
@@ -34,9 +33,6 @@ export class SlowPaths {
   private redoLo = WIDE_ZERO;
   private redoHi = WIDE_ZERO;
   private redoWrite = false;
-  /** The load that is about to be made alone was made already; this is what it loaded. */
-  private answered = false;
-  private readonly answer = new Uint8Array(16);
   /** The last walk read tables whose reads are counted (observed.ts). */
   private counted = false;
   /** The fault behind ABORT, when it was raised in TypeScript. */
@@ -51,7 +47,6 @@ export class SlowPaths {
     private readonly memory: Memory,
     private readonly code: CodeCache,
     private readonly strings: DeviceStrings,
-    readonly devices: DeviceAccess,
   ) {
     this.buffer = state.u8.subarray(L.SCRATCH, L.SCRATCH + 16);
     this.copiedFrom = -1;
@@ -132,11 +127,6 @@ export class SlowPaths {
   /** The instruction that was to be executed again is over. */
   endRedo(): void {
     this.redoAt = -1;
-    this.answered = false;
-  }
-  /** Whether the access to a device that is about to be made need not be made alone. */
-  private inPlace(uop: number, access: number): boolean {
-    return !this.counted && this.onAccess === undefined && this.devices.begin(uop, access);
   }
 
   private get stepping(): boolean {
@@ -150,11 +140,6 @@ export class SlowPaths {
     lo >>>= 0;
     hi >>>= 0;
     try {
-      if (this.answered) {
-        this.answered = false;
-        this.buffer.set(this.answer);
-        return;
-      }
       if (!this.check(lo, hi, access, uop)) return;
       const user = s.get32(L.CPL) === 3;
       if ((lo & 0xfff) + bytes <= 4096) {
@@ -179,17 +164,7 @@ export class SlowPaths {
           return;
         }
         if (!this.stepping) {
-          if (!this.inPlace(uop, access)) {
-            this.redoDevice(at, lo, hi, false);
-            return;
-          }
-          this.memory.readPhysical(at, bytes, this.buffer, 0);
-          if (this.devices.end()) return;
-          // The block is left behind the instruction, which has to get what it loads.
-          this.devices.takeBack();
-          this.answered = true;
-          this.answer.set(this.buffer);
-          this.redo();
+          this.redoDevice(at, lo, hi, false);
           return;
         }
         if ((access & ACCESS_COPY) !== 0 && this.strings.read(at, bytes, this.buffer, uop)) return;
@@ -242,12 +217,8 @@ export class SlowPaths {
           return;
         }
         if (this.alone(at, bytes, true) && !this.stepping) {
-          if (this.physical.hostOf(at) !== 0) this.redo();
-          else if (!this.inPlace(uop, access)) this.redoDevice(at, lo, hi, true);
-          else {
-            this.memory.writePhysical(at, this.first[bytes]!);
-            if (!this.devices.end()) s.set32(L.ABORT, ABORT_BEHIND);
-          }
+          if (this.physical.hostOf(at) === 0) this.redoDevice(at, lo, hi, true);
+          else this.redo();
           return;
         }
         this.onAccess?.(lo, hi, bytes, true);

@@ -7,7 +7,6 @@ import { CodeCache } from '../../src/cpu/code-cache.js';
 import type { CpuCore } from '../../src/cpu/core.js';
 import type { CpuModel, Feature } from '../../src/cpu/cpuid.js';
 import { DECODE_OK, type Decoded, Decoder } from '../../src/cpu/decode.js';
-import { DeviceAccess } from '../../src/cpu/device-access.js';
 import { DeviceStrings } from '../../src/cpu/device-strings.js';
 import { buildInterpreter } from '../../src/cpu/interp/build.js';
 import { EXIT_STEPPED } from '../../src/cpu/interp/exits.js';
@@ -61,8 +60,7 @@ export class BareMachine {
     const seam = { bus: {} as Bus };
     const linear = new Memory(s, this.mmu, physical, seam);
     const strings = new DeviceStrings(s, this.mmu, physical, linear, seam, (handler) => variants.variantOf(handler));
-    const devices = new DeviceAccess(s, variants, () => false);
-    const slow = new SlowPaths(s, this.mmu, physical, linear, code, strings, devices);
+    const slow = new SlowPaths(s, this.mmu, physical, linear, code, strings);
     this.slow = slow;
     this.mmu.flush(false);
     this.core = { state: s, memory: linear, model } as unknown as CpuCore;

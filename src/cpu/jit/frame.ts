@@ -89,8 +89,7 @@ export class RegionFrame {
     for (let n = 0; n < this.registers.length; n++) this.f.set(this.register(n), i64.load(L.REGS + 8 * n));
     this.reloadRest();
   }
-  /** The same, of what is no register. */
-  reloadRest(): void {
+  private reloadRest(): void {
     const { f } = this;
     f.set(this.flagResult, i64.load(L.FLAG_RESULT));
     f.set(this.flagAux, i32.load(L.FLAG_AUX));

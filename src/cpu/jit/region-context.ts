@@ -7,21 +7,13 @@
 // does at the same place, links and code TLB included.
 
 import type { CoverageFunction } from '../coverage/notes.js';
-import { accessesOnce } from '../device-access.js';
 import type { HelperSlots } from '../interp/build.js';
 import { REGION_ABORT, REGION_LOOKUP } from '../interp/build.js';
 import { IP_PAGE_MASK, loadAt, storeAt } from '../interp/memory.js';
 import type { Operations } from '../interp/operations.js';
 import { endsBlock } from '../interp/variants.js';
 import * as L from '../layout.js';
-import {
-  ACCESS_READ,
-  ACCESS_REGION,
-  ACCESS_WRITE,
-  BodyContext,
-  type SystemOperation,
-  type Variant,
-} from '../semantics/context.js';
+import { ACCESS_READ, ACCESS_WRITE, BodyContext, type SystemOperation, type Variant } from '../semantics/context.js';
 import { dataTlbEntry } from '../semantics/tlb.js';
 import type { CpuState } from '../state.js';
 import {
@@ -54,8 +46,6 @@ export interface RegionParts {
   /** True for the header of a block of the region, which `enter` goes to. */
   has(header: number): boolean;
   enter(header: number): void;
-  /** Whether the instruction of a record has reached a device in the middle of a block. */
-  reachesDevices(uop: number): boolean;
   /** The block of the region at an offset in the page of the block being emitted. */
   blockAt(offset: number): number | undefined;
 }
@@ -192,81 +182,84 @@ export class RegionContext extends BodyContext {
     return result;
   }
 
-  /** Do `hit` with the address in linear memory, if the TLB has it, else `miss`, a slow path. */
-  private access(at: Expr, bytes: number, tag: number, hit: (host: Expr) => void, miss: () => void): void {
-    const entry = this.let(dataTlbEntry(at, this.frame.tlb));
-    const found = i64.eq(i64.load(entry, tag), i64.and(i64.add(at, BigInt(bytes - 1)), ~0xfffn));
-    const missed = () => {
-      miss();
-      this.checkSlowPath();
-    };
-    this.f.if(found, () => hit(i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND))), missed, true);
+  private tlbEntry(linear: Expr): Expr {
+    return this.let(dataTlbEntry(linear, this.frame.tlb));
+  }
+  private hits(entry: Expr, tag: number, linear: Expr, bytes: number): Expr {
+    return i64.eq(i64.load(entry, tag), i64.and(i64.add(linear, BigInt(bytes - 1)), ~0xfffn));
   }
 
   override load(linear: Expr, bytes: number, access = 0): Expr {
     const value = this.f.local(this.typeOf(bytes));
     const at = this.let(linear);
-    const slot = this.region.slots.load.get(bytes)!;
-    const how = bytes | ACCESS_READ | access;
-    const slowly = (how: number) => this.call(value, slot, [at, this.uop(), i32.const(how)]);
-    if (this.reachesDevices) this.inTheOpen(() => slowly(how));
-    else {
-      const hit = (host: Expr) => this.f.set(value, loadAt(host, bytes));
-      this.access(at, bytes, L.TLB_READ, hit, () => slowly(how | ACCESS_REGION));
-    }
+    const entry = this.tlbEntry(at);
+    this.f.if(
+      this.hits(entry, L.TLB_READ, at, bytes),
+      () => this.f.set(value, loadAt(i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND)), bytes)),
+      () => {
+        this.call(value, this.region.slots.load.get(bytes)!, [at, this.uop(), i32.const(bytes | ACCESS_READ | access)]);
+        this.checkSlowPath();
+      },
+      true,
+    );
     return value;
   }
   override store(linear: Expr, bytes: number, value: Expr, access = 0): void {
     const at = this.let(linear);
     const v = this.let(value);
-    const slot = this.region.slots.store.get(bytes)!;
-    const how = bytes | ACCESS_WRITE | access;
-    const slowly = (how: number) => this.call(undefined, slot, [at, this.uop(), i32.const(how), v]);
-    if (this.reachesDevices) this.inTheOpen(() => slowly(how));
-    else {
-      const hit = (host: Expr) => storeAt(this.f, host, bytes, v);
-      this.access(at, bytes, L.TLB_WRITE, hit, () => slowly(how | ACCESS_REGION));
-    }
+    const entry = this.tlbEntry(at);
+    this.f.if(
+      this.hits(entry, L.TLB_WRITE, at, bytes),
+      () => storeAt(this.f, i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND)), bytes, v),
+      () => {
+        const how = i32.const(bytes | ACCESS_WRITE | access);
+        this.call(undefined, this.region.slots.store.get(bytes)!, [at, this.uop(), how, v]);
+        this.checkSlowPath();
+      },
+      true,
+    );
   }
   protected override hostForWrite(linear: Expr, bytes: number): Expr {
     const host = this.f.local(I32);
     const at = this.let(linear);
-    const slowly = () => this.call(host, this.region.slots.hostForWrite, [at, this.uop(), i32.const(bytes)]);
-    this.access(at, bytes, L.TLB_WRITE, (there) => this.f.set(host, there), slowly);
+    const entry = this.tlbEntry(at);
+    this.f.if(
+      this.hits(entry, L.TLB_WRITE, at, bytes),
+      () => this.f.set(host, i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND))),
+      () => {
+        this.call(host, this.region.slots.hostForWrite, [at, this.uop(), i32.const(bytes)]);
+        this.checkSlowPath();
+      },
+      true,
+    );
     return host;
   }
   protected override commitModified(host: Expr): void {
-    this.rarely(i32.ltU(host, L.GUEST), () => {
-      this.call(undefined, this.region.slots.slowCommit, []);
-      this.checkAbort();
-    });
-  }
-
-  /** A device may be accessed where the block is, if the state is true in memory (device-access.ts). */
-  private get reachesDevices(): boolean {
-    return this.region.reachesDevices(this.at) && accessesOnce(this.variant);
-  }
-  private inTheOpen(access: () => void): void {
-    this.regionFlags.force();
-    this.frame.spill();
-    access();
-    this.rarely(i32.load(L.ABORT), () => this.f.return(i32.const(REGION_ABORT)));
-    this.frame.reloadRest();
-  }
-
-  private rarely(condition: Expr, then: () => void): void {
-    this.f.if(condition, then, undefined, false);
+    this.f.if(
+      i32.ltU(host, L.GUEST),
+      () => {
+        this.call(undefined, this.region.slots.slowCommit, []);
+        this.checkAbort();
+      },
+      undefined,
+      false,
+    );
   }
 
   /** After a slow path, which has set ABORT_UOP. */
   private checkSlowPath(): void {
-    this.rarely(i32.load(L.ABORT), () => {
-      this.regionFlags.settleAside();
-      this.f.br(this.frame.abort);
-    });
+    this.f.if(
+      i32.load(L.ABORT),
+      () => {
+        this.regionFlags.settleAside();
+        this.f.br(this.frame.abort);
+      },
+      undefined,
+      false,
+    );
   }
   override checkAbort(): void {
-    this.rarely(i32.load(L.ABORT), () => this.abort());
+    this.f.if(i32.load(L.ABORT), () => this.abort(), undefined, false);
   }
   override abort(): void {
     this.regionFlags.settleAside();
@@ -376,7 +369,7 @@ export class RegionContext extends BodyContext {
     const bad = this.long
       ? i64.ne(i64.shrS(i64.shl(target, 16n), 16n), target)
       : i64.gtU(target, i64.load32U(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_LIMIT));
-    this.rarely(bad, () => this.raise(13, 0));
+    this.f.if(bad, () => this.raise(13, 0), undefined, false);
   }
   override checkRelative(taken?: Expr): void {
     if (this.variant.near) return;

@@ -39,8 +39,6 @@ export interface RegionMaker {
   readonly operations: Operations;
   /** Handlers found to be better off in the interpreter. */
   readonly notTranslated: Set<number>;
-  /** Records that have reached a device in the middle of a block. */
-  readonly atDevices: { has(uop: number): boolean };
 }
 
 export interface RegionPlan {
@@ -232,10 +230,6 @@ class RegionEmitter implements RegionParts {
 
   has(header: number): boolean {
     return this.numbers.has(header);
-  }
-
-  reachesDevices(uop: number): boolean {
-    return this.maker.atDevices.has(uop);
   }
 
   blockAt(offset: number): number | undefined {

@@ -74,8 +74,6 @@ export interface TranslatorParts {
   readonly variants: VariantTable;
   readonly engine: Engine;
   readonly memory: WebAssembly.Memory;
-  /** Records that have reached a device in the middle of a block. */
-  readonly atDevices?: { has(uop: number): boolean };
   /** How a code key decodes. */
   modeOf(key: number): DecodeMode | undefined;
 }
@@ -111,9 +109,7 @@ export class Translator {
     private readonly options: TranslatorOptions,
   ) {
     const { state, variants, engine, code } = parts;
-    const { slots, operations } = engine;
-    const atDevices = parts.atDevices ?? new Set<number>();
-    this.maker = { state, variants, slots, operations, notTranslated: new Set(), atDevices };
+    this.maker = { state, variants, slots: engine.slots, operations: engine.operations, notTranslated: new Set() };
     const { helpers } = engine;
     this.helpers = new Proxy({}, { get: (_target, slot) => helpers.get(Number(slot)) });
     this.compiler = options.compiler ?? PLAIN;

@@ -16,12 +16,10 @@ import { ACCESS_READ, ACCESS_STACK, ACCESS_WRITE, TierContext, type Variant } fr
 import { type Width, width } from './width.js';
 
 export {
-  ABORT_BEHIND,
   ABORT_FAULT,
   ABORT_REDO,
   ACCESS_COPY,
   ACCESS_READ,
-  ACCESS_REGION,
   ACCESS_STACK,
   ACCESS_WRITE,
   type SystemOperation,

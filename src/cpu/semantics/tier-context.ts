@@ -32,16 +32,10 @@ export const ACCESS_WRITE = 0x200;
 export const ACCESS_STACK = 0x400;
 /** The load of a string copy: its value only goes to the store that follows, so it need not be observed. */
 export const ACCESS_COPY = 0x800;
-/** A region makes the access, and has registers where nobody else sees them. */
-export const ACCESS_REGION = 0x1000;
 
-/**
- * ABORT values: a fault to raise, or "execute this instruction alone" (device access, self-modification). 3 is
- * ABORT_CROSS; after ABORT_BEHIND the instruction is complete, and what follows it is not charged.
- */
+/** ABORT values: a fault to raise, or "execute this instruction alone" (device access, self-modification). */
 export const ABORT_FAULT = 1;
 export const ABORT_REDO = 2;
-export const ABORT_BEHIND = 4;
 
 export abstract class TierContext {
   constructor(

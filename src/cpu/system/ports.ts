@@ -40,9 +40,7 @@ function noteAccess(cpu: CpuCore, port: number, size: number): void {
 export function portRead(cpu: CpuCore, port: number, size: number): number {
   checkPort(cpu, port, size);
   noteAccess(cpu, port, size);
-  const value = cpu.bus.portRead(port, size as AccessSize);
-  cpu.endAccess?.();
-  return value;
+  return cpu.bus.portRead(port, size as AccessSize);
 }
 
 export function portWrite(cpu: CpuCore, port: number, size: number, value: number): void {
@@ -50,7 +48,6 @@ export function portWrite(cpu: CpuCore, port: number, size: number, value: numbe
   noteAccess(cpu, port, size);
   const masked = size === 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
   cpu.bus.portWrite(port, size as AccessSize, masked);
-  cpu.endAccess?.();
 }
 
 /**
