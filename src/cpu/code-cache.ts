@@ -379,7 +379,7 @@ export class CodeCache {
     this.mark(code, place.offset, offset - place.offset);
     // Each instruction counts as seen by itself.
     if (known === undefined && physical.flags[page]! & PAGE_PARTIAL)
-      physical.noteReads(page, place.offset, Math.min(offset, 4096) - place.offset, count);
+      physical.noteRead(page, place.offset, Math.min(offset, 4096) - place.offset, count);
     this.blocks++;
     this.onDecode?.(scratch + L.UOP_SIZE, at);
     let header = this.homes.take(scratch, at, page, place.offset, mode);

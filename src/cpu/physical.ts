@@ -162,13 +162,8 @@ export class PhysicalMemory implements GuestMemory {
   /** Reads of partial pages so far: where there were none, reading again changes nothing. */
   partialReads = 0;
 
-  /** The guest (or a device) sees bytes of a page. */
-  noteRead(page: number, offset: number, length: number): void {
-    this.noteReads(page, offset, length, 1);
-  }
-
-  /** The same of `times` accesses that lie side by side. */
-  noteReads(page: number, offset: number, length: number, times: number): void {
+  /** The guest (or a device) sees bytes of a page. @param times accesses that this was, side by side */
+  noteRead(page: number, offset: number, length: number, times = 1): void {
     if (this.flags[page]! & PAGE_PARTIAL) {
       this.partialReads += times;
       this.flags[page]! |= PAGE_DIRTY;

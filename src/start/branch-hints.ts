@@ -6,18 +6,12 @@
 // Invariant: what is compiled computes the same with hints and without.
 
 import { flagsAreSteady } from './steady-flags.js';
+import { KNOWN_V8, underFlags } from './v8-flags.js';
 
-/** Later versions are left as they are: V8 complains on the terminal of a flag that it does not know. */
-const KNOWN = Number.parseInt(process.versions.v8, 10) === 11;
+const HEEDED = ['--experimental-wasm-branch-hinting'];
+const USUALLY = ['--no-experimental-wasm-branch-hinting'];
 
 /** Compile, or take out and put back compiled code, with hints heeded. Not to be nested. */
 export function heedingHints<T>(compile: () => T): T {
-  if (!KNOWN || flagsAreSteady()) return compile();
-  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
-  setFlagsFromString('--experimental-wasm-branch-hinting');
-  try {
-    return compile();
-  } finally {
-    setFlagsFromString('--no-experimental-wasm-branch-hinting');
-  }
+  return !KNOWN_V8 || flagsAreSteady() ? compile() : underFlags(HEEDED, USUALLY, compile);
 }

@@ -7,43 +7,31 @@
 // and each has a copy of this module.
 
 import { EXTRA_ROM_PAGES, wasmPages } from '../cpu/layout.js';
+import { KNOWN_V8, underFlags } from './v8-flags.js';
 
 const SLOT = Symbol.for('vmreplay.early-memory');
 const slot = globalThis as { [SLOT]?: WebAssembly.Memory | undefined };
 
-const KNOWN = Number.parseInt(process.versions.v8, 10) === 11;
 const MIB = 0x10_0000;
 /** What `--memory` is without. */
 const USUAL = 128;
 /** QEMU's firmware for a PC. */
 const FIRMWARE = 0x4_0000;
 
-/** Make the memory that a boot with these words is likely to need. */
-export function makeEarly(words: readonly string[]): void {
-  try {
-    slot[SLOT] = collectingAtOnce(() => memoryOf(likelyPages(words)));
-  } catch {
-    // There is no room, or no such size: the boot says so.
-  }
-}
-
-/** V8's flags meanwhile, and as they were. */
+/**
+ * V8's flags meanwhile, and as they were: the collection is done on the spot, not beside what follows, and the next one when
+ * there is a program's worth of objects. V8 waits until there are four times those that it found, and Node's own are few.
+ */
 const AT_ONCE = ['--no-incremental-marking', '--heap-growing-percent=1000'];
 const USUALLY = ['--incremental-marking', '--heap-growing-percent=0'];
 
-/**
- * Have the collection done on the spot, not beside what follows, and the next one when there is a program's worth of
- * objects: V8 waits until there are four times those that it found, and Node's own are few. Flags are as before when
- * kept code is loaded. Later versions are left as they are: V8 complains on the terminal of a flag that it does not know.
- */
-function collectingAtOnce<T>(make: () => T): T {
-  if (!KNOWN) return make();
-  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
-  for (const flag of AT_ONCE) setFlagsFromString(flag);
+/** Make the memory that a boot with these words is likely to need. */
+export function makeEarly(words: readonly string[]): void {
   try {
-    return make();
-  } finally {
-    for (const flag of USUALLY) setFlagsFromString(flag);
+    const make = () => memoryOf(likelyPages(words));
+    slot[SLOT] = KNOWN_V8 ? underFlags(AT_ONCE, USUALLY, make) : make();
+  } catch {
+    // There is no room, or no such size: the boot says so.
   }
 }
 

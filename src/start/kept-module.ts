@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { builtPath, readKept, writeKept } from './kept-file.js';
 import { interpreterLoaded } from './patience.js';
 import { flagsAreSteady, trustFlags } from './steady-flags.js';
+import { underFlags } from './v8-flags.js';
 
 /**
  * The module in a file.
@@ -92,12 +93,5 @@ export function keepModule(file: string, content: string, name: string): void {
 /** Evaluate a function's body that calls V8's own functions. @throws SyntaxError when it has no such functions */
 export function natively(body: string, values: Record<string, unknown>): unknown {
   const call = () => new Function(...Object.keys(values), body)(...Object.values(values));
-  if (flagsAreSteady()) return call();
-  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
-  setFlagsFromString('--allow-natives-syntax');
-  try {
-    return call();
-  } finally {
-    setFlagsFromString('--no-allow-natives-syntax');
-  }
+  return flagsAreSteady() ? call() : underFlags(['--allow-natives-syntax'], ['--no-allow-natives-syntax'], call);
 }

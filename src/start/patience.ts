@@ -6,19 +6,19 @@
 // Invariant: V8 refuses compiled code that was kept under other flags; so they change after such code has been loaded, and
 // are as before when some is kept (bin/compile-cache.ts).
 
+import { KNOWN_V8, setFlags } from './v8-flags.js';
+
 /** Bytecode that a function executes, roughly, before V8 looks whether to compile it well. */
 const PATIENT = 500_000;
 /** V8's own figure: 66 KiB. */
 const USUAL = 67_584;
-/** Whether this V8 has the flag: later ones count otherwise, and complain on the terminal of a flag that they do not know. */
-const KNOWN = Number.parseInt(process.versions.v8, 10) === 11;
 
 let asked = false;
 let patient = false;
 
 /** From now on, until patience ends, V8 is to wait once the interpreter has been loaded. For the command line alone. */
 export function askPatience(): void {
-  asked = KNOWN;
+  asked = KNOWN_V8;
 }
 
 /** The interpreter's compiled code has been loaded, or there is none. */
@@ -35,5 +35,5 @@ export function endPatience(): void {
 }
 
 function setBudget(budget: number): void {
-  process.getBuiltinModule('node:v8').setFlagsFromString(`--interrupt-budget=${budget}`);
+  setFlags([`--interrupt-budget=${budget}`]);
 }

@@ -4,9 +4,9 @@
 //
 // Invariant: whoever holds them steady lets go of them, and then they are as before.
 
-/** Later versions are left as they are: V8 complains on the terminal of a flag that it does not know. */
-const KNOWN = Number.parseInt(process.versions.v8, 10) === 11;
-const FLAGS: readonly string[] = KNOWN
+import { KNOWN_V8, setFlags } from './v8-flags.js';
+
+const FLAGS: readonly string[] = KNOWN_V8
   ? ['allow-natives-syntax', 'experimental-wasm-branch-hinting']
   : ['allow-natives-syntax'];
 
@@ -28,7 +28,4 @@ export function letGoOfFlags(): void {
   if (--holders === 0) set('no-');
 }
 
-function set(prefix: string): void {
-  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
-  for (const flag of FLAGS) setFlagsFromString(`--${prefix}${flag}`);
-}
+const set = (prefix: string): void => setFlags(FLAGS.map((flag) => `--${prefix}${flag}`));

@@ -2,14 +2,11 @@
 // Linux, and a trace is replayed, compared and looked into again and again. A payload is known by the SHA-256 of its packed
 // bytes and of all that the raw form depends on.
 //
-// Invariants: a reader gets the same with and without; an entry that is not whole, or that stands under another payload's
-// name, is not believed; nothing here throws. NODE_DISABLE_COMPILE_CACHE turns it off with all else that is kept.
+// Invariants: a reader gets the same with and without; nothing here throws (KeptFolder).
+// NODE_DISABLE_COMPILE_CACHE turns it off with all else that is kept.
 
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-import { cacheDirectory } from '../fetch/cache-directory.js';
-import { readKept, writeKept } from '../start/kept-file.js';
-import { dropOldest, touch } from './kept-payloads.js';
+import { KeptFolder } from './kept-folder.js';
 import { type UnpackJob, unpackAll } from './unpack-pool.js';
 
 /** A new number whenever the same packed bytes have another raw form. */
@@ -18,7 +15,6 @@ const UNPACKER = 1;
 const WORTH = 0x1_0000;
 /** Bytes that all entries together may have: those of six traces of a distribution's kernel. */
 const MOST = 64 << 20;
-const DIGEST = 32;
 
 /**
  * unpackAll(), or what it gave for the same payloads before.
@@ -31,11 +27,12 @@ export function unpackKept(
   unpack: (jobs: readonly UnpackJob[]) => (Uint8Array | undefined)[] = unpackAll,
 ): (Uint8Array | undefined)[] {
   if (process.env.NODE_DISABLE_COMPILE_CACHE) return unpack(jobs);
-  const folder = join(cacheDirectory(), 'unpacked');
+  const folder = new KeptFolder('unpacked');
   const names = jobs.map((job) => (job.header.rawLength < WORTH ? undefined : nameOf(job)));
   const results = jobs.map(({ header }, n) => {
     const name = names[n];
-    return name && find(join(folder, name.toString('hex')), name, header.rawLength);
+    const found = name === undefined ? undefined : folder.find(name);
+    return found?.length === header.rawLength ? found : undefined;
   });
   const missing = jobs.filter((_, n) => !results[n]);
   if (missing.length === 0) return results;
@@ -46,28 +43,17 @@ export function unpackKept(
     const raw = unpacked.shift();
     const name = names[n];
     if (raw && name) {
-      writeKept(join(folder, name.toString('hex')), digestOf(name, raw), raw);
+      folder.keep(name, raw);
       written = true;
     }
     return raw;
   });
-  if (written) dropOldest(folder, most);
+  if (written) folder.trim(most);
   return all;
 }
 
-const nameOf = ({ header, stored }: UnpackJob): Buffer =>
+const nameOf = ({ header, stored }: UnpackJob): string =>
   createHash('sha256')
     .update(`vmreplay unpacked payload ${UNPACKER} ${header.codec} ${header.rawLength}\n`)
     .update(stored)
-    .digest();
-
-const digestOf = (name: Buffer, raw: Uint8Array): Buffer => createHash('sha256').update(name).update(raw).digest();
-
-/** An entry: digest of its name and of what follows, the raw bytes. */
-function find(path: string, name: Buffer, length: number): Uint8Array | undefined {
-  const entry = readKept(path);
-  const raw = entry?.subarray(DIGEST);
-  if (raw?.length !== length || !digestOf(name, raw).equals(entry!.subarray(0, DIGEST))) return undefined;
-  touch(path);
-  return raw;
-}
+    .digest('hex');

@@ -5,6 +5,7 @@
 // Invariants: the hashes are those of replay/state-hash.ts; one is under way at a time, so no page is hashed out of order;
 // memory is bounded by MAX_BLOCKS.
 
+import { awaitEnd } from './job-state.js';
 import type { PressThread, Ticket } from './press-thread.js';
 import { DIGEST_SIZE, MASK_SIZE, PAGE_SIZE, pageDigest, stateDigest } from './state-digest.js';
 
@@ -14,9 +15,6 @@ const MAX_BLOCKS = 8;
 /** Pages for which a thread is worth its start, and for which one that is there is worth asking. */
 const WORTH_A_START = 1024;
 const WORTH_ASKING = 32;
-/** State of a result that is there (press-thread.ts), and milliseconds after which it does not come. */
-const DONE = 2;
-const PATIENCE = 60_000;
 
 /** Pages to be hashed. */
 export interface HashBlock {
@@ -56,10 +54,7 @@ export function doHash(job: HashBlock | HashEnd): void {
 
 /** Wait for a hash. It is no one's to do any more when this is called, or this thread's. */
 export function awaitHash(result: Uint8Array<SharedArrayBuffer>): void {
-  const state = new Int32Array(result.buffer, 0, 1);
-  for (let now = Atomics.load(state, 0); now !== DONE; now = Atomics.load(state, 0)) {
-    if (Atomics.wait(state, 0, now, PATIENCE) === 'timed-out') throw new Error('a state hash did not come');
-  }
+  if (!awaitEnd(new Int32Array(result.buffer, 0, 1))) throw new Error('a state hash did not come');
 }
 
 export class LateHasher {

@@ -5,9 +5,7 @@
 
 import { I32, i32, i64 } from '../cpu/wasm/expr.js';
 import { ModuleBuilder } from '../cpu/wasm/module.js';
-
-/** Bytes of a mask: a bit for each byte of a page. */
-export const MASK_SIZE = 512;
+import { MASK_SIZE } from './state-digest.js';
 
 export class MaskDifference {
   readonly #bytes: Uint8Array;

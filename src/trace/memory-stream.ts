@@ -5,8 +5,9 @@
 //
 // Invariant: what is handed over follows from the guest's accesses alone. Each observed byte goes once.
 
-import { MASK_SIZE, MaskDifference } from './mask-difference.js';
+import { MaskDifference } from './mask-difference.js';
 import type { MemoryRegion, ObservedMemory, ObservedPage } from './memory.js';
+import { MASK_SIZE } from './state-digest.js';
 
 const PAGE = 4096;
 /** Observed bytes, zeros included, that are worth chunks of their own while the guest runs. */

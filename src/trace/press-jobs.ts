@@ -8,9 +8,8 @@ import { EventPacker } from './event-packer.js';
 import { packKept } from './kept-payloads.js';
 import { doHash, type HashBlock, type HashEnd } from './late-hash.js';
 import { encodePages, type ObservedPage } from './memory.js';
+import { MASK_SIZE, PAGE_SIZE } from './state-digest.js';
 
-const PAGE = 4096;
-const MASK = PAGE / 8;
 /** Smallest payload of memory for LZMA: what a thread does nobody waits for. */
 const MIN_LZMA = 0x4000;
 /** Pages after which what is waited for gets its turn. */
@@ -96,18 +95,18 @@ export function sharedPages(pages: readonly ObservedPage[]): PagesJob {
   const room = (size: number) => new SharedArrayBuffer(size * length);
   const addresses = new Float64Array(room(8));
   const lengths = new Uint32Array(room(4));
-  const masks = new Uint8Array(room(MASK));
+  const masks = new Uint8Array(room(MASK_SIZE));
   const sources = new Uint32Array(room(4));
   const offsets = new Float64Array(room(8));
   const isShared = ({ bytes }: ObservedPage) => bytes.buffer instanceof SharedArrayBuffer;
-  const copies = new Uint8Array(new SharedArrayBuffer(pages.filter((page) => !isShared(page)).length * PAGE));
+  const copies = new Uint8Array(new SharedArrayBuffer(pages.filter((page) => !isShared(page)).length * PAGE_SIZE));
   const buffers = [copies.buffer];
   let copied = 0;
   pages.forEach((page, i) => {
     const { address, bytes, mask } = page;
     addresses[i] = address;
     lengths[i] = bytes.length;
-    masks.set(mask, i * MASK);
+    masks.set(mask, i * MASK_SIZE);
     if (isShared(page)) {
       const buffer = bytes.buffer as SharedArrayBuffer;
       const known = buffers.indexOf(buffer);
@@ -133,7 +132,7 @@ function* pagesOf(job: PagesJob, pause?: () => void): Generator<ObservedPage> {
     yield {
       address: addresses[i]!,
       bytes: new Uint8Array(buffers[sources[i]!]!, offsets[i], lengths[i]),
-      mask: masks.subarray(i * MASK, (i + 1) * MASK),
+      mask: masks.subarray(i * MASK_SIZE, (i + 1) * MASK_SIZE),
     };
   }
 }

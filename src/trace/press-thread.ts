@@ -6,6 +6,7 @@
 
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { awaitEnd, begin, end, isOver, type JobState, newState } from './job-state.js';
 import {
   doJob,
   isHash,
@@ -17,20 +18,14 @@ import {
 } from './press-jobs.js';
 import { findWorker } from './unpack-pool.js';
 
-/** States of a job. */
-const WAITING = 0;
-const TAKEN = 1;
-const DONE = 2;
 /** The thread's own heap: what it works on lies in arrays outside of it. */
 const THREAD_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 256 };
-/** Milliseconds after which the thread is given up. */
-const PATIENCE = 60_000;
 
 /** A job under a number. The thread gives negative ones to those that come of its own. */
 interface SentJob {
   readonly n: number;
   readonly job: PressJob;
-  readonly state: Int32Array<SharedArrayBuffer>;
+  readonly state: JobState;
 }
 
 /** What the thread says of job n. */
@@ -45,9 +40,6 @@ export interface PressLine {
   readonly port: MessagePort;
 }
 
-const newState = () => new Int32Array(new SharedArrayBuffer(4));
-const begins = (state: Int32Array): boolean => Atomics.compareExchange(state, 0, WAITING, TAKEN) === WAITING;
-
 /** A job that somebody wants the outcome of: in the end a payload, or parts that have payloads. */
 export class Ticket {
   #job: PressJob | undefined;
@@ -55,7 +47,7 @@ export class Ticket {
   parts: readonly Ticket[] | undefined;
 
   readonly #n: number;
-  readonly #state: Int32Array<SharedArrayBuffer>;
+  readonly #state: JobState;
 
   constructor(
     private readonly thread: PressThread,
@@ -67,12 +59,12 @@ export class Ticket {
   }
 
   get isDone(): boolean {
-    return this.#job === undefined || (isHash(this.#job) && Atomics.load(this.#state, 0) === DONE);
+    return this.#job === undefined || (isHash(this.#job) && isOver(this.#state));
   }
 
   /** Make the job this thread's, if nobody has begun it. @returns whether it is: doHere() has to follow */
   take(): boolean {
-    return !this.isDone && begins(this.#state);
+    return !this.isDone && begin(this.#state);
   }
 
   /** Do the job, if nobody has begun it. @returns whether it was done */
@@ -84,7 +76,7 @@ export class Ticket {
 
   /** Wait for the thread, which has begun the job. */
   await(): void {
-    Atomics.wait(this.#state, 0, TAKEN, PATIENCE);
+    awaitEnd(this.#state);
     this.thread.receive();
     if (!this.isDone) this.doHere();
   }
@@ -107,8 +99,7 @@ export class Ticket {
     if (!isHash(job)) this.thread.onWorkHere?.();
     const outcome = doJob(job);
     this.thread.forget(this.#n);
-    Atomics.store(this.#state, 0, DONE);
-    Atomics.notify(this.#state, 0);
+    end(this.#state);
     if (!outcome) this.keep(undefined, undefined);
     else if ('codec' in outcome) this.keep(outcome, undefined);
     else this.keep(undefined, this.thread.share(outcome));
@@ -204,13 +195,12 @@ export class PressThread {
 export function pressOnThread({ port }: PressLine): void {
   const later: SentJob[] = [];
   let made = 0;
-  const answer = (state: Int32Array, message?: Answer, buffers: ArrayBuffer[] = []): void => {
+  const answer = (state: JobState, message?: Answer, buffers: ArrayBuffer[] = []): void => {
     if (message) port.postMessage(message, buffers);
-    Atomics.store(state, 0, DONE);
-    Atomics.notify(state, 0);
+    end(state);
   };
   const work = ({ n, job, state }: SentJob, pause?: () => void): void => {
-    if (!begins(state)) return;
+    if (!begin(state)) return;
     const outcome: Outcome = doJob(job, pause);
     if (!outcome) {
       answer(state);

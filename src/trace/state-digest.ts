@@ -5,7 +5,7 @@
 import { createHash, hash } from 'node:crypto';
 
 export const PAGE_SIZE = 4096;
-/** Bytes of a page's mask. */
+/** Bytes of a page's mask, a bit for each byte. */
 export const MASK_SIZE = PAGE_SIZE / 8;
 export const DIGEST_SIZE = 32;
 const ZERO_DIGEST = new Uint8Array(DIGEST_SIZE);

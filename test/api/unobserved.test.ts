@@ -2,26 +2,17 @@
 // same cycle with the same processor and the same memory.
 
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import test from 'ava';
-import { type CorpusGuest, corpusGuests } from '../../bin/corpus.js';
-import { parseSize } from '../../bin/options/values.js';
+import { corpusGuests } from '../../bin/corpus.js';
 import { makeGuest, NO_SEAMS } from '../../src/api/guest.js';
 import type { BootOptions } from '../../src/api/options.js';
 import { run } from '../../src/api/record.js';
 import * as L from '../../src/cpu/layout.js';
 import { PAGE_PARTIAL } from '../../src/cpu/physical.js';
 import { saveProcessor } from '../../src/cpu/snapshot.js';
+import { bootOf } from './corpus-boot.js';
 
 const MOST_CYCLES = 20_000_000;
-
-function bootOf({ image, directory, expected: { boot } }: CorpusGuest): BootOptions {
-  const { route = 'pvh', memory, modules, maxCycles: _, ...same } = boot;
-  const options: BootOptions = { ...same, boot: route, kernel: image, memory: parseSize(memory) };
-  if (modules) options.modules = modules.map((m) => ({ ...m, path: join(directory, m.path) }));
-  if (boot.serialIn) options.serialIn = join(directory, boot.serialIn);
-  return options;
-}
 
 function outcome(options: BootOptions, unobserved: boolean): string[] {
   const guest = makeGuest(options, { ...NO_SEAMS, unobserved });

@@ -1,12 +1,12 @@
 // Packed payloads from run to run: found again, never believed when they are not whole, and no more than may be.
 
 import { createHash } from 'node:crypto';
-import { copyFile, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type PackedPayload, packPayload } from '../../src/trace/chunks.js';
 import { PACKER, packKept } from '../../src/trace/kept-payloads.js';
+import { damages, entriesOf, ownCache } from './own-cache.js';
 
 /** Every payload goes through LZMA. */
 const LEAST = 1;
@@ -25,14 +25,7 @@ function sample(seed: number, length = 300_000): Uint8Array {
 
 /** The packer with an own place for what it keeps; counts what it packs. */
 async function packer(t: ExecutionContext) {
-  const made = await mkdtemp(join(tmpdir(), 'vmreplay-test-'));
-  const before = process.env.VMREPLAY_CACHE;
-  process.env.VMREPLAY_CACHE = made;
-  t.teardown(async () => {
-    if (before === undefined) delete process.env.VMREPLAY_CACHE;
-    else process.env.VMREPLAY_CACHE = before;
-    await rm(made, { recursive: true, force: true });
-  });
+  const made = await ownCache(t);
   const folder = join(made, 'packed');
   const counter = { packed: 0 };
   const pack = (raw: Uint8Array, most?: number) =>
@@ -42,7 +35,7 @@ async function packer(t: ExecutionContext) {
         return packPayload(...args);
       }),
     );
-  const entries = async () => (await readdir(folder)).sort();
+  const entries = () => entriesOf(folder);
   return { made, folder, counter, pack, entries };
 }
 
@@ -60,26 +53,11 @@ test.serial('what was packed once is found again, the same', async (t) => {
 });
 
 test.serial('an entry that is cut, damaged or of another payload is packed anew, and mended', async (t) => {
-  const { counter, pack, folder, entries } = await packer(t);
+  const { counter, pack, folder } = await packer(t);
   const raw = sample(2);
   const right = pack(raw);
-  const path = join(folder, (await entries())[0]!);
-  const whole = await readFile(path);
-  const spoil: (() => Promise<void>)[] = [
-    () => writeFile(path, whole.subarray(0, 20)),
-    () => writeFile(path, new Uint8Array(0)),
-    () =>
-      writeFile(
-        path,
-        Uint8Array.from(whole, (byte, i) => (i === whole.length - 5 ? byte ^ 1 : byte)),
-      ),
-    async () => {
-      pack(sample(3));
-      const other = (await entries()).find((name) => join(folder, name) !== path)!;
-      await copyFile(join(folder, other), path);
-    },
-  ];
-  for (const [n, change] of spoil.entries()) {
+  const { path, whole, ways } = await damages(folder, () => pack(sample(3)));
+  for (const [n, change] of ways.entries()) {
     await change();
     const { packed } = counter;
     t.is(pack(raw), right, `${n}`);

@@ -1,12 +1,12 @@
 // Unpacked payloads from run to run: found again, never believed when they are not whole, and no more than may be.
 
-import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CODEC_LZMA, packPayload } from '../../src/trace/chunks.js';
 import { unpackKept } from '../../src/trace/kept-unpacked.js';
 import { type UnpackJob, unpackAll } from '../../src/trace/unpack-pool.js';
+import { damages, entriesOf, ownCache } from './own-cache.js';
 
 const LENGTH = 100_000;
 const rawOf = (seed: number) => Uint8Array.from({ length: LENGTH }, (_, i) => (i * seed) >> 5);
@@ -22,14 +22,7 @@ function job(seed: number, length = LENGTH): UnpackJob {
 
 /** The reader's way, with a place of its own; counts what it unpacks. */
 async function unpacker(t: ExecutionContext) {
-  const made = await mkdtemp(join(tmpdir(), 'vmreplay-test-'));
-  const before = process.env.VMREPLAY_CACHE;
-  process.env.VMREPLAY_CACHE = made;
-  t.teardown(async () => {
-    if (before === undefined) delete process.env.VMREPLAY_CACHE;
-    else process.env.VMREPLAY_CACHE = before;
-    await rm(made, { recursive: true, force: true });
-  });
+  const made = await ownCache(t);
   const counter = { unpacked: 0 };
   const unpack = (jobs: readonly UnpackJob[], most?: number) =>
     unpackKept(jobs, most, (missing) => {
@@ -37,7 +30,7 @@ async function unpacker(t: ExecutionContext) {
       return unpackAll(missing, undefined);
     });
   const folder = join(made, 'unpacked');
-  return { made, folder, counter, unpack, entries: async () => (await readdir(folder)).sort() };
+  return { made, folder, counter, unpack, entries: () => entriesOf(folder) };
 }
 
 const equal = (t: ExecutionContext, found: readonly (Uint8Array | undefined)[], seeds: readonly number[]) =>
@@ -69,25 +62,10 @@ test.serial('what cannot be unpacked is not kept, whatever stands beside it', as
 });
 
 test.serial('an entry that is cut, damaged or of another payload is unpacked anew, and mended', async (t) => {
-  const { counter, unpack, folder, entries } = await unpacker(t);
+  const { counter, unpack, folder } = await unpacker(t);
   unpack([job(2)]);
-  const path = join(folder, (await entries())[0]!);
-  const whole = await readFile(path);
-  const spoil: (() => Promise<void>)[] = [
-    () => writeFile(path, whole.subarray(0, 20)),
-    () => writeFile(path, new Uint8Array(0)),
-    () =>
-      writeFile(
-        path,
-        Uint8Array.from(whole, (byte, i) => (i === whole.length - 5 ? byte ^ 1 : byte)),
-      ),
-    async () => {
-      unpack([job(3)]);
-      const other = (await entries()).find((name) => join(folder, name) !== path)!;
-      await copyFile(join(folder, other), path);
-    },
-  ];
-  for (const [n, change] of spoil.entries()) {
+  const { path, whole, ways } = await damages(folder, () => unpack([job(3)]));
+  for (const [n, change] of ways.entries()) {
     await change();
     const { unpacked } = counter;
     equal(t, unpack([job(2)]), [2]);

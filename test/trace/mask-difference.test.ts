@@ -2,7 +2,8 @@
 
 import test from 'ava';
 import fc from 'fast-check';
-import { MASK_SIZE, MaskDifference } from '../../src/trace/mask-difference.js';
+import { MaskDifference } from '../../src/trace/mask-difference.js';
+import { MASK_SIZE } from '../../src/trace/state-digest.js';
 
 test('what is left of a mask is what the other does not have, and is counted', (t) => {
   const difference = new MaskDifference();

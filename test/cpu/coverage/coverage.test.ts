@@ -1,29 +1,19 @@
 // Coverage changes nothing for the guest, and is a matter of the guest's instructions alone: every guest of the corpus
 // ends in the same state with it, and has the same edges and comparisons however its run is cut and its code translated.
 
-import { join } from 'node:path';
 import test from 'ava';
 import { type CorpusGuest, corpusGuests } from '../../../bin/corpus.js';
-import { parseSize } from '../../../bin/options/values.js';
 import { makeGuest } from '../../../src/api/guest.js';
 import { MachineHash } from '../../../src/api/machine-state.js';
-import type { BootOptions } from '../../../src/api/options.js';
 import { type Coverage, stepOf } from '../../../src/cpu/coverage/coverage.js';
 import { variants } from '../../../src/cpu/engine.js';
 import { buildInterpreter } from '../../../src/cpu/interp/build.js';
 import { Translator } from '../../../src/cpu/jit/translator.js';
 import * as L from '../../../src/cpu/layout.js';
+import { bootOf } from '../../api/corpus-boot.js';
 
 const MOST_CYCLES = 1_000_000;
 const guests = await corpusGuests();
-
-function bootOf({ image, directory, expected: { boot } }: CorpusGuest): BootOptions {
-  const { route = 'pvh', memory, modules, maxCycles: _, ...same } = boot;
-  const options: BootOptions = { ...same, boot: route, kernel: image, memory: parseSize(memory) };
-  if (modules) options.modules = modules.map((m) => ({ ...m, path: join(directory, m.path) }));
-  if (boot.serialIn) options.serialIn = join(directory, boot.serialIn);
-  return options;
-}
 
 function run(corpusGuest: CorpusGuest, { coverage = true, slices = [MOST_CYCLES], translates = false }) {
   const seams = { lines: <T>(inner: T) => inner, memory: <T>(inner: T) => inner, coverage };

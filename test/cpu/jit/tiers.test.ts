@@ -3,27 +3,17 @@
 // execution, and with thresholds, batches and slices of the run chosen at random. The same with what an earlier run
 // translated, be it of this guest, of another, or damaged.
 
-import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { type CorpusGuest, corpusGuests } from '../../../bin/corpus.js';
-import { parseSize } from '../../../bin/options/values.js';
 import { makeGuest } from '../../../src/api/guest.js';
 import { MachineHash } from '../../../src/api/machine-state.js';
-import type { BootOptions } from '../../../src/api/options.js';
 import { type KeptTranslations, packKept, unpackKept } from '../../../src/cpu/jit/kept.js';
 import { Translator, type TranslatorOptions } from '../../../src/cpu/jit/translator.js';
 import * as L from '../../../src/cpu/layout.js';
+import { bootOf } from '../../api/corpus-boot.js';
 
 const MOST_CYCLES = 20_000_000;
-
-function bootOf({ image, directory, expected: { boot } }: CorpusGuest): BootOptions {
-  const { route = 'pvh', memory, modules, maxCycles: _, ...same } = boot;
-  const options: BootOptions = { ...same, boot: route, kernel: image, memory: parseSize(memory) };
-  if (modules) options.modules = modules.map((m) => ({ ...m, path: join(directory, m.path) }));
-  if (boot.serialIn) options.serialIn = join(directory, boot.serialIn);
-  return options;
-}
 
 interface Run {
   readonly outcome: string;
