@@ -18,7 +18,9 @@ export const variants = new VariantTable(allRows);
 let known: (Omit<InterpreterModule, 'bytes'> & { readonly module: WebAssembly.Module }) | undefined;
 
 function interpreter() {
-  known ??= prebuilt ? { ...unpackInterpreter(prebuilt, variants), module: prebuilt.module() } : build();
+  known ??= prebuilt
+    ? { ...unpackInterpreter(prebuilt, variants, prebuilt.operations()), module: prebuilt.module() }
+    : build();
   return known;
 }
 

@@ -129,6 +129,16 @@ export class RangeList {
     return this.#ranges.findLast((range) => range.contains(address));
   }
 
+  /** Whether the range is in the list, and no other over or under it. */
+  isAlone(range: Range): boolean {
+    let found = false;
+    for (const other of this.#ranges) {
+      if (other === range) found = true;
+      else if (other.overlaps(range)) return false;
+    }
+    return found;
+  }
+
   all(): readonly Range[] {
     return this.#ranges;
   }

@@ -2,7 +2,7 @@
 // from by the build, in the cache directory by a run. Invariants: a file under its final name is complete; what is
 // damaged is not read; and nothing here throws, since everything goes on without.
 
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writevSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, writevSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** CRC-32 of what follows, then its length; both little-endian. */
@@ -11,12 +11,24 @@ const checkSum = (data: Uint8Array, before = 0): number => process.getBuiltinMod
 /** Pieces that are written at once: systems take 1,024. */
 const AT_ONCE = 512;
 
-/** What is kept at the path; undefined when there is nothing whole. */
+/** What is kept at the path, an array buffer of its own; undefined when there is nothing whole. */
 export function readKept(path: string): Buffer<ArrayBuffer> | undefined {
   try {
-    const bytes = readFileSync(path);
-    const data = bytes.subarray(HEAD);
-    return bytes.readUInt32LE(4) === data.length && bytes.readUInt32LE(0) === checkSum(data) ? data : undefined;
+    const file = openSync(path, 'r');
+    try {
+      const head = Buffer.alloc(HEAD);
+      const data = Buffer.allocUnsafeSlow(Math.max(0, fstatSync(file).size - HEAD));
+      if (readSync(file, head) !== HEAD || head.readUInt32LE(4) !== data.length) return undefined;
+      let read = 0;
+      while (read < data.length) {
+        const more = readSync(file, data, read, data.length - read, null);
+        if (more === 0) return undefined;
+        read += more;
+      }
+      return head.readUInt32LE(0) === checkSum(data) ? data : undefined;
+    } finally {
+      closeSync(file);
+    }
   } catch {
     return undefined;
   }

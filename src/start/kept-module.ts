@@ -43,7 +43,8 @@ export function takeLoaded(shared: LoadedModule): void {
 
 function load(url: URL, content: string): WebAssembly.Module {
   const file = fileURLToPath(url);
-  const bytes = new Uint8Array(readFileSync(file));
+  // Not copied: each page that is touched for the first time costs the host.
+  const bytes = readFileSync(file);
   const kept = mayKeep() ? keptModule(builtPath(file, content), bytes) : undefined;
   interpreterLoaded();
   return kept ?? new WebAssembly.Module(bytes);
@@ -58,10 +59,9 @@ export const mayKeep = (): boolean =>
   ![...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((text) => text.includes('trap-handler'));
 
 function keptModule(path: string, bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module | undefined {
-  const kept = readKept(path);
-  if (kept === undefined) return undefined;
+  const code = readKept(path)?.buffer;
+  if (code === undefined) return undefined;
   try {
-    const code = kept.buffer.slice(kept.byteOffset, kept.byteOffset + kept.length);
     const module = natively('return %DeserializeWasmModule(code, bytes)', { code, bytes });
     takesKeptCode = module instanceof WebAssembly.Module;
     return takesKeptCode ? (module as WebAssembly.Module) : undefined;

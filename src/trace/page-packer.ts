@@ -1,7 +1,7 @@
 // What of a page of initial memory is stored, and how: zeros in a row are left out, and the page gets the filter that
 // makes it cheapest (memory-filters.ts has the inverse; FORMAT.md, section "MEMO"). All of it is a function of
-// WebAssembly, emitted when the first page comes: a short boot stores fifty pages, and is over before V8 would have
-// compiled loops over their bytes well.
+// WebAssembly, emitted by the build, or when the first page comes: a short boot stores fifty pages, and is over before V8
+// would have compiled loops over their bytes well.
 //
 // Invariant: the outcome follows from the bytes and the mask alone, in integers, so that all hosts choose alike.
 
@@ -9,6 +9,7 @@ import { type Expr, I32, i32, i64 } from '../cpu/wasm/expr.js';
 import type { FunctionBuilder } from '../cpu/wasm/function.js';
 import { ModuleBuilder } from '../cpu/wasm/module.js';
 import { BRANCH_BITS, FILTER_BRANCHES, FILTER_NONE, FILTER_PLACES } from './memory-filters.js';
+import { prebuilt } from './prebuilt-packer.js';
 
 const PAGE = 4096;
 /** Zeros in a row that are left out. */
@@ -57,7 +58,10 @@ export function packPage(address: number, bytes: Uint8Array, mask: Uint8Array | 
 
 function makePacker(): NonNullable<typeof made> {
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(emitPacker()), { env: { memory } });
+  const instance = new WebAssembly.Instance(
+    new WebAssembly.Module(prebuilt ? new Uint8Array(Buffer.from(prebuilt, 'base64')) : emitPacker()),
+    { env: { memory } },
+  );
   const pack = instance.exports.pack as (address: number, length: number, offset: number) => number;
   const all = new Uint8Array(memory.buffer);
   const growth = new Int32Array(memory.buffer, GROWTH, WORDS + 1);
@@ -83,7 +87,8 @@ function logarithm(n: number): number {
   return (power << 8) + (((n << 8) >> power) - 256);
 }
 
-function emitPacker(): Uint8Array<ArrayBuffer> {
+/** The function's module, for a build to keep. */
+export function emitPacker(): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   // Address, length, offset of the first byte in its page.
   const pack = module.declare([I32, I32, I32], I32);

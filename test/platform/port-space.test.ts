@@ -122,3 +122,15 @@ test('string accesses use the fast form of a device when they reach it whole', (
   ports.writeString(0x12, 2, Uint8Array.of(8, 9));
   t.deepEqual(device.log, ['fast 2 1 8,9', 'write 2 1 8', 'write 3 1 9']);
 });
+
+test('a range may be placed anew any number of times', (t) => {
+  const ports = new PortSpace();
+  const device = recorder();
+  ports.map('wired', 0x2f0, 0x20, recorder());
+  for (let n = 0; n < 0x1_0100; n++) {
+    const mapping = ports.map('placed', n % 2 === 0 ? 0x300 : 0x400, 4, device, { overlay: true });
+    if (n < 0x1_00ff) mapping.unmap();
+  }
+  t.is(ports.nameAt(0x300), 'wired');
+  t.is(ports.nameAt(0x400), 'placed');
+});

@@ -1,6 +1,7 @@
 // The TypeScript operations that emitted code calls, by the number of their import. Bodies name an operation by the
-// function itself. An interpreter that was built beforehand (prebuilt.ts) knows only in which variants each number is
-// used; the function is then found by running the body of such a variant once more, when the operation is first called.
+// function itself. An interpreter that was built beforehand (prebuilt.ts) knows functions that modules export, and of the
+// others in which variants each number is used; they are found by running the body of such a variant once more, when the
+// operation is first called.
 
 import type { SystemOperation, Variant } from '../semantics/context.js';
 import { I32, I64, type Type } from '../wasm/expr.js';
@@ -33,11 +34,11 @@ export class Operations {
     readonly imports: readonly OperationImport[],
     private readonly variants: VariantTable,
     private readonly listed: OperationUses,
-    known: readonly SystemOperation[] = [],
+    known: readonly (SystemOperation | undefined)[] = [],
   ) {
     this.known = imports.map((_, n) => known[n]);
     known.forEach((operation, n) => {
-      this.numbers.set(operation, n);
+      if (operation !== undefined) this.numbers.set(operation, n);
     });
   }
 

@@ -1,6 +1,7 @@
 // The interpreter as plain data, so that `npm run build` can keep it (prebuilt-module.ts) and a process that starts need
 // not run all bodies.
 
+import type { SystemOperation } from '../semantics/context.js';
 import type { HelperSlots, InterpreterModule } from './build.js';
 import { type OperationImport, Operations, type OperationUses } from './operations.js';
 import type { VariantTable } from './variants.js';
@@ -16,6 +17,8 @@ export interface PackedInterpreter {
 /** With the module, which is a file of its own and loaded when a processor is made. */
 export interface PrebuiltInterpreter extends PackedInterpreter {
   module(): WebAssembly.Module;
+  /** Operations that modules export, by import number: the others are found when they are first called. */
+  operations(): readonly (SystemOperation | undefined)[];
   /** Names all code of the processor: a part of its hash. */
   readonly build: string;
 }
@@ -29,10 +32,15 @@ export function packInterpreter(made: InterpreterModule): PackedInterpreter {
   };
 }
 
-export function unpackInterpreter(packed: PackedInterpreter, table: VariantTable): Omit<InterpreterModule, 'bytes'> {
+/** @param known operations by import number, as far as they are known */
+export function unpackInterpreter(
+  packed: PackedInterpreter,
+  table: VariantTable,
+  known: readonly (SystemOperation | undefined)[] = [],
+): Omit<InterpreterModule, 'bytes'> {
   const { helpers } = packed;
   return {
-    operations: new Operations(packed.imports, table, packed.uses),
+    operations: new Operations(packed.imports, table, packed.uses, known),
     helpers: { ...helpers, load: new Map(helpers.load), store: new Map(helpers.store) },
   };
 }

@@ -227,7 +227,7 @@ export const imul3: Body = (c) => {
 };
 
 /** 128 by 64 division in TypeScript; the quotient was checked to fit. Results through registers. */
-function divide128(cpu: CpuCore, divisor: bigint, signed: number): void {
+export function divide128(cpu: CpuCore, divisor: bigint, signed: number): void {
   const s = cpu.state;
   const d = signed ? divisor : BigInt.asUintN(64, divisor);
   if (d === 0n) throw new Fault(0);

@@ -140,6 +140,6 @@ export function emitRun(
 }
 
 /** As LinearMemory has it. */
-function copyUnseen(cpu: CpuCore, from: bigint, to: bigint, bytes: number, items: number, down: number): number {
+export function copyUnseen(cpu: CpuCore, from: bigint, to: bigint, bytes: number, items: number, down: number): number {
   return cpu.memory.copyUnseen(from, to, bytes, items, cpu.state.reg32(RCX) * bytes, down !== 0);
 }

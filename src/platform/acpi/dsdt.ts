@@ -12,6 +12,7 @@ import {
   pciHotplugResources,
   pciSlots,
 } from './dsdt-hotplug.js';
+import { prebuilt } from './prebuilt-dsdt.js';
 
 export interface DsdtOptions {
   /** First address of the PCI memory window: the end of RAM below 4 GiB. */
@@ -33,8 +34,37 @@ const PCI_SLOTS = 32;
 const LOW_WINDOW_END = 0xfebfffff;
 const GIB = 0x40000000;
 
-/** The table's definition block, without the header. */
-export function dsdtBody(options: DsdtOptions): aml.Aml {
+/** Definition blocks made beforehand, by keyOf(). Plain data. */
+export type PackedDsdt = Readonly<Record<string, { readonly body: string; readonly resourcesAt: number }>>;
+
+/** What blocks differ by, but for the windows of the root bridge, which take the same room in all. */
+const keyOf = ({ serial, vga, hpet, fwCfgDma }: DsdtOptions): string =>
+  [serial !== false, vga === true, hpet !== false, fwCfgDma !== false].map(Number).join('');
+
+/** The blocks of usual machines, for a build to keep. */
+export function packDsdt(): PackedDsdt {
+  const machines: DsdtOptions[] = [false, true].map((vga) => ({ lowMemoryEnd: 0x800_0000, vga }));
+  return Object.fromEntries(
+    machines.map((options) => {
+      const body = Buffer.from(makeBody(options));
+      return [keyOf(options), { body: body.toString('base64'), resourcesAt: body.indexOf(rootResources(options)) }];
+    }),
+  );
+}
+
+/**
+ * The table's definition block, without the header.
+ * @param kept where blocks are looked for first: making one runs two thousand terms
+ */
+export function dsdtBody(options: DsdtOptions, kept: PackedDsdt | undefined = prebuilt): aml.Aml {
+  const packed = kept?.[keyOf(options)];
+  if (packed === undefined) return makeBody(options);
+  const body = new Uint8Array(Buffer.from(packed.body, 'base64'));
+  body.set(rootResources(options), packed.resourcesAt);
+  return body;
+}
+
+function makeBody(options: DsdtOptions): aml.Aml {
   const hpet = options.hpet === false ? [] : [aml.scope('_SB', hpetDevice())];
   return aml.terms(
     debugMethod(),

@@ -22,6 +22,16 @@ test('its operations are found by number, each by itself', (t) => {
   }
 });
 
+test('operations that are known beforehand need no body, the others are found as before', (t) => {
+  const known = fresh.operations.imports.map((_, n) => (n % 2 === 0 ? fresh.operations.operation(n) : undefined));
+  const { operations } = unpackInterpreter({ ...read(), uses: [] }, table, known);
+  const found = unpackInterpreter(read(), table, known).operations;
+  for (let n = 0; n < known.length; n++) {
+    if (n % 2 === 0) t.is(operations.operation(n), known[n]!);
+    t.is(found.operation(n), fresh.operations.operation(n), `${n}`);
+  }
+});
+
 test('its imports are found by operation and variant', (t) => {
   const packed = unpackInterpreter(read(), table).operations;
   for (const [variant, used] of fresh.operations.listUses())
