@@ -36,7 +36,7 @@ export class MachineHash {
     const { physical, state } = cpu;
     const memory: HashedMemory = {
       pages: physical.ramSize >>> 12,
-      page: (n) => state.u8.subarray(L.GUEST + n * 4096, L.GUEST + (n + 1) * 4096),
+      page: (n, count = 1) => state.u8.subarray(L.GUEST + n * 4096, L.GUEST + (n + count) * 4096),
       // What nobody has written is zeros, and loaders write too.
       changed: () => this.dirty,
     };

@@ -130,7 +130,7 @@ export async function recordChanged(options: RecordOptions, changes: object): Pr
     late.target = writer;
     attachRecorder(guest, recorder);
     MachineHash.of(cpu).late = writer.lateHasher();
-    writer.streamMemory(guest.initialMemory, cpu.physical.observed);
+    writer.streamMemory(guest.initialMemory, cpu.physical.observed, cpu.state.memory);
     if (options.checkpointEvery !== undefined) {
       const taker = new CheckpointTaker(guest, options.checkpointEvery);
       writer.takeCheckpoints((event) => taker.take(event));

@@ -12,8 +12,8 @@ export { PAGE_SIZE } from '../trace/state-digest.js';
 /** Guest memory as the hash sees it: RAM and ROM, page by page, in an order that recording and replay share. */
 export interface HashedMemory {
   readonly pages: number;
-  /** 4096 bytes; a view, read at once. */
-  page(n: number): Uint8Array;
+  /** 4096 bytes, or those of several pages; a view, read at once. */
+  page(n: number, count?: number): Uint8Array;
   /** Pages that were written, or of which a byte became known, since the last hash; at the first, all but zeros. */
   changed(first: boolean): Iterable<number>;
 }
@@ -54,11 +54,11 @@ export class StateHasher {
    * @returns where the 32 bytes will be
    */
   hashLater(cpu: Uint8Array, hasher: LateHasher): Uint8Array<SharedArrayBuffer> {
-    hasher.begin(this.#digests);
+    hasher.begin(this.#digests, (first, count) => this.#memory.page(first, count));
     for (const n of this.#changed()) {
       const unknown = this.#known?.unknownIn(n);
       if (unknown && isUnknown(unknown)) this.#digests.fill(0, n * DIGEST_SIZE, (n + 1) * DIGEST_SIZE);
-      else hasher.add(n, this.#memory.page(n), unknown);
+      else hasher.add(n, unknown);
     }
     return hasher.end(sha256(cpu));
   }

@@ -1,5 +1,5 @@
-// Events on their way into chunks: batches are packed where they were recorded as long as there are few of them, and on a
-// thread when there are many. Chunks come out in the order of the events, and the same whoever packed them. No more than
+// Events on their way into chunks: a single batch is packed where it was recorded, and on a thread when there are more, so
+// the first waits to see whether there are. Chunks come out in the order of the events, and the same whoever packed them. No more than
 // OPEN batches are under way: a recorder that is ahead packs some itself, or waits. So nothing is lost and memory is
 // bounded.
 
@@ -10,8 +10,6 @@ import { type PressedPayload, pressEvents } from './press-jobs.js';
 import type { PressThread } from './press-thread.js';
 import type { Site } from './sink.js';
 
-/** Batches that are packed here before a thread is worth its start. */
-const ALONE = 1;
 /** Batches that may be under way; a recording that is killed loses as many. */
 const OPEN = 3;
 
@@ -26,7 +24,9 @@ export interface EventChunk {
 
 export class EventStream {
   readonly batches: EventBatches;
-  #flushed = 0;
+  #begun = false;
+  /** The first batch while it waits. */
+  #waiting: EventBatch | undefined;
   readonly #open: EventBatch[] = [];
   readonly #free: EventBatch[] = [];
   readonly #press: Press;
@@ -43,17 +43,34 @@ export class EventStream {
   flush(): EventChunk[] {
     const batch = this.batches.next(this.#free.pop());
     this.#open.push(batch);
-    if (this.#flushed++ < ALONE) {
-      this.thread.onWorkHere?.();
-      return [this.#chunk(pressEvents(batch))];
+    if (!this.#begun && !this.thread.isStarted) {
+      this.#begun = true;
+      this.#waiting = batch;
+      return this.thread.canStart ? [] : this.endWait();
     }
+    this.#begun = true;
+    if (this.#waiting) this.#press.addEvents(this.#waiting);
+    this.#waiting = undefined;
     this.#press.addEvents(batch);
     return this.#take(OPEN);
   }
 
+  /** The first batch has waited long enough, for all that more events tell. @returns what flush() does */
+  endWait(): EventChunk[] {
+    const batch = this.#waiting;
+    this.#waiting = undefined;
+    if (!batch) return [];
+    if (this.thread.isStarted) {
+      this.#press.addEvents(batch);
+      return [];
+    }
+    this.thread.onWorkHere?.();
+    return [this.#chunk(pressEvents(batch))];
+  }
+
   /** All that is under way. */
   finish(): EventChunk[] {
-    return this.#take(0);
+    return [...this.endWait(), ...this.#take(0)];
   }
 
   #take(open: number): EventChunk[] {

@@ -18,15 +18,33 @@ const WORTH_ASKING = 32;
 
 /** Pages to be hashed. */
 export interface HashBlock {
+  /** What PageBlock makes views of. */
+  readonly block: SharedArrayBuffer;
+  readonly pages: number;
+  /** Digests of all pages of the machine. */
+  readonly digests: Uint8Array<SharedArrayBuffer>;
+}
+
+/** Pages in one buffer, since each that is sent to a thread costs as much as hashing some pages. */
+class PageBlock {
+  static readonly SIZE = BLOCK_PAGES * (PAGE_SIZE + MASK_SIZE + 5);
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly masks: Uint8Array<SharedArrayBuffer>;
   /** Number of each page, and 1 where its mask counts. */
   readonly numbers: Uint32Array<SharedArrayBuffer>;
   readonly masked: Uint8Array<SharedArrayBuffer>;
-  /** [pages] */
-  readonly count: Uint32Array<SharedArrayBuffer>;
-  /** Digests of all pages of the machine. */
-  readonly digests: Uint8Array<SharedArrayBuffer>;
+
+  constructor(readonly buffer: SharedArrayBuffer) {
+    let at = 0;
+    const next = (size: number) => {
+      at += BLOCK_PAGES * size;
+      return at - BLOCK_PAGES * size;
+    };
+    this.bytes = new Uint8Array(buffer, next(PAGE_SIZE), BLOCK_PAGES * PAGE_SIZE);
+    this.masks = new Uint8Array(buffer, next(MASK_SIZE), BLOCK_PAGES * MASK_SIZE);
+    this.numbers = new Uint32Array(buffer, next(4), BLOCK_PAGES);
+    this.masked = new Uint8Array(buffer, next(1), BLOCK_PAGES);
+  }
 }
 
 /** All pages are hashed: what is left to do. */
@@ -45,8 +63,8 @@ export function doHash(job: HashBlock | HashEnd): void {
     job.result.set(stateDigest(job.cpu, digests));
     return;
   }
-  const { bytes, masks, numbers, masked, count } = job;
-  for (let i = 0; i < count[0]!; i++) {
+  const { bytes, masks, numbers, masked } = new PageBlock(job.block);
+  for (let i = 0; i < job.pages; i++) {
     const mask = masked[i] === 1 ? masks.subarray(i * MASK_SIZE, (i + 1) * MASK_SIZE) : undefined;
     digests.set(pageDigest(bytes.subarray(i * PAGE_SIZE, (i + 1) * PAGE_SIZE), mask), numbers[i]! * DIGEST_SIZE);
   }
@@ -60,10 +78,13 @@ export function awaitHash(result: Uint8Array<SharedArrayBuffer>): void {
 export class LateHasher {
   #digests: Uint8Array<SharedArrayBuffer> | undefined;
   #blocks = 0;
-  readonly #free: HashBlock[] = [];
-  readonly #busy: { readonly block: HashBlock; readonly ticket: Ticket }[] = [];
-  /** The block that is being filled. */
-  #block: HashBlock | undefined;
+  readonly #free: PageBlock[] = [];
+  readonly #busy: { readonly block: PageBlock; readonly ticket: Ticket }[] = [];
+  /** The block that is being filled, pages in it, and those that have been copied: the others lie side by side. */
+  #block: PageBlock | undefined;
+  #used = 0;
+  #copied = 0;
+  #pages: (first: number, count: number) => Uint8Array = () => new Uint8Array(0);
   #end: Ticket | undefined;
 
   constructor(private readonly thread: PressThread) {
@@ -75,18 +96,23 @@ export class LateHasher {
     return pages >= (this.thread.isStarted ? WORTH_ASKING : WORTH_A_START);
   }
 
-  /** Begin a hash. @param digests of all pages */
-  begin(digests: Uint8Array<SharedArrayBuffer>): void {
+  /**
+   * Begin a hash.
+   * @param digests of all pages
+   * @param pages the bytes of pages side by side; a view
+   */
+  begin(digests: Uint8Array<SharedArrayBuffer>, pages: (first: number, count: number) => Uint8Array): void {
     this.settle();
     this.#digests = digests;
+    this.#pages = pages;
   }
 
-  /** A page that changed. It is copied. */
-  add(number: number, page: Uint8Array, unknown: Uint8Array | undefined): void {
-    this.#block ??= this.#room();
-    const { bytes, masks, numbers, masked, count } = this.#block;
-    const i = count[0]!++;
-    bytes.set(page, i * PAGE_SIZE);
+  /** A page that changed. It is copied by the time of end(). */
+  add(number: number, unknown: Uint8Array | undefined): void {
+    const block = this.#block ?? this.#open();
+    const { masks, numbers, masked } = block;
+    const i = this.#used++;
+    if (i !== this.#copied && numbers[i - 1] !== number - 1) this.#copy(block, i);
     numbers[i] = number;
     masked[i] = unknown ? 1 : 0;
     if (unknown) masks.set(unknown, i * MASK_SIZE);
@@ -121,35 +147,40 @@ export class LateHasher {
   #send(): void {
     const block = this.#block;
     if (!block) return;
+    this.#copy(block, this.#used);
     this.#block = undefined;
-    this.#busy.push({ block, ticket: this.thread.submit(block) });
+    const job: HashBlock = { block: block.buffer, pages: this.#used, digests: this.#digests! };
+    this.#busy.push({ block, ticket: this.thread.submit(job) });
   }
 
-  #room(): HashBlock {
-    if (
-      this.#free.length === 0 &&
-      this.#busy.length > 0 &&
-      (this.#blocks >= MAX_BLOCKS || this.#busy[0]!.ticket.isDone)
-    ) {
-      const { block, ticket } = this.#busy.shift()!;
-      ticket.finish();
-      this.#free.push(block);
+  /** Copy pages up to one of a block. */
+  #copy({ bytes, numbers }: PageBlock, end: number): void {
+    const from = this.#copied;
+    bytes.set(this.#pages(numbers[from]!, end - from), from * PAGE_SIZE);
+    this.#copied = end;
+  }
+
+  #open(): PageBlock {
+    const block = this.#room();
+    this.#block = block;
+    this.#used = 0;
+    this.#copied = 0;
+    return block;
+  }
+
+  #room(): PageBlock {
+    while (this.#busy[0]?.ticket.isDone) this.#free.push(this.#busy.shift()!.block);
+    if (this.#free.length === 0 && this.#blocks >= MAX_BLOCKS) {
+      // From the end, since the thread comes from the beginning.
+      const here = this.#busy.findLastIndex(({ ticket }) => ticket.tryHere());
+      if (here < 0) this.#busy[0]!.ticket.finish();
+      this.#free.push(this.#busy.splice(Math.max(here, 0), 1)[0]!.block);
     }
-    const block = this.#free.pop() ?? this.#newBlock();
-    block.count[0] = 0;
-    return { ...block, digests: this.#digests! };
+    return this.#free.pop() ?? this.#newBlock();
   }
 
-  #newBlock(): HashBlock {
+  #newBlock(): PageBlock {
     this.#blocks++;
-    const shared = (size: number) => new SharedArrayBuffer(BLOCK_PAGES * size);
-    return {
-      bytes: new Uint8Array(shared(PAGE_SIZE)),
-      masks: new Uint8Array(shared(MASK_SIZE)),
-      numbers: new Uint32Array(shared(4)),
-      masked: new Uint8Array(shared(1)),
-      count: new Uint32Array(new SharedArrayBuffer(4)),
-      digests: this.#digests!,
-    };
+    return new PageBlock(new SharedArrayBuffer(PageBlock.SIZE));
   }
 }

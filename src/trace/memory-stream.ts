@@ -5,6 +5,7 @@
 //
 // Invariant: what is handed over follows from the guest's accesses alone. Each observed byte goes once.
 
+import { MaskCounter } from './mask-count.js';
 import { MaskDifference } from './mask-difference.js';
 import type { MemoryRegion, ObservedMemory, ObservedPage } from './memory.js';
 import { MASK_SIZE } from './state-digest.js';
@@ -30,18 +31,25 @@ export class MemoryStream {
   readonly #add: (pages: readonly ObservedPage[]) => void;
   readonly #sent = new MaskRoom();
   #difference: MaskDifference | undefined;
+  #counter: MaskCounter | undefined;
+  /** Pages that the counter does not count. */
+  #uncounted: readonly PagePart[] = [];
   #begun = false;
+  /** Bytes that went. */
+  #gone = 0;
   /** New bytes at the last step. */
   #waiting = 0;
 
   /**
    * @param regions that do not overlap
    * @param add takes pages by ascending address; views, to be copied at once
+   * @param room in which masks of observed bytes may lie
    */
   constructor(
     regions: Iterable<MemoryRegion>,
     observed: ObservedMemory,
     add: (pages: readonly ObservedPage[]) => void,
+    private readonly room?: WebAssembly.Memory,
   ) {
     for (const { address, data } of [...regions].sort((a, b) => a.address - b.address)) {
       const end = address + data.length;
@@ -56,20 +64,33 @@ export class MemoryStream {
 
   /** Hand over what is new, if it is time. Call it at cycles that are the same in every recording. */
   step(): void {
-    this.#difference ??= new MaskDifference();
-    let fresh = 0;
-    for (const page of this.#pages) fresh += page.fresh(this.#difference);
+    const seen = this.#observed();
+    const fresh = seen - this.#gone;
     const grown = fresh - this.#waiting;
     this.#waiting = fresh;
     if (fresh < MUCH || (this.#begun && grown * QUIET > fresh)) return;
     this.#send();
     this.#waiting = 0;
+    this.#gone = seen;
   }
 
   /** Hand over the rest. @returns false when nothing went before: then the memory is the caller's to write */
   finish(): boolean {
     if (this.#begun) this.#send();
     return this.#begun;
+  }
+
+  /** Bytes observed so far. */
+  #observed(): number {
+    if (!this.#difference) {
+      this.#difference = new MaskDifference();
+      const counter = this.room && new MaskCounter(this.room);
+      this.#counter = counter;
+      this.#uncounted = counter ? this.#pages.filter((page) => !page.isCounted(counter)) : this.#pages;
+    }
+    let bytes = this.#counter?.bits() ?? 0;
+    for (const page of this.#uncounted) bytes += page.observedBytes(this.#difference);
+    return bytes;
   }
 
   #send(): void {
@@ -119,30 +140,44 @@ class PagePart {
     private readonly memory: ObservedMemory,
   ) {}
 
-  /** Observed bytes that did not go yet. */
-  fresh(difference: MaskDifference): number {
-    if (this.#isDone) return 0;
-    this.#observed ??= this.memory.observedIn(Math.floor(this.address / PAGE)) ?? ALL;
-    // Most pages are not looked at for long stretches. The comparison that is built in is quick from the first call on.
-    if (Buffer.compare(this.#observed, this.#sent) === 0) return 0;
-    difference.mask.set(this.#observed);
+  /** Have its observed bytes counted, if that is the whole page's. */
+  isCounted(counter: MaskCounter): boolean {
+    return this.length === PAGE && counter.add(this.#mask());
+  }
+
+  observedBytes(difference: MaskDifference): number {
+    difference.mask.set(this.#mask());
     if (this.length < PAGE) this.#keepOwn(difference.words);
-    return difference.without(this.#sent);
+    return difference.without(NOTHING);
+  }
+
+  #mask(): Uint8Array {
+    this.#observed ??= this.memory.observedIn(Math.floor(this.address / PAGE)) ?? ALL;
+    return this.#observed;
   }
 
   /**
-   * What is fresh, if any; it counts as gone.
+   * What did not go yet, if any; it counts as gone.
    * @param sent where masks of what went have room
    */
   take(difference: MaskDifference, room: MaskRoom, sent: MaskRoom): ObservedPage | undefined {
-    if (this.fresh(difference) === 0) return undefined;
-    const mask = room.next();
-    mask.set(difference.mask);
+    if (this.#isDone) return undefined;
+    const observed = this.#mask();
+    // Most pages are not looked at for long stretches. The comparison that is built in is quick from the first call on.
+    if (Buffer.compare(observed, this.#sent) === 0) return undefined;
+    let mask = observed;
+    if (this.#sent !== NOTHING || this.length < PAGE) {
+      difference.mask.set(observed);
+      if (this.length < PAGE) this.#keepOwn(difference.words);
+      if (difference.without(this.#sent) === 0) return undefined;
+      mask = room.next();
+      mask.set(difference.mask);
+    }
     if (this.#sent === NOTHING) this.#sent = sent.next();
     // What went was observed, and still is.
-    if (this.length === PAGE) this.#sent.set(this.#observed!);
+    if (this.length === PAGE) this.#sent.set(observed);
     else for (let i = 0; i < MASK_SIZE; i++) this.#sent[i]! |= mask[i]!;
-    this.#isDone = Buffer.compare(this.#sent, ALL) === 0;
+    this.#isDone = this.#sent[0] === 0xff && Buffer.compare(this.#sent, ALL) === 0;
     return { address: this.address, bytes: this.region.subarray(this.offset, this.offset + this.length), mask };
   }
 

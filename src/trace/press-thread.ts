@@ -123,6 +123,11 @@ export class PressThread {
     return this.#worker !== undefined;
   }
 
+  /** There is a processor for it. */
+  get canStart(): boolean {
+    return this.module !== undefined && availableParallelism() > 1;
+  }
+
   /**
    * Begin with a job, if there can be a thread.
    * @param state the word that both sides share
@@ -130,8 +135,8 @@ export class PressThread {
   submit(job: PressJob, state = newState()): Ticket {
     const sent: SentJob = { n: this.#sent++, job, state };
     const ticket = new Ticket(this, sent);
-    if (!this.module || availableParallelism() < 2) return ticket;
-    if (!this.#worker) this.#start(this.module);
+    if (!this.isStarted && !this.canStart) return ticket;
+    if (!this.#worker) this.#start(this.module!);
     if (!isHash(job)) this.#open.set(sent.n, ticket);
     this.#port!.postMessage(sent);
     return ticket;

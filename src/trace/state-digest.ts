@@ -18,7 +18,7 @@ const scratchWords = new Uint32Array(scratch.buffer);
 export const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer');
 
 /** True when no byte of a page is known. */
-export const isUnknown = (mask: Uint8Array): boolean => Buffer.compare(mask, ALL) === 0;
+export const isUnknown = (mask: Uint8Array): boolean => mask[0] === 0xff && Buffer.compare(mask, ALL) === 0;
 
 /**
  * Digest of a page.

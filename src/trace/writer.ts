@@ -123,6 +123,7 @@ export class TraceWriter implements EventSink {
     if (kind === KINDS.milestone.id) this.#addMilestone(name);
     if (kind !== KINDS['state-hash'].id) return;
     if (isShared(data)) batches.setLate(data);
+    this.#writeEvents(this.#events.endWait());
     if (batches.batch.count >= FLUSH_AT_HASH && this.#open < 0) this.#flush();
     this.#stream?.step();
     if (this.#checkpoint) {
@@ -149,9 +150,10 @@ export class TraceWriter implements EventSink {
 
   /**
    * Have memory packed while the guest runs, whenever much of it came to be observed. Both are those of finish().
+   * @param room in which masks of observed bytes may lie
    */
-  streamMemory(memory: Iterable<MemoryRegion>, observed: ObservedMemory): void {
-    this.#stream = new MemoryStream(memory, observed, (pages) => this.#memory.addPages(pages));
+  streamMemory(memory: Iterable<MemoryRegion>, observed: ObservedMemory, room?: WebAssembly.Memory): void {
+    this.#stream = new MemoryStream(memory, observed, (pages) => this.#memory.addPages(pages), room);
   }
 
   /** Ask at each state hash for the payloads of a checkpoint: none when none is due. `event` counts those before it. */

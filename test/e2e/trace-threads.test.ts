@@ -105,7 +105,7 @@ test('state hashes that come late are those that are waited for, whoever works t
   let changed: number[] = [];
   const hashed = {
     pages: PAGES,
-    page: (n: number) => memory.subarray(n * 4096, (n + 1) * 4096),
+    page: (n: number, count = 1) => memory.subarray(n * 4096, (n + count) * 4096),
     changed: () => changed,
   };
   const known = { unknownIn: (n: number) => masks[n] };
@@ -144,7 +144,7 @@ test('events wait for the hash that stands among them', (t) => {
   const changed = Array.from({ length: 4000 }, (_, n) => n);
   const hashed = {
     pages: 4000,
-    page: (n: number) => memory.subarray(n * 4096, (n + 1) * 4096),
+    page: (n: number, count = 1) => memory.subarray(n * 4096, (n + count) * 4096),
     changed: () => changed,
   };
   const expected = new StateHasher(hashed).hash(new Uint8Array(8));
