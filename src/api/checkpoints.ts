@@ -127,8 +127,13 @@ export function restoreMemory(cpu: Cpu, { tracked, processor }: CheckpointState,
     const at = L.GUEST + number * PAGE;
     for (let n = 0; n < PAGE / 8; n++) {
       const bits = unknown[n]!;
-      if (bits === 0) continue;
-      for (let i = 8 * n; i < 8 * n + 8; i++) if ((bits >> (i & 7)) & 1) state.u8[at + i] = bytes[i]!;
+      if (bits === 0xff) {
+        const first = n;
+        while (n + 1 < PAGE / 8 && unknown[n + 1] === 0xff) n++;
+        state.u8.set(bytes.subarray(8 * first, 8 * (n + 1)), at + 8 * first);
+      } else if (bits !== 0) {
+        for (let i = 8 * n; i < 8 * n + 8; i++) if ((bits >> (i & 7)) & 1) state.u8[at + i] = bytes[i]!;
+      }
     }
   }
 }

@@ -35,16 +35,21 @@ export class TranslationStore {
   }
 
   read(): KeptTranslations | undefined {
+    const data = this.data();
+    return data && unpackKept(data);
+  }
+
+  /** What read() unpacks. */
+  data(): Uint8Array<ArrayBuffer> | undefined {
     const data = readKept(this.path);
-    const kept = data && unpackKept(data);
-    if (kept)
+    if (data)
       try {
         const now = new Date();
         utimesSync(this.path, now, now);
       } catch {
         // It may be thought unused.
       }
-    return kept;
+    return data;
   }
 
   write(kept: KeptTranslations): void {

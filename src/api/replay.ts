@@ -17,19 +17,23 @@ import { attachRecorder, inputOf, LateSink, recorderSeams } from './recorder.js'
 import { ConsoleBuffer, runGuest } from './run.js';
 import { Screenshots } from './screenshots.js';
 import { entryOf } from './sealed-machine.js';
-import { replaySealed } from './sealed-parts.js';
+import { PartThreads, replaySealed } from './sealed-parts.js';
 import { checkReplayable, type Outcome } from './sealed-replay.js';
 import { UserError } from './user-error.js';
 
 /** Replay a trace. @throws TraceError, UserError */
 export async function replay(file: string, options: ReplayOptions = {}): Promise<ReplayResult> {
   const reader = TraceReader.open(file);
+  let threads: PartThreads | undefined;
   try {
     checkReplayable(reader);
+    // They start while the file is read.
+    if (!options.live) threads = PartThreads.for(reader, options);
     const root = reader.root() ?? '';
-    const outcome = options.live ? await replayLive(reader, options) : await replaySealed(reader, options);
+    const outcome = options.live ? await replayLive(reader, options) : await replaySealed(reader, options, threads);
     return { ...outcome, bytes: reader.size, root };
   } finally {
+    await threads?.end();
     reader.close();
   }
 }

@@ -6,7 +6,7 @@ import type { Cpu } from '../cpu/cpu.js';
 import type { TraceHeader } from '../trace/header.js';
 import type { StopSignal } from './options.js';
 import type { Pause } from './screenshots.js';
-import { type EngineChoice, type Keeping, Tier } from './tier.js';
+import { type EngineChoice, type Keeping, type ReadyTranslations, Tier } from './tier.js';
 
 /** Cycles between two looks at the outside world. */
 const SLICE = 20_000_000;
@@ -17,6 +17,8 @@ export interface RunControl {
   header?: TraceHeader | undefined;
   /** What becomes of these; `adds` where nothing is said. */
   keeping?: Keeping | undefined;
+  /** Its translations, where they have been read already. */
+  translations?: ReadyTranslations | undefined;
   /** Where the first slice ends, if it began before the run did. */
   firstStop?: number | undefined;
   untilCycle?: number | undefined;
@@ -34,7 +36,7 @@ export interface RunControl {
 }
 
 export async function runGuest(cpu: Cpu, control: RunControl): Promise<RunEnd> {
-  const tier = new Tier(cpu, control.engine ?? 'auto', control.header, control.keeping);
+  const tier = new Tier(cpu, control.engine ?? 'auto', control.header, control.keeping, control.translations);
   await tier.begin();
   const end = await runSlices(cpu, control, tier);
   tier.end();

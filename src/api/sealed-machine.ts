@@ -36,8 +36,8 @@ export interface SealedMachine {
 export interface SealedStart {
   /** Number of the checkpoint. */
   readonly checkpoint: number;
-  /** Called with every event before it. */
-  readonly passed?: (event: TraceEvent) => void;
+  /** Called with every write to a port before it. */
+  readonly passed?: { readonly port: number; readonly write: (value: number) => void };
 }
 
 /**
@@ -95,13 +95,22 @@ function goTo(
   if (!state) throw new TraceError(reader.path, `has no checkpoint ${checkpoint}`);
   const milestones: string[] = [];
   let last: TraceEvent | undefined;
-  for (const event of reader.events()) {
-    if (event.index >= state.event) break;
-    last = event;
-    passed?.(event);
-    if (event.kind === 'milestone') milestones.push(event.name);
-    else if (event.kind === 'line' && event.name === 'a20') cpu.setA20(event.value !== 0);
-    else if (event.kind === 'line' && event.name !== 'nmi') line?.(event.name, event.value, event.address);
+  for (const block of reader.blocks()) {
+    const count = Math.min(block.count, state.event - block.first);
+    if (count <= 0) break;
+    // Few events leave anything behind, and making all of them takes long.
+    const { symbols, symbol } = block.columns;
+    const matters = symbols.map(({ layout: { row } }) => ['milestone', 'line', 'port-write'].indexOf(row.kind));
+    for (let i = 0; i < count; i++) {
+      const kind = matters[symbol[i]!]!;
+      if (kind < 0 || (kind === 2 && block.addressOf(i) !== passed?.port)) continue;
+      const event = block.at(i);
+      if (event.kind === 'port-write') passed?.write(event.value);
+      else if (event.kind === 'milestone') milestones.push(event.name);
+      else if (event.name === 'a20') cpu.setA20(event.value !== 0);
+      else if (event.name !== 'nmi') line?.(event.name, event.value, event.address);
+    }
+    last = block.at(count - 1);
   }
   try {
     restoreMemory(cpu, state, pagesUpTo(reader, checkpoint));

@@ -4,26 +4,34 @@
 // Invariant: the outcome is that of one thread. What differs, fails or cannot be done here is left to one thread: a
 // worker that does not start costs time only. A checkpoint that is no good is told when all before it agrees.
 
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { prebuilt } from '../cpu/interp/prebuilt-module.js';
 import { type LoadedModule, sharedModule } from '../start/kept-module.js';
 import { endPatience } from '../start/patience.js';
-import { holdFlags, letGoOfFlags } from '../start/steady-flags.js';
+import { compileBriefly, holdFlags, letGoOfFlags } from '../start/steady-flags.js';
 import { TraceError } from '../trace/error.js';
-import type { TraceReader } from '../trace/reader.js';
+import type { MemoryRuns } from '../trace/memory-runs.js';
+import type { Checkpoint, TraceReader } from '../trace/reader.js';
 import { findWorker } from '../trace/unpack-pool.js';
 import type { ReplayOptions } from './options.js';
 import { type Outcome, replayStretch, type Stretch } from './sealed-replay.js';
 import { shareOut } from './sealed-shares.js';
+import { type ReadyTranslations, readyTranslations } from './tier.js';
 
-/** What a worker is started with. */
+/** What a thread is sent: its work, and when they have been read the translations that it may use. */
+export type PartInput = PartWork | { readonly translations: ReadyTranslations | undefined };
+
 export interface PartWork {
   readonly path: string;
-  readonly unpacked: ReadonlyMap<number, Uint8Array>;
   readonly stretch: Stretch;
   readonly console: boolean;
   /** The interpreter, compiled; undefined in a source tree. */
   readonly loaded: LoadedModule | undefined;
+  /** Those up to its own. */
+  readonly checkpoints: readonly Checkpoint[];
+  /** The initial memory. */
+  readonly runs: readonly MemoryRuns[];
 }
 
 /** What it answers: console output as it comes, then one of the others. */
@@ -34,6 +42,10 @@ export type PartMessage =
 
 /** A part as its thread leaves it. */
 interface Part {
+  readonly stretch: Stretch;
+  readonly worker: Worker;
+  /** Settles when there is nothing more to come. */
+  readonly done: Promise<void>;
   readonly console: Uint8Array[];
   outcome?: Outcome | undefined;
   badCheckpoint?: string;
@@ -41,10 +53,65 @@ interface Part {
 
 const MODULE = findWorker('part-worker.js', ['.', '../src/api']);
 
-/** On one thread or several. What several find to differ is found again by one, which says what it is. */
-export async function replaySealed(reader: TraceReader, options: ReplayOptions): Promise<Outcome> {
+/** Threads for the parts behind the first, on their way up as soon as they are made. Whoever makes them ends them. */
+export class PartThreads {
+  readonly parts: readonly Part[];
+
+  private constructor(
+    readonly first: Stretch,
+    others: readonly Stretch[],
+    module: URL,
+  ) {
+    this.parts = others.map((stretch) => start(stretch, module));
+  }
+
+  /** @returns undefined when there is nothing to share out. @throws TraceError when checkpoints cannot be read */
+  static for(reader: TraceReader, { jobs = 1, screenshots }: ReplayOptions): PartThreads | undefined {
+    if (jobs < 2 || screenshots || !MODULE) return undefined;
+    const [first, ...others] = shareOut(reader.checkpoints, reader.summary?.cycles ?? 0, jobs);
+    return others.length === 0 ? undefined : new PartThreads(first!, others, MODULE);
+  }
+
+  send(input: PartInput | ((part: Part) => PartInput)): void {
+    for (const part of this.parts) part.worker.postMessage(typeof input === 'function' ? input(part) : input);
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.parts.map(({ worker }) => worker.terminate()));
+  }
+}
+
+function start(stretch: Stretch, module: URL): Part {
+  const worker = new Worker(module, { execArgv: [] });
+  const console: Uint8Array[] = [];
+  let settle = (): void => {};
+  const done = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  const part: Part = { stretch, worker, console, done };
+  worker.on('message', (message: PartMessage) => {
+    if ('console' in message) console.push(message.console);
+    else {
+      Object.assign(part, message);
+      settle();
+    }
+  });
+  worker.on('error', settle);
+  worker.on('exit', settle);
+  return part;
+}
+
+/**
+ * On one thread or several. What several find to differ is found again by one, which says what it is.
+ * @param threads for a replay on several
+ */
+export async function replaySealed(
+  reader: TraceReader,
+  options: ReplayOptions,
+  threads?: PartThreads,
+): Promise<Outcome> {
   let written = 0;
-  const { onConsole, jobs = 1 } = options;
+  const { onConsole } = options;
   const count =
     onConsole &&
     ((data: Uint8Array) => {
@@ -52,7 +119,7 @@ export async function replaySealed(reader: TraceReader, options: ReplayOptions):
       onConsole(data);
     });
   const counted = { ...options, ...(count && { onConsole: count }) };
-  const outcome = jobs > 1 && !options.screenshots ? await replayInParts(reader, counted, jobs) : undefined;
+  const outcome = threads && (await replayInParts(reader, counted, threads));
   if (outcome) return outcome;
   const rest =
     onConsole &&
@@ -64,47 +131,41 @@ export async function replaySealed(reader: TraceReader, options: ReplayOptions):
   return replayStretch(reader, { ...options, ...(rest && { onConsole: rest }) });
 }
 
-/** @returns undefined when one thread is to do it: there is nothing to share out, or something differs. @throws TraceError */
-async function replayInParts(reader: TraceReader, options: ReplayOptions, jobs: number): Promise<Outcome | undefined> {
-  const stretches = shareOut(reader.checkpoints, reader.summary?.cycles ?? 0, jobs);
-  if (stretches.length < 2 || !MODULE) return undefined;
-  const parts: Part[] = stretches.map(() => ({ console: [] }));
-  const { unpacked, path } = reader;
-  const workers: Worker[] = [];
+/** @returns undefined when one thread is to do it: something differs. @throws TraceError */
+async function replayInParts(
+  reader: TraceReader,
+  options: ReplayOptions,
+  threads: PartThreads,
+): Promise<Outcome | undefined> {
+  const { path, header } = reader;
   // Kept code is taken under the flags under which it was made, here and there.
   endPatience();
   const loaded = prebuilt && sharedModule(prebuilt.module());
   holdFlags();
   try {
-    const done = stretches.slice(1).map(
-      (stretch, n) =>
-        new Promise<void>((resolve) => {
-          const part = parts[n + 1]!;
-          const workerData: PartWork = { path, unpacked, stretch, console: options.onConsole !== undefined, loaded };
-          const worker = new Worker(MODULE, { workerData, execArgv: [] });
-          workers.push(worker);
-          worker.on('message', (message: PartMessage) => {
-            if ('console' in message) part.console.push(message.console);
-            else Object.assign(part, message);
-          });
-          worker.on('error', () => resolve());
-          worker.on('exit', () => resolve());
-        }),
-    );
+    const runs = [...reader.memoryRuns()];
+    const console = options.onConsole !== undefined;
+    threads.send(({ stretch }) => {
+      const checkpoints = reader.checkpointList.slice(0, stretch.from! + 1);
+      return { path, stretch, console, loaded, checkpoints, runs };
+    });
+    const translations = await readyTranslations(header);
+    threads.send({ translations });
+    if (availableParallelism() < 2 * (1 + threads.parts.length)) compileBriefly();
     // What differs is reported by one thread; here it is enough to know.
-    const first = await replayStretch(reader, { ...options, jobs: 1 }, stretches[0]);
+    const shared = { runs, translations: Promise.resolve(translations) };
+    const first = await replayStretch(reader, { ...options, jobs: 1 }, threads.first, undefined, shared);
     if (first.exitCode !== 0) return options.signal?.aborted ? first : undefined;
-    for (const [n, part] of parts.entries()) {
-      if (n === 0) continue;
-      await Promise.race([done[n - 1], aborted(options)]);
+    for (const part of threads.parts) {
+      await Promise.race([part.done, aborted(options)]);
       if (options.signal?.aborted) return { ...first, end: { reason: 'interrupted' }, exitCode: 130 };
       if (part.badCheckpoint !== undefined) throw new TraceError(path, part.badCheckpoint);
       for (const data of part.console) options.onConsole?.(data);
       if (part.outcome?.exitCode !== 0) return undefined;
     }
-    return parts.at(-1)!.outcome;
+    return threads.parts.at(-1)!.outcome;
   } finally {
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    await threads.end();
     letGoOfFlags();
   }
 }

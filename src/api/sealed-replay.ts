@@ -6,7 +6,7 @@
 import type { AccessSize, Bus } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
 import { TraceError } from '../trace/error.js';
-import type { TraceEvent } from '../trace/events.js';
+import type { MemoryRuns } from '../trace/memory-runs.js';
 import type { TraceReader } from '../trace/reader.js';
 import { BusTap } from './bus-tap.js';
 import { TIMING } from './guest.js';
@@ -16,6 +16,7 @@ import { ConsoleBuffer, runGuest } from './run.js';
 import { screenWatch } from './screen-watch.js';
 import { type Pause, Screenshots, WatchedBus } from './screenshots.js';
 import { sealedMachine } from './sealed-machine.js';
+import type { ReadyTranslations } from './tier.js';
 import { UserError } from './user-error.js';
 
 const MACHINES = ['pc', 'microvm'];
@@ -48,6 +49,13 @@ export interface Stretch {
   readonly to?: { readonly cycle: number; readonly event: number } | undefined;
 }
 
+/** What threads that replay parts of a trace have in common, made once. */
+export interface Shared {
+  readonly runs?: readonly MemoryRuns[] | undefined;
+  /** Asked for when the guest is about to run. */
+  readonly translations?: Promise<ReadyTranslations | undefined> | undefined;
+}
+
 /** A sealed replay that a tool looks at on the way. @throws TraceError, UserError */
 export function replayProbed(reader: TraceReader, probe: Probe, options: ReplayOptions = {}): Promise<Outcome> {
   checkReplayable(reader);
@@ -64,16 +72,20 @@ export async function replayStretch(
   options: ReplayOptions,
   { from, to }: Stretch = {},
   probe: Probe = () => [],
+  { runs, translations }: Shared = {},
 ): Promise<Outcome> {
   const hash = (cpu: Cpu) => MachineHash.of(cpu).hash();
   let dlab = false;
   const start = from !== undefined && {
     checkpoint: from,
-    passed: ({ kind, address, value }: TraceEvent) => {
-      if (kind === 'port-write' && address === COM1_LCR) dlab = isLatchOpen(value);
+    passed: {
+      port: COM1_LCR,
+      write: (value: number) => {
+        dlab = isLatchOpen(value);
+      },
     },
   };
-  const { cpu, player, handoff, stop } = sealedMachine(reader, hash, undefined, start || undefined);
+  const { cpu, player, handoff, stop } = sealedMachine(reader, hash, runs, start || undefined);
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
   const watch = options.screenshots && screenWatch(reader);
   const screenshots = new Screenshots(options.screenshots, watch?.vga, options.onWarning);
@@ -96,6 +108,7 @@ export async function replayStretch(
     // replay run on threads, and would each write.
     keeping: from === undefined && to === undefined ? 'uses' : 'borrows',
     maxCycles,
+    translations: await translations,
     firstStop: stop,
     untilCycle: to?.cycle,
     reset,

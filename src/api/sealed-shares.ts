@@ -12,9 +12,9 @@ import type { Stretch } from './sealed-replay.js';
 const COLD_CYCLES = 450_000_000;
 const COLD_WORK = 5;
 /** What a part behind the first costs before it is where the whole would have been. */
-const START_WORK = 1_300_000_000;
+const START_WORK = 1_000_000_000;
 /** What the engine's threads do for each unit of cold work, and of a start. */
-const ENGINE_WORK = 0.95;
+const ENGINE_WORK = 0.7;
 
 /** Where a part may begin. */
 export interface Cut {
@@ -49,13 +49,14 @@ export function shareOut(
   });
 }
 
-const coldWork = (cycles: number): number => COLD_WORK * Math.min(cycles, COLD_CYCLES);
+/** Work from the beginning to a cycle, and the cycle by the work. */
+const workTo = (cycle: number): number => cycle + COLD_WORK * Math.min(cycle, COLD_CYCLES);
+const cycleAt = (work: number): number => Math.max(work / (1 + COLD_WORK), work - COLD_WORK * COLD_CYCLES);
 
 /** Numbers of the checkpoints that are nearest to cuts into parts of equal work. */
 function cutsFor(parts: number, checkpoints: readonly Cut[], cycles: number): number[] {
-  const share = (cycles + coldWork(cycles) + (parts - 1) * START_WORK) / parts;
-  const cold = (1 + COLD_WORK) * COLD_CYCLES;
-  let cut = share < cold ? share / (1 + COLD_WORK) : share - COLD_WORK * COLD_CYCLES;
+  const share = (workTo(cycles) + (parts - 1) * START_WORK) / parts;
+  let cut = cycleAt(share);
   const starts: number[] = [];
   for (let n = 1; n < parts; n++) {
     const first = (starts.at(-1) ?? -1) + 1;
@@ -64,7 +65,7 @@ function cutsFor(parts: number, checkpoints: readonly Cut[], cycles: number): nu
     for (let i = first; i <= last; i++)
       if (Math.abs(checkpoints[i]!.cycle - cut) < Math.abs(checkpoints[nearest]!.cycle - cut)) nearest = i;
     starts.push(nearest);
-    cut = Math.max(cut, checkpoints[nearest]!.cycle) + Math.max(0, share - START_WORK);
+    cut = cycleAt(workTo(Math.max(cut, checkpoints[nearest]!.cycle)) + Math.max(0, share - START_WORK));
   }
   return starts;
 }
@@ -76,10 +77,9 @@ function timeOf(starts: readonly number[], checkpoints: readonly Cut[], cycles: 
   for (let n = 0; n <= starts.length; n++) {
     const from = n === 0 ? 0 : checkpoints[starts[n - 1]!]!.cycle;
     const to = n === starts.length ? cycles : checkpoints[starts[n]!]!.cycle;
-    const extra = n === 0 ? coldWork(to) : START_WORK;
-    const work = to - from + extra;
+    const work = workTo(to) - workTo(from) + (n === 0 ? 0 : START_WORK);
     longest = Math.max(longest, work);
-    all += work + ENGINE_WORK * extra;
+    all += work + ENGINE_WORK * (work - (to - from));
   }
   return Math.max(longest, all / processors);
 }

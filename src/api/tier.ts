@@ -2,8 +2,8 @@
 // an earlier boot of the same has left its translations. It never changes a trace.
 
 import type { Cpu } from '../cpu/cpu.js';
-import type { KeptTranslations } from '../cpu/jit/kept.js';
-import type { Translator } from '../cpu/jit/translator.js';
+import { type KeptTranslations, unpackKept } from '../cpu/jit/kept.js';
+import type { Compiler, Translator } from '../cpu/jit/translator.js';
 import { endPatience } from '../start/patience.js';
 import type { TraceHeader } from '../trace/header.js';
 import { TranslationStore } from './kept-translations.js';
@@ -17,11 +17,29 @@ const LATER = { threshold: 500, batch: 256, patience: 8_000_000 };
 /** A boot that adds less than this part to what is kept was the last to look for more. */
 const SETTLED = 1 / 8;
 
+/** Translations that were kept, and their modules, made ready once for all threads that run parts of the same boot. */
+export interface ReadyTranslations {
+  /** As they are kept. */
+  readonly data: Uint8Array<ArrayBuffer>;
+  /** In their order. */
+  readonly modules: readonly WebAssembly.Module[];
+}
+
+/** What is kept of a boot; undefined where nothing is. */
+export async function readyTranslations(header: TraceHeader): Promise<ReadyTranslations | undefined> {
+  const data = TranslationStore.of(header)?.data();
+  const kept = data && unpackKept(data);
+  if (!kept) return undefined;
+  const { keptCode } = await import('../start/kept-code.js');
+  return { data, modules: keptCode.compile(kept.modules) };
+}
+
 /** Let hot code be translated from now on. */
 export async function translateHotCode(
   cpu: Cpu,
   kept?: KeptTranslations,
   { threshold, ...tier } = TIER,
+  ready: readonly WebAssembly.Module[] = [],
 ): Promise<Translator> {
   // Kept code is taken under the flags under which it was made.
   endPatience();
@@ -29,10 +47,16 @@ export async function translateHotCode(
   const { keptCode } = await import('../start/kept-code.js');
   let translator: Translator | undefined;
   cpu.translateBy((parts) => {
-    translator = new Translator(parts, { ...tier, threshold: () => threshold, kept, compiler: keptCode });
+    const compiler = kept && ready.length > 0 ? madeReady(kept, ready, keptCode) : keptCode;
+    translator = new Translator(parts, { ...tier, threshold: () => threshold, kept, compiler });
     return translator;
   });
   return translator!;
+}
+
+function madeReady({ modules }: KeptTranslations, ready: readonly WebAssembly.Module[], compiler: Compiler): Compiler {
+  const found = new Map(modules.map(({ bytes }, n) => [bytes, ready[n]]));
+  return { ...compiler, compile: (list) => list.map((one) => found.get(one.bytes) ?? compiler.compile([one])[0]!) };
 }
 
 /**
@@ -46,19 +70,23 @@ export class Tier {
   private readonly store: TranslationStore | undefined;
   private kept: KeptTranslations | undefined;
 
-  /** @param header what is booted; without it nothing is kept */
+  /**
+   * @param header what is booted; without it nothing is kept
+   * @param ready what is kept, where it has been read already
+   */
   constructor(
     private readonly cpu: Cpu,
     private readonly engine: EngineChoice,
     header: TraceHeader | undefined,
     private readonly keeping: Keeping = 'adds',
+    private readonly ready?: ReadyTranslations | undefined,
   ) {
     if (engine === 'auto' && header) this.store = TranslationStore.of(header);
   }
 
   /** Before the first instruction. */
   async begin(): Promise<void> {
-    this.kept = this.store?.read();
+    this.kept = this.ready && this.store ? unpackKept(this.ready.data) : this.store?.read();
     if (this.kept || this.engine === 'jit') await this.translate();
   }
 
@@ -69,7 +97,7 @@ export class Tier {
 
   private async translate(): Promise<void> {
     const more = this.keeping === 'adds' && this.kept?.settled === false;
-    this.translator = await translateHotCode(this.cpu, this.kept, more ? LATER : TIER);
+    this.translator = await translateHotCode(this.cpu, this.kept, more ? LATER : TIER, this.ready?.modules);
   }
 
   /** The run is over: keep what was translated, when it is more than there was. */

@@ -45,6 +45,8 @@ export interface PageBefore {
 }
 
 const MASK_SIZE = 512;
+/** Index of the first entry of an offset map. */
+const FIRST = L.MAPS >>> 2;
 const MAX_PAGE = 0xf_ffff;
 const MAX_COUNT = 64;
 /** A block is a word: offset, instructions, links, and whether a word with a page follows. */
@@ -154,32 +156,42 @@ export function loadDecoded(
 export class DecodedBefore {
   /** By the index of their entry in an offset map. */
   private readonly blocks = new Map<number, BlockBefore>();
+  /** A bit for each such index, since it is asked for at each instruction that is decoded; empty where there was nothing. */
+  private waiting = new Uint8Array(0);
   /** By address; the map that both blocks are in. */
   private readonly links = new Map<number, number>();
+  /** Maps that ever had such links. */
+  private readonly linked = new Set<number>();
 
   get any(): boolean {
     return this.blocks.size > 0 || this.links.size > 0;
   }
 
   add(map: number, blocks: ReadonlyMap<number, BlockBefore>): void {
-    for (const [offset, block] of blocks) this.blocks.set((map >>> 2) + offset, block);
+    if (this.waiting.length === 0) this.waiting = new Uint8Array((L.UOPS - L.MAPS) >>> 5);
+    for (const [offset, block] of blocks) {
+      const entry = (map >>> 2) + offset;
+      this.blocks.set(entry, block);
+      this.waiting[(entry - FIRST) >>> 3]! |= 1 << (entry & 7);
+    }
   }
 
   has(entry: number): boolean {
-    return this.blocks.size > 0 && this.blocks.has(entry);
+    return ((this.waiting[(entry - FIRST) >>> 3] ?? 0) & (1 << (entry & 7))) !== 0;
   }
 
   /** The block is decoded again now. */
   take(entry: number): BlockBefore | undefined {
-    if (this.blocks.size === 0) return undefined;
+    if (!this.has(entry)) return undefined;
     const block = this.blocks.get(entry);
-    if (block) this.blocks.delete(entry);
+    this.forgetBlock(entry);
     return block;
   }
 
   /** An empty link that would lead to another block of its page. */
   addLink(address: number, map: number): void {
     this.links.set(address, map);
+    this.linked.add(map);
   }
 
   /** The link is to be filled: the map that it stays in, or 0 when it was empty before, too. */
@@ -192,12 +204,23 @@ export class DecodedBefore {
   /** The page of a map was dropped. */
   forget(map: number): void {
     if (!this.any) return;
-    for (let entry = map >>> 2; entry < (map + L.MAP_SIZE) >>> 2; entry++) this.blocks.delete(entry);
+    for (let entry = map >>> 2; entry < (map + L.MAP_SIZE) >>> 2; entry++) {
+      if ((entry & 7) === 0 && this.waiting[(entry - FIRST) >>> 3] === 0) entry += 7;
+      else if (this.has(entry)) this.forgetBlock(entry);
+    }
+    if (!this.linked.delete(map)) return;
     for (const [address, at] of this.links) if (at === map) this.links.delete(address);
+  }
+
+  private forgetBlock(entry: number): void {
+    this.blocks.delete(entry);
+    this.waiting[(entry - FIRST) >>> 3]! &= ~(1 << (entry & 7));
   }
 
   clear(): void {
     this.blocks.clear();
+    this.waiting.fill(0);
     this.links.clear();
+    this.linked.clear();
   }
 }

@@ -101,6 +101,11 @@ export class EventBlock {
     return this.#cycle[i]!;
   }
 
+  /** Address of event `i` of the chunk. */
+  addressOf(i: number): number {
+    return this.#symbols[this.#symbol[i]!]!.address + this.#address[i]!;
+  }
+
   /** Event `i` of the chunk as an object; its data is a view that stays valid. */
   at(i: number): TraceEvent {
     const symbol = this.#symbols[this.#symbol[i]!]!;

@@ -44,11 +44,17 @@ const READ_SIZE = 0x10_0000;
 /** Bytes of unpacked payloads that are kept. */
 const MAX_UNPACKED = 0x200_0000;
 
+/** A state, and the chunks with the pages that changed before it. */
+export interface Checkpoint {
+  readonly state: CheckpointState;
+  readonly pages: readonly ChunkPlace[];
+}
+
 export interface OpenOptions {
   /** Accept a recording that was cut off: what is there up to the last whole chunk. */
   readonly partial?: boolean;
-  /** Payloads that another reader of this file has unpacked, by offset of their chunks. */
-  readonly unpacked?: ReadonlyMap<number, Uint8Array>;
+  /** Checkpoints that another reader of this file has found, from the first on. */
+  readonly checkpoints?: readonly Checkpoint[];
 }
 
 export class TraceReader {
@@ -68,14 +74,14 @@ export class TraceReader {
   /** Events up to the end of a chunk of them, by its offset, as far as they have been read. */
   readonly #ends = new Map<number, number>();
   #symbols: SymbolTable | undefined | null = null;
-  #checkpointList: { state: CheckpointState; pages: readonly ChunkPlace[] }[] | undefined;
+  #checkpointList: readonly Checkpoint[] | undefined;
   /** Raw payloads of chunks that are slow to unpack, by offset, since they are asked for twice and take long. */
   readonly #unpacked = new Map<number, Uint8Array | undefined>();
 
   private constructor(path: string, options: OpenOptions) {
     this.path = path;
     this.#file = openTrace(path);
-    for (const [offset, payload] of options.unpacked ?? []) this.#unpacked.set(offset, payload);
+    this.#checkpointList = options.checkpoints;
     try {
       this.size = fstatSync(this.#file).size;
       const { chunks, cutAt } = this.#scan();
@@ -166,19 +172,19 @@ export class TraceReader {
 
   /** States from which a replay can begin, in order. */
   get checkpoints(): readonly CheckpointState[] {
-    return this.#checkpoints().map(({ state }) => state);
+    return this.checkpointList.map(({ state }) => state);
   }
 
   /** Pages that changed between checkpoint `n` - 1, or the beginning, and `n`. */
   *checkpointPages(n: number): Generator<SavedPage> {
-    for (const place of this.#checkpoints()[n]?.pages ?? []) yield* this.#decode(place, decodePages);
+    for (const place of this.checkpointList[n]?.pages ?? []) yield* this.#decode(place, decodePages);
   }
 
-  /** Found from the end, since a checkpoint's state stands behind its pages. */
-  #checkpoints(): { state: CheckpointState; pages: readonly ChunkPlace[] }[] {
+  /** With their places, for another reader. They are found from the end, since a checkpoint's state stands behind its pages. */
+  get checkpointList(): readonly Checkpoint[] {
     if (this.#checkpointList) return this.#checkpointList;
     const places = this.chunks.filter(({ type }) => type === 'CHKP');
-    const found: { state: CheckpointState; pages: readonly ChunkPlace[] }[] = [];
+    const found: Checkpoint[] = [];
     for (let end = places.length; end > 0; ) {
       const place = places[end - 1]!;
       const { pageChunks, ...state } = this.#decode(place, decodeCheckpoint);
@@ -247,19 +253,6 @@ export class TraceReader {
       });
     }
     return this.#unpacked.get(place.offset);
-  }
-
-  /** The payloads that take long to unpack, as far as they are kept: for readers on other threads. */
-  get unpacked(): ReadonlyMap<number, Uint8Array> {
-    const shared = new Map<number, Uint8Array>();
-    for (const [offset, payload] of this.#unpacked) {
-      if (!payload) continue;
-      const copy = new Uint8Array(new SharedArrayBuffer(payload.length));
-      const isShared = payload.buffer instanceof SharedArrayBuffer;
-      if (!isShared) copy.set(payload);
-      shared.set(offset, isShared ? payload : copy);
-    }
-    return shared;
   }
 
   #find(type: string): ChunkPlace | undefined {

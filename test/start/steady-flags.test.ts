@@ -4,7 +4,7 @@ import { cachedDataVersionTag } from 'node:v8';
 import test from 'ava';
 import { heedingHints } from '../../src/start/branch-hints.js';
 import { natively } from '../../src/start/kept-module.js';
-import { flagsAreSteady, holdFlags, letGoOfFlags } from '../../src/start/steady-flags.js';
+import { compileBriefly, flagsAreSteady, holdFlags, letGoOfFlags } from '../../src/start/steady-flags.js';
 
 test.serial('flags that are held are those under which code is kept, and nobody changes them', (t) => {
   const before = cachedDataVersionTag();
@@ -34,4 +34,15 @@ test.serial('the last to let go puts them back', (t) => {
   letGoOfFlags();
   t.is(cachedDataVersionTag(), before);
   t.false(flagsAreSteady());
+});
+
+test.serial('flags for brief compilation end with holding', (t) => {
+  const before = cachedDataVersionTag();
+  holdFlags();
+  const held = cachedDataVersionTag();
+  compileBriefly();
+  t.not(cachedDataVersionTag(), held);
+  compileBriefly();
+  letGoOfFlags();
+  t.is(cachedDataVersionTag(), before);
 });
