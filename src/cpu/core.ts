@@ -33,11 +33,12 @@ export interface LinearMemory {
   readBytes(linear: bigint, length: number, privilege?: Privilege, alignment?: number): Uint8Array;
   writeBytes(linear: bigint, data: Uint8Array, privilege?: Privilege, alignment?: number): void;
   /**
-   * A run of a string copy, of `items` items of `bytes` bytes that leave no page, if its bytes need not be observed:
-   * as the single items would be copied. Returns how many were, 0 where they have to be done one by one (then nothing
-   * has happened). `left`: bytes of the whole copy that are still to come; `down`: each item lies below the one before.
+   * A run of a string copy, of `items` items of `bytes` bytes that leave no page, from a page of which not everything has
+   * been observed: as the single items would be copied. Returns how many were, 0 where they have to be done one by one
+   * (then nothing has happened). `left`: bytes of the whole copy that are still to come; `down`: each item lies below the
+   * one before.
    */
-  copyUnseen(from: bigint, to: bigint, bytes: number, items: number, left: number, down: boolean): number;
+  copyTracked(from: bigint, to: bigint, bytes: number, items: number, left: number, down: boolean): number;
   /**
    * Check that `length` bytes (< 4 KiB) can be written (or read) without doing it; throws the fault that the access
    * would raise. Returns whether the first byte lies in RAM or ROM, so that no device sees it.

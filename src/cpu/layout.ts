@@ -200,9 +200,11 @@ export const TLB_READ = 0;
 export const TLB_WRITE = 8;
 /** u32 added (mod 2^32) to the low half of the linear address to give the address in linear memory. */
 export const TLB_ADDEND = 16;
-/** u32 guest physical page number; u32 flags: 1 = global. */
+/** u32 guest physical page number; u32 flags: 1 = global, 2 = its walk read tables whose reads are counted (observed.ts). */
 export const TLB_PAGE = 20;
 export const TLB_FLAGS = 24;
+export const TLB_GLOBAL = 1;
+export const TLB_COUNTED = 2;
 /** u32 address of the page's record (TRACK_*), for a partial page: a tag with this bit, which no page has. */
 export const TLB_TRACK = 28;
 export const TLB_PARTIAL = 2;

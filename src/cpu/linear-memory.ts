@@ -261,9 +261,9 @@ export class Memory implements LinearMemory {
     if (data.length > 4096) throw new Error('writeBytes takes at most one page');
     this.writeLinear(lo, hi, data, data.length, this.isUser(privilege), privilege === 'current');
   }
-  copyUnseen(from: bigint, to: bigint, bytes: number, items: number, left: number, down: boolean): number {
+  copyTracked(from: bigint, to: bigint, bytes: number, items: number, left: number, down: boolean): number {
     const { state: s, physical } = this;
-    const { flags, observed } = physical;
+    const { flags } = physical;
     if (s.get32(L.DATA_TLB) === L.DATA_TLB_NONE || physical.a20Mask !== 0xffff_ffff) return 0;
     if ((s.get32(L.MODE) & MODE_LONG) !== 0 && !(isCanonical64(from) && isCanonical64(to))) return 0;
     this.split(from);
@@ -274,27 +274,27 @@ export class Memory implements LinearMemory {
     const visit = (entry: number) => tables.push(Math.floor(entry / 4096));
     const a = peekTranslation(s, physical, from, visit) ?? NOWHERE;
     const b = peekTranslation(s, physical, to, visit) ?? NOWHERE;
-    const [source, target] = [physical.hostOf(a), physical.hostOf(b)];
-    if (source === 0 || target === 0) return 0;
+    if (physical.hostOf(a) === 0 || physical.hostOf(b) === 0) return 0;
     const [fromPage, page] = [a >>> 12, b >>> 12];
     if ((flags[page]! & (PAGE_ROM | PAGE_CODE)) !== 0 || (flags[fromPage]! & PAGE_PARTIAL) === 0) return 0;
     // Walks are counted where tables are partial, and change when they are copied to: such runs are left to the items.
     if (tables.some((table) => table === page || table >= 0x10_0000 || (flags[table]! & PAGE_PARTIAL) !== 0)) return 0;
-    const run = observed.unknownItems(fromPage, a & 0xfff, down ? -bytes : bytes, items);
-    if (run < 2 || !observed.copies(a, b, bytes, left)) return 0;
+    if (page === fromPage) return 0;
     const user = s.get32(L.CPL) === 3;
     // All items translate as the first one: a fault is its fault, and accessed and dirty bits are set once.
     this.mmu.translate(fromLo, fromHi, false, user, false);
     this.mmu.translate(toLo, toHi, true, user, false);
-    const length = run * bytes;
-    const rest = length - bytes;
-    const [below, behind] = down ? [rest, -rest] : [0, bytes];
-    observed.copy(a, b, bytes, left);
-    observed.copy(a + behind, b + behind, rest, left - bytes);
-    if ((flags[page]! & PAGE_PARTIAL) === 0) physical.onPartial(page);
-    flags[page]! |= PAGE_PARTIAL | PAGE_DIRTY;
-    s.u8.copyWithin(target - below, source - below, source - below + length);
-    return run;
+    const [seen, written] = physical.copyItems(a, b, down ? -bytes : bytes, items, left);
+    // Single items would have left TLB entries.
+    if (seen) {
+      this.mmu.translate(fromLo, fromHi, false, user, false);
+      this.mmu.install(fromLo, fromHi, s.get32(L.DATA_TLB));
+    }
+    if (written) {
+      this.mmu.translate(toLo, toHi, true, user, false);
+      this.mmu.install(toLo, toHi, s.get32(L.DATA_TLB));
+    }
+    return items;
   }
   probe(linear: bigint, length: number, write: boolean, privilege: Privilege = 'current', alignment = 1): boolean {
     this.split(linear);

@@ -33,6 +33,8 @@ export class Translation {
   dirty = false;
   /** Size of the page that the entry maps, as a power of two: 12, 21 or 22. */
   shift = 12;
+  /** Tables were read whose reads are counted: a walk that is left out would be missed. */
+  counted = false;
 }
 
 const P = 1,
@@ -61,6 +63,8 @@ export class Mmu {
   private largeAnywhere = false;
   /** Upper entries of this walk without A. They get it when the walk succeeds: one that faults has used no entry. */
   private readonly unmarked: number[] = [];
+  /** Reads of partial pages when this walk began. */
+  private readsBefore = WIDE_ZERO;
 
   constructor(
     private readonly state: CpuState,
@@ -105,6 +109,7 @@ export class Mmu {
     const s = this.state;
     const w = this.walk;
     w.shift = 12;
+    w.counted = false;
     if (this.unmarked.length > 0) this.unmarked.length = 0;
     const cr0 = s.get32(L.CR0);
     if ((cr0 & CR0_PG) === 0) {
@@ -129,6 +134,7 @@ export class Mmu {
     let eh = 0;
     let frame: number;
     const p = this.physical;
+    this.readsBefore = p.partialReads;
     if (cr4 & CR4_PAE) {
       const longMode = (efer & EFER_LMA) !== 0;
       let table: number;
@@ -244,6 +250,7 @@ export class Mmu {
     w.noExecute = nx;
     w.global = (e & G) !== 0 && (cr4 & CR4_PGE) !== 0;
     w.dirty = ((e | set) & D) !== 0;
+    w.counted = this.physical.partialReads !== this.readsBefore;
     if (w.shift !== 12) this.noteLarge(lo, hi, w.shift);
     // A20 masks bit 20 of what leaves the processor.
     if (this.physical.a20Mask !== 0xffff_ffff && frame < 0x1_0000_0000) frame = (frame & this.physical.a20Mask) >>> 0;
@@ -282,7 +289,7 @@ export class Mmu {
     }
     u32[at + 4] = (host - (lo & ~0xfff)) >>> 0;
     u32[at + 5] = pageNumber;
-    u32[at + 6] = w.global ? 1 : 0;
+    u32[at + 6] = (w.global ? L.TLB_GLOBAL : 0) | (w.counted ? L.TLB_COUNTED : 0);
     u32[at + 7] = record;
     if (!w.global) this.noteLocal(at);
   }
@@ -323,7 +330,7 @@ export class Mmu {
       const at = u32[i]!;
       if (at >= code) {
         if (u32[at + (L.CTLB_FLAGS >>> 2)] === 0) u32[at] = 0xfff;
-      } else if (u32[at + 6] === 0) {
+      } else if ((u32[at + 6]! & L.TLB_GLOBAL) === 0) {
         u32[at] = 1;
         u32[at + 2] = 1;
       }

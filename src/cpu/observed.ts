@@ -223,11 +223,23 @@ export class ObservedMemory {
     return false;
   }
 
-  /** How many of some items, `step` bytes long and apart (downwards where negative), have a byte that nobody has observed. */
-  unknownItems(page: number, offset: number, step: number, items: number): number {
-    let n = 0;
-    while (n < items && this.isUnknown(page, offset + n * step, Math.abs(step))) n++;
-    return n;
+  /**
+   * How many of some items, `step` bytes long (8 at most) and apart (downwards where negative), are as the first one: a
+   * number above 0 where they have a byte that nobody has observed, below 0 where they have none.
+   */
+  alikeItems(page: number, offset: number, step: number, items: number): number {
+    const unknown = this.watching ? undefined : this.partial.get(page)?.unknown;
+    if (unknown === undefined) return -items;
+    const bits = (1 << Math.abs(step)) - 1;
+    const hasUnknown = (at: number) => {
+      const byte = at >> 3;
+      const two = byte === MASK_SIZE - 1 ? unknown[byte]! : unknown[byte]! | (unknown[byte + 1]! << 8);
+      return ((two >> (at & 7)) & bits) !== 0;
+    };
+    const first = hasUnknown(offset);
+    let n = 1;
+    while (n < items && hasUnknown(offset + n * step) === first) n++;
+    return first ? n : -n;
   }
 
   /** Whether `copy` would do it. */
@@ -271,8 +283,9 @@ export class ObservedMemory {
   /** Unknown bytes become known: the initial bytes that they stand for are observed. */
   private resolve(page: number, p: PartialPage, offset: number, length: number): void {
     const { unknown } = p;
-    let known = -1;
-    let mask = unknown;
+    // Nearly always the page's own.
+    let known = p.copied ? -1 : page;
+    let mask = p.copied ? unknown : this.masks.get(page)!;
     if (p.origin % 8 === 0) {
       // Nearly always: masks byte by byte.
       const end = offset + length;

@@ -196,6 +196,47 @@ export class PhysicalMemory implements GuestMemory {
     return true;
   }
 
+  /**
+   * Copy items from a page that may be partial to another page of RAM without decoded code, one after the other: each is
+   * copied unseen where that is possible, else read and written. No item leaves its page.
+   * @param step bytes from item to item; below 0 where each lies below the one before
+   * @param left bytes of the whole copy that are still to come, these included
+   * @returns whether any item had no byte to be seen for the first time, and whether any was not copied unseen
+   */
+  copyItems(from: number, to: number, step: number, items: number, left: number): [seen: boolean, written: boolean] {
+    const { observed, flags } = this;
+    let [seen, written] = [false, false];
+    const [source, page] = [from >>> 12, to >>> 12];
+    const bytes = Math.abs(step);
+    for (let done = 0; done < items; ) {
+      const [a, b] = [from + done * step, to + done * step];
+      const rest = left - done * bytes;
+      let run = observed.alikeItems(source, a & 0xfff, step, items - done);
+      if (run > 0 && observed.copies(a, b, bytes, rest)) {
+        observed.copy(a, b, bytes, rest);
+        // The first has settled what the page stands for.
+        const behind = step < 0 ? (run - 1) * step : step;
+        if (run > 1) observed.copy(a + behind, b + behind, (run - 1) * bytes, rest - bytes);
+        if ((flags[page]! & PAGE_PARTIAL) === 0) this.onPartial(page);
+        flags[page]! |= PAGE_PARTIAL;
+      } else {
+        seen ||= run < 0;
+        written = true;
+        run = run > 0 ? 1 : -run;
+        const lowest = step < 0 ? a + (run - 1) * step : a;
+        this.noteRead(source, lowest & 0xfff, run * bytes, run);
+        for (let n = 0; n < run && (flags[page]! & PAGE_PARTIAL) !== 0; n++)
+          observed.write(page, (b & 0xfff) + n * step, bytes);
+      }
+      flags[page]! |= PAGE_DIRTY;
+      done += run;
+    }
+    const below = step < 0 ? (items - 1) * bytes : 0;
+    const [start, end] = [this.hostOf(from) - below, this.hostOf(from) - below + items * bytes];
+    this.state.u8.copyWithin(this.hostOf(to) - below, start, end);
+    return [seen, written];
+  }
+
   /** Address in linear memory of a physical address, or 0. */
   hostOf(address: number): number {
     if (address >= 0x1_0000_0000) return 0;

@@ -33,8 +33,6 @@ export class SlowPaths {
   private redoLo = WIDE_ZERO;
   private redoHi = WIDE_ZERO;
   private redoWrite = false;
-  /** The last walk read tables whose reads are counted (observed.ts). */
-  private counted = false;
   /** The fault behind ABORT, when it was raised in TypeScript. */
   fault: Fault | undefined;
   /** Called for every data access while data breakpoints are armed. */
@@ -108,17 +106,17 @@ export class SlowPaths {
     const { redoAt } = this;
     if (redoAt >= 0) {
       this.redoAt = -1;
-      if (lo === this.redoLo && hi === this.redoHi && write === this.redoWrite && this.stepping) return redoAt;
+      if (lo === this.redoLo && hi === this.redoHi && write === this.redoWrite && this.stepping) {
+        this.mmu.walk.counted = false;
+        return redoAt;
+      }
     }
-    const { partialReads } = this.physical;
-    const at = this.mmu.walkTo(lo, hi, write, user, false, true);
-    this.counted = partialReads !== this.physical.partialReads;
-    return at;
+    return this.mmu.walkTo(lo, hi, write, user, false, true);
   }
   /** A device is to be accessed alone. A walk whose reads are counted is made as often as ever. */
   private redoDevice(at: number, lo: number, hi: number, write: boolean): void {
     this.redo();
-    if (this.counted) return;
+    if (this.mmu.walk.counted) return;
     this.redoAt = at;
     this.redoLo = lo;
     this.redoHi = hi;
@@ -168,7 +166,7 @@ export class SlowPaths {
           return;
         }
         if ((access & ACCESS_COPY) !== 0 && this.strings.read(at, bytes, this.buffer, uop)) return;
-        if (!this.counted) {
+        if (!this.mmu.walk.counted) {
           this.onAccess?.(lo, hi, bytes, false);
           this.memory.readPhysical(at, bytes, this.buffer, 0);
           return;

@@ -12,8 +12,11 @@ const CODE = 0x1000;
 const SOURCE = 0x1_0000;
 const TARGET = 0x20_0000;
 
-/** A flat 32-bit machine whose code is known and whose page at SOURCE a loader filled with 1, 2, 3 …. */
-function machine(code: readonly number[]): Cpu {
+/**
+ * A flat 32-bit machine whose code is known and whose page at SOURCE a loader filled with 1, 2, 3 ….
+ * @param emitted tracking is left to emitted code where it can
+ */
+function machine(code: readonly number[], emitted = true): Cpu {
   const cpu = new Cpu({ model: QEMU64_V1, timing: { name: 'test', nsPerCycle: 4 }, ramSize: 8 * MIB, romSize: 0 });
   cpu.bus = { nextEvent: () => Number.POSITIVE_INFINITY, advance: () => {} } as unknown as Bus;
   const { state } = cpu;
@@ -27,6 +30,7 @@ function machine(code: readonly number[]): Cpu {
     SOURCE,
     Uint8Array.from({ length: 4096 }, (_, i) => i + 1),
   );
+  if (!emitted) (cpu.physical.observed as unknown as { room: undefined }).room = undefined;
   cpu.physical.track(SOURCE, 4096);
   cpu.flushTlb(false);
   cpu.modeChanged();
@@ -49,6 +53,8 @@ const copy = (from: number, to: number, words: number) => [
 const load = (at: number) => [0xa1, ...u32(at)]; // mov eax, [at]
 const load8 = (at: number) => [0xa0, ...u32(at)]; // mov al, [at]
 const store = (at: number) => [0xa3, ...u32(at)]; // mov [at], eax
+const add = (at: number) => [0x01, 0x05, ...u32(at)]; // add [at], eax
+const add8 = (at: number) => [0x00, 0x05, ...u32(at)]; // add [at], al
 const HLT = 0xf4;
 
 test('a page that is copied is not observed until the copy is read', (t) => {
@@ -110,6 +116,9 @@ const steps = (() => {
     fc.nat(12_000).map((at) => load(TARGET + at)),
     fc.nat(4000).map((at) => store(SOURCE + at)),
     fc.nat(8000).map((at) => store(TARGET + at)),
+    fc.nat(4095).map((at) => add8(SOURCE + at)),
+    fc.nat(4000).map((at) => add(SOURCE + at)),
+    fc.nat(12_000).map((at) => add(TARGET + at)),
     fc
       .record({
         from: fc.oneof(fc.constant(0), fc.nat(4090)),
@@ -133,8 +142,7 @@ const steps = (() => {
 
 /** What is left when code has run in slices. `emitted`: tracking is left to emitted code where it can. */
 function outcome(code: readonly number[], slice: number, emitted = true): string {
-  const cpu = machine([...code, HLT]);
-  if (!emitted) cpu.physical.observed.recordOf = () => 0;
+  const cpu = machine([...code, HLT], emitted);
   while (cpu.runUntil(cpu.now + slice).reason === 'until-cycle' && cpu.now < 20_000);
   const { observed: memory, flags } = cpu.physical;
   const pages = [SOURCE, TARGET, TARGET + 0x1000, TARGET + 0x2000, TARGET + 0x3000].map((at) => {

@@ -4,7 +4,7 @@
 
 import * as L from '../layout.js';
 import { FS, SS } from '../layout.js';
-import { ACCESS_COPY, ACCESS_READ, ACCESS_WRITE } from '../semantics/context.js';
+import { ACCESS_READ, ACCESS_WRITE } from '../semantics/context.js';
 import { dataTlbEntry } from '../semantics/tlb.js';
 import { MODE_64BIT, MODE_PROTECTED, MODE_V86 } from '../state.js';
 import { type Expr, I32, I64, i32, i64, type LocalGet, type Type, V128, v128 } from '../wasm/expr.js';
@@ -106,7 +106,7 @@ function defineMemoryFunctions(
   m: ModuleBuilder,
   imports: { slowRead: FunctionHandle; slowWrite: FunctionHandle; slowModify: FunctionHandle },
 ) {
-  const { trackedRead, trackedWrite } = defineTracking(m);
+  const { trackedRead, trackedWrite, trackedModify } = defineTracking(m);
   const fill = definePageWalk(m);
   /** The page's entry has just been filled: return where the data is, unless it is a partial page's. */
   const returnHit = (f: FunctionBuilder, tag: number) => {
@@ -118,15 +118,15 @@ function defineMemoryFunctions(
   const missedRead = m.declare([I64, I32, I32], I32);
   m.define(missedRead, (f) => {
     const linear = f.param(0);
-    // A string copy must not count as a look at what it copies: the slow path decides.
-    f.if(i32.eqz(i32.and(f.param(1), ACCESS_COPY)), () => {
-      const host = f.let(trackedRead.call(linear, i32.and(f.param(1), 0xff)));
+    const host = f.local(I32);
+    const returnTracked = () => {
+      f.set(host, trackedRead.call(linear, f.param(1)));
       f.if(host, () => f.return(host));
-    });
+    };
+    returnTracked();
     f.if(fill.call(linear, f.param(1)), () => {
       returnHit(f, L.TLB_READ);
-      const host = f.let(trackedRead.call(linear, i32.and(f.param(1), 0xff)));
-      f.if(host, () => f.return(host));
+      returnTracked();
     });
     f.call(imports.slowRead, low(linear), high(linear), f.param(1), f.param(2));
     i32.const(L.SCRATCH).write(f.body);
@@ -169,6 +169,8 @@ function defineMemoryFunctions(
       f.return(i32.add(low(linear), i32.load(entry, L.TLB_ADDEND))),
     );
     const access = f.let(i32.or(f.param(2), ACCESS_READ | ACCESS_WRITE));
+    const host = f.let(trackedModify.call(linear, f.param(2)));
+    f.if(host, () => f.return(host));
     f.if(fill.call(linear, access), () => f.return(i32.add(low(linear), i32.load(entry, L.TLB_ADDEND))));
     slow.slowModify.call(low(linear), high(linear), access, f.param(1)).write(f.body);
   });

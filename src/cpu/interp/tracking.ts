@@ -1,38 +1,23 @@
 // Accesses to partial pages (observed.ts) without TypeScript: where a TLB entry's tag says so, the page's record is
-// kept here, in the plain cases. What is not plain (the limits, accesses over a page's end, 16 bytes, the last unknown
-// byte of a page that was copied to) goes the slow way, as a miss does. Invariant: the record is afterwards what ObservedMemory's `read` or `write` would have made it.
+// kept here, in the plain cases. What is not plain (the limits, accesses over a page's end, an access by which the page
+// becomes known, unknown bytes that are only copied) goes the slow way, as a miss does. Invariant: the record is
+// afterwards what ObservedMemory's `read` or `write` would have made it; where 0 is returned, what it was.
 
 import * as L from '../layout.js';
 import { MASK_SIZE, READ_LIMIT, WRITE_CHECK, WRITE_LIMIT } from '../observed.js';
+import { ACCESS_COPY } from '../semantics/context.js';
 import { dataTlbEntry } from '../semantics/tlb.js';
 import { type Expr, I32, I64, i32, i64, select } from '../wasm/expr.js';
 import type { FunctionBuilder } from '../wasm/function.js';
 import type { FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 
+/** (linear i64, access i32) → address in linear memory, 0 = the slow way. */
 export interface TrackingFunctions {
-  /** (linear i64, bytes i32) → address in linear memory, 0 = the slow way. */
   readonly trackedRead: FunctionHandle;
   readonly trackedWrite: FunctionHandle;
+  /** Read, and then written. */
+  readonly trackedModify: FunctionHandle;
 }
-
-/** The entry's record when its tag is that of a partial page; returns 0 from the function when it is not. */
-function recordFor(f: FunctionBuilder, tag: number): { entry: Expr; record: Expr; offset: Expr } {
-  const linear = f.param(0);
-  const bytes = f.param(1);
-  const entry = f.let(dataTlbEntry(linear, i32.load(L.DATA_TLB)));
-  const last = i64.and(i64.add(linear, i64.sub(i64.extendU(bytes), 1n)), ~0xfffn);
-  const other = i64.ne(i64.load(entry, tag), i64.or(last, BigInt(L.TLB_PARTIAL)));
-  f.if(i32.or(other, i32.gtU(bytes, 8)), () => f.return(i32.const(0)));
-  return {
-    entry,
-    record: f.let(i32.load(entry, L.TLB_TRACK)),
-    offset: f.let(i32.and(i32.wrap(linear), 0xfff)),
-  };
-}
-/** Bits of the access's bytes in the 16 bits of a mask that begin with the first byte's. */
-const bitsOf = (f: FunctionBuilder, offset: Expr): Expr =>
-  i32.shl(i32.sub(i32.shl(1, f.param(1)), 1), i32.and(offset, 7));
-const hostOf = (f: FunctionBuilder, entry: Expr): Expr => i32.add(i32.wrap(f.param(0)), i32.load(entry, L.TLB_ADDEND));
 
 /** An address behind a page's mask of unknown bytes. */
 const MASK_END = L.TRACK_UNKNOWN + MASK_SIZE;
@@ -55,67 +40,149 @@ function defineIsKnown(m: ModuleBuilder): FunctionHandle {
   return isKnown;
 }
 
-export function defineTracking(m: ModuleBuilder): TrackingFunctions {
-  const isKnown = defineIsKnown(m);
-  /** Take bytes out of a copied page's unknown ones; the last ones are left, and to the slow way. */
-  const learn = (f: FunctionBuilder, record: Expr, byte: Expr, unknown: Expr, bits: Expr) => {
-    f.store16(byte, i32.xor(unknown, bits), L.TRACK_UNKNOWN);
-    f.if(isKnown.call(record), () => {
-      f.store16(byte, unknown, L.TRACK_UNKNOWN);
+/** One access to the page of a TLB entry, in a function of (linear, access). */
+class TrackedAccess {
+  readonly record: Expr;
+  private readonly entry: Expr;
+  private readonly bytes: Expr;
+  private readonly offset: Expr;
+  /** Where 32 bits of the page's masks begin with the first byte's eight, and which of them are the access's unknown bytes. */
+  private readonly byte: Expr;
+  private readonly unknown: Expr;
+  private readonly found: Expr;
+
+  /** Returns 0 from the function where the entry's tag is not that of a partial page. */
+  constructor(
+    readonly f: FunctionBuilder,
+    tag: number,
+    private readonly isKnown: FunctionHandle,
+  ) {
+    const linear = f.param(0);
+    this.bytes = f.let(i32.and(f.param(1), 0xff));
+    this.entry = f.let(dataTlbEntry(linear, i32.load(L.DATA_TLB)));
+    const last = i64.and(i64.add(linear, i64.sub(i64.extendU(this.bytes), 1n)), ~0xfffn);
+    this.giveUpIf(i64.ne(i64.load(this.entry, tag), i64.or(last, BigInt(L.TLB_PARTIAL))));
+    this.record = f.let(i32.load(this.entry, L.TLB_TRACK));
+    this.offset = f.let(i32.and(i32.wrap(linear), 0xfff));
+    this.byte = f.let(i32.add(this.record, i32.shrU(this.offset, 3)));
+    this.unknown = f.let(i32.load(this.byte, L.TRACK_UNKNOWN));
+    const bits = i32.shl(i32.sub(i32.shl(1, this.bytes), 1), i32.and(this.offset, 7));
+    this.found = f.let(i32.and(this.unknown, bits));
+  }
+
+  giveUpIf(condition: Expr): void {
+    this.f.if(condition, () => this.f.return(i32.const(0)));
+  }
+
+  /** The slow way translates again: not to be left out where that counts. */
+  giveUpIfCounted(): void {
+    this.giveUpIf(i32.and(i32.load(this.entry, L.TLB_FLAGS), L.TLB_COUNTED));
+  }
+
+  /** Take the bytes out of the unknown ones; where the page is known by that, it is left as it was, to the slow way. */
+  private learnUnlessLast(): void {
+    const { f, byte, unknown } = this;
+    this.learn();
+    f.if(this.isKnown.call(this.record), () => {
+      f.store32(byte, unknown, L.TRACK_UNKNOWN);
       f.return(i32.const(0));
     });
-  };
-  const trackedRead = m.declare([I64, I32], I32);
-  m.define(trackedRead, (f) => {
-    const { entry, record, offset } = recordFor(f, L.TLB_READ);
-    const reads = f.let(i32.load(record, L.TRACK_READS));
-    f.if(i32.geU(reads, READ_LIMIT), () => f.return(i32.const(0)));
-    const byte = f.let(i32.add(record, i32.shrU(offset, 3)));
-    const unknown = f.let(i32.load16U(byte, L.TRACK_UNKNOWN));
-    const seen = f.let(i32.and(unknown, bitsOf(f, offset)));
-    f.if(seen, () => {
+  }
+  private learn(): void {
+    this.f.store32(this.byte, i32.xor(this.unknown, this.found), L.TRACK_UNKNOWN);
+  }
+
+  /** The bytes are seen. */
+  read(): void {
+    const { f, record, byte, offset, found } = this;
+    f.if(found, () => {
+      this.giveUpIf(i32.and(f.param(1), ACCESS_COPY));
       f.if(
         i32.load(record, L.TRACK_COPIED),
         () => {
           // The bytes that they stand for lie in one page.
           const from = f.let(i32.add(offset, i32.load(record, L.TRACK_SHIFT)));
-          const over = i32.ne(i32.shrU(from, 12), i32.shrU(i32.sub(i32.add(from, f.param(1)), 1), 12));
-          f.if(over, () => f.return(i32.const(0)));
+          const over = i32.ne(i32.shrU(from, 12), i32.shrU(i32.sub(i32.add(from, this.bytes), 1), 12));
+          this.giveUpIf(over);
           const behind = i32.shrU(from, 12);
           const mask = f.let(select(behind, i32.load(record, L.TRACK_SEEN_NEXT), i32.load(record, L.TRACK_SEEN)));
-          f.if(i32.eqz(mask), () => f.return(i32.const(0)));
-          learn(f, record, byte, unknown, seen);
-          const bits = i32.shl(i32.shrU(seen, i32.and(offset, 7)), i32.and(from, 7));
+          this.giveUpIf(i32.eqz(mask));
+          this.learnUnlessLast();
+          const bits = i32.shl(i32.shrU(found, i32.and(offset, 7)), i32.and(from, 7));
           const at = f.let(i32.add(mask, i32.shrU(i32.and(from, 0xfff), 3)));
-          f.store16(at, i32.or(i32.load16U(at), bits));
+          f.store32(at, i32.or(i32.load(at), bits));
         },
         () => {
-          f.store16(byte, i32.xor(unknown, seen), L.TRACK_UNKNOWN);
-          f.store16(byte, i32.or(i32.load16U(byte, L.TRACK_OBSERVED), seen), L.TRACK_OBSERVED);
+          this.learn();
+          f.store32(byte, i32.or(i32.load(byte, L.TRACK_OBSERVED), found), L.TRACK_OBSERVED);
         },
       );
     });
-    f.store32(record, i32.add(reads, 1), L.TRACK_READS);
-    hostOf(f, entry).write(f.body);
+  }
+  /** How often the page was read until now; gives up at the limit. */
+  reads(): Expr {
+    const reads = this.f.let(i32.load(this.record, L.TRACK_READS));
+    this.giveUpIf(i32.geU(reads, READ_LIMIT));
+    return reads;
+  }
+
+  /** The bytes are overwritten. `checks`: it is looked whether the page is known by now. */
+  write(checks: Expr): void {
+    const { f, record, found } = this;
+    const careful = i32.or(checks, i32.and(i32.ne(found, 0), i32.load(record, L.TRACK_COPIED)));
+    f.if(
+      careful,
+      () => {
+        f.if(checks, () => this.giveUpIfCounted());
+        this.learnUnlessLast();
+      },
+      () => f.if(found, () => this.learn()),
+    );
+  }
+  /** How often it was written, this time included, and whether that is a time to look; gives up behind the limit. */
+  writes(): [writes: Expr, checks: Expr] {
+    const { f } = this;
+    const writes = f.let(i32.add(i32.load(this.record, L.TRACK_WRITES), 1));
+    this.giveUpIf(i32.gtU(writes, WRITE_LIMIT));
+    const atEnd = i32.eq(i32.add(this.offset, this.bytes), 4096);
+    return [writes, f.let(i32.or(i32.eqz(i32.remU(writes, WRITE_CHECK)), atEnd))];
+  }
+
+  host(): Expr {
+    return i32.add(i32.wrap(this.f.param(0)), i32.load(this.entry, L.TLB_ADDEND));
+  }
+}
+
+export function defineTracking(m: ModuleBuilder): TrackingFunctions {
+  const isKnown = defineIsKnown(m);
+  const trackedRead = m.declare([I64, I32], I32);
+  m.define(trackedRead, (f) => {
+    const a = new TrackedAccess(f, L.TLB_READ, isKnown);
+    f.if(i32.and(f.param(1), ACCESS_COPY), () => a.giveUpIfCounted());
+    const reads = a.reads();
+    a.read();
+    f.store32(a.record, i32.add(reads, 1), L.TRACK_READS);
+    a.host().write(f.body);
   });
   const trackedWrite = m.declare([I64, I32], I32);
   m.define(trackedWrite, (f) => {
-    const { entry, record, offset } = recordFor(f, L.TLB_WRITE);
-    const writes = f.let(i32.add(i32.load(record, L.TRACK_WRITES), 1));
-    const special = i32.or(i32.eqz(i32.remU(writes, WRITE_CHECK)), i32.eq(i32.add(offset, f.param(1)), 4096));
-    f.if(i32.or(i32.gtU(writes, WRITE_LIMIT), special), () => f.return(i32.const(0)));
-    const byte = f.let(i32.add(record, i32.shrU(offset, 3)));
-    const unknown = f.let(i32.load16U(byte, L.TRACK_UNKNOWN));
-    const newly = f.let(i32.and(unknown, bitsOf(f, offset)));
-    f.if(newly, () => {
-      f.if(
-        i32.load(record, L.TRACK_COPIED),
-        () => learn(f, record, byte, unknown, newly),
-        () => f.store16(byte, i32.xor(unknown, newly), L.TRACK_UNKNOWN),
-      );
-    });
-    f.store32(record, writes, L.TRACK_WRITES);
-    hostOf(f, entry).write(f.body);
+    const a = new TrackedAccess(f, L.TLB_WRITE, isKnown);
+    const [writes, checks] = a.writes();
+    a.write(checks);
+    f.store32(a.record, writes, L.TRACK_WRITES);
+    a.host().write(f.body);
   });
-  return { trackedRead, trackedWrite };
+  const trackedModify = m.declare([I64, I32], I32);
+  m.define(trackedModify, (f) => {
+    const a = new TrackedAccess(f, L.TLB_WRITE, isKnown);
+    a.giveUpIfCounted();
+    const reads = a.reads();
+    const [writes, checks] = a.writes();
+    a.giveUpIf(checks);
+    a.read();
+    f.store32(a.record, i32.add(reads, 1), L.TRACK_READS);
+    f.store32(a.record, writes, L.TRACK_WRITES);
+    a.host().write(f.body);
+  });
+  return { trackedRead, trackedWrite, trackedModify };
 }

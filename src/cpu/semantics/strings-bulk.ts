@@ -70,7 +70,7 @@ function fill(c: BodyContext, to: Expr, length: Expr, bytes: number): void {
 /**
  * Emitted at the start of an iteration that is charged already: do as many as go at once, then `goOn`, which does not
  * come back. When none go at once, nothing happens. `patience`: single items to do before
- * asking whether a run may be copied unseen.
+ * asking whether a run from tracked memory may be copied.
  */
 export function emitRun(
   c: BodyContext,
@@ -125,10 +125,10 @@ export function emitRun(
         else fill(c, target, length, bytes);
         done(length);
       });
-      // A source that has no plain translation even after an item was read may be memory that nobody has observed.
+      // A source that has no plain translation even after an item was read may be memory not all of which was observed.
       if (moves)
         f.if(i32.and(i32.eqz(source), i32.eqz(patience!)), () => {
-          const copied = c.jsResult(copyUnseen, I32, [from, to, i32.const(bytes), items, down]);
+          const copied = c.jsResult(copyTracked, I32, [from, to, i32.const(bytes), items, down]);
           f.set(patience!, select(copied, i32.const(1), items));
           f.if(copied, () => {
             f.set(items, copied);
@@ -140,6 +140,13 @@ export function emitRun(
 }
 
 /** As LinearMemory has it. */
-export function copyUnseen(cpu: CpuCore, from: bigint, to: bigint, bytes: number, items: number, down: number): number {
-  return cpu.memory.copyUnseen(from, to, bytes, items, cpu.state.reg32(RCX) * bytes, down !== 0);
+export function copyTracked(
+  cpu: CpuCore,
+  from: bigint,
+  to: bigint,
+  bytes: number,
+  items: number,
+  down: number,
+): number {
+  return cpu.memory.copyTracked(from, to, bytes, items, cpu.state.reg32(RCX) * bytes, down !== 0);
 }

@@ -113,7 +113,7 @@ export class FakeCore implements CpuCore {
       },
       writeBytes: (a, data, p) => this.bytes.set(data, check(a, data.length, true, p)),
       plainAt: () => 0,
-      copyUnseen: () => 0,
+      copyTracked: () => 0,
       probe: (a, n, write, p) => check(a, n, write, p) >= 0,
     };
   }
