@@ -5,5 +5,5 @@ import { addRecord } from './commands/record.js';
 import { addRun } from './commands/run.js';
 import { start } from './program.js';
 
-/** Settled when the verb is done. */
-export const done = start({ record: addRecord, run: addRun });
+/** Do what the command line says. */
+export const begin = (): Promise<void> => start({ record: addRecord, run: addRun });

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { VERSION } from '../src/api/version.js';
 import { makeEarly } from '../src/start/early-memory.js';
+import { KNOWN_V8, underFlags } from '../src/start/v8-flags.js';
 import { compile } from './compile-cache.js';
 
 /** Modules of Node's that take long to load and that many runs do not need. */
@@ -44,7 +45,7 @@ type Program = (
   directory: string,
   url: string,
   load: (specifier: string) => Promise<unknown>,
-) => { readonly done: Promise<void> };
+) => { begin(): Promise<void> };
 
 /**
  * End the process when the verb is done. Node would wait for what V8 has begun beside the program: compiling, collecting
@@ -65,5 +66,8 @@ if (more === undefined && (word === '--version' || word === '-V')) {
   // The build writes ASCII.
   const program = compile(readFileSync(file, 'latin1'), file, content).runInThisContext() as Program;
   const load = (specifier: string) => import(specifier);
-  void program(requireBuiltin, dirname(file), pathToFileURL(file).href, load).done.then(exitAtOnce);
+  const evaluate = () => program(requireBuiltin, dirname(file), pathToFileURL(file).href, load);
+  // Nearly all of what the modules do is done once.
+  const { begin } = KNOWN_V8 ? underFlags(['--no-sparkplug'], ['--sparkplug'], evaluate) : evaluate();
+  void begin().then(exitAtOnce);
 }

@@ -12,16 +12,17 @@ import { addRun } from './commands/run.js';
 import { addView } from './commands/view.js';
 import { start } from './program.js';
 
-/** Settled when the verb is done. */
-export const done = start({
-  record: addRecord,
-  run: addRun,
-  replay: addReplay,
-  diff: addDiff,
-  inspect: addInspect,
-  view: addView,
-  gate: addGate,
-  fuzz: addFuzz,
-  fetch: addFetch,
-  demo: addDemo,
-});
+/** Do what the command line says. */
+export const begin = (): Promise<void> =>
+  start({
+    record: addRecord,
+    run: addRun,
+    replay: addReplay,
+    diff: addDiff,
+    inspect: addInspect,
+    view: addView,
+    gate: addGate,
+    fuzz: addFuzz,
+    fetch: addFetch,
+    demo: addDemo,
+  });

@@ -4,7 +4,7 @@
 //   the library        src/index.js, src/fuzz/index.js, the modules of workers, and what they share in chunks
 // Types stay as tsc wrote them. What few runs need (iced-x86, jiti) is left outside.
 
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { contentName, keepInterpreter, keepPrograms } from './compile.mjs';
@@ -28,12 +28,32 @@ const common = {
   logLevel: 'warning',
 };
 
+/**
+ * Imports that wait for their use, made into imports of the start: esbuild wraps each module that is imported late, and all
+ * that it needs, into a function of its own, and V8 then makes a few hundred of them ready one by one.
+ */
+const importAtOnce = {
+  name: 'import-at-once',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.js$/ }, ({ path }) => {
+      if (path.includes('node_modules')) return undefined;
+      const heads = [];
+      const contents = readFileSync(path, 'utf8').replaceAll(/\bawait import\(('\.[^']*')\)/g, (_, from) => {
+        heads.push(`import * as late${heads.length} from ${from};\n`);
+        return `late${heads.length - 1}`;
+      });
+      return { contents: heads.join('') + contents, loader: 'js' };
+    });
+  },
+};
+
 /** A program's script and what names its content. */
-async function joinProgram(entry, file) {
+async function joinProgram(entry, file, plugins = []) {
   // The launcher calls the program as a function, with what is named here.
   const { outputFiles } = await build({
     ...common,
     entryPoints: [entry],
+    plugins,
     format: 'cjs',
     minify: true,
     external: ['iced-x86', 'jiti', 'esbuild'],
@@ -53,7 +73,7 @@ async function joinProgram(entry, file) {
   return { file: join(dist, 'chunks', file), contents, map: text('.map'), content: contentName(contents) };
 }
 
-const boots = await joinProgram('bin/boots.js', 'boots.cjs');
+const boots = await joinProgram('bin/boots.js', 'boots.cjs', [importAtOnce]);
 const main = await joinProgram('bin/vmreplay.js', 'main.cjs');
 const launcher = await build({
   ...common,

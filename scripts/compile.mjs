@@ -39,6 +39,8 @@ export function keepInterpreter(module, file) {
 export async function keepPrograms({ boots, main }, { keep }, builtPath) {
   // Else V8 forgets what has not been called for a while.
   setFlagsFromString('--no-flush-bytecode');
+  // V8 notes which functions it had compiled plainly, and would compile them at once in every process.
+  setFlagsFromString('--no-sparkplug');
   const scratch = mkdtempSync(join(tmpdir(), 'vmreplay-build-'));
   const trace = (name) => join(scratch, `${name}.trace`);
   const before = { argv: process.argv, exitCode: process.exitCode };
@@ -47,7 +49,12 @@ export async function keepPrograms({ boots, main }, { keep }, builtPath) {
     const program = script.runInThisContext();
     const run = async (...words) => {
       process.argv = [process.execPath, 'vmreplay', ...words, '--quiet'];
-      await program((name) => process.getBuiltinModule(name), dirname(file), pathToFileURL(file).href, undefined).done;
+      await program(
+        (name) => process.getBuiltinModule(name),
+        dirname(file),
+        pathToFileURL(file).href,
+        undefined,
+      ).begin();
       process.stdout.removeAllListeners('error');
       if (process.exitCode !== 0) throw new Error(`${words.join(' ')}: exit status ${process.exitCode}`);
     };
@@ -71,6 +78,7 @@ export async function keepPrograms({ boots, main }, { keep }, builtPath) {
     await all.run('diff', trace('page-fault'), trace('page-fault'));
     // The flags are a part of what is kept.
     setFlagsFromString('--flush-bytecode');
+    setFlagsFromString('--sparkplug');
     keep(some.script, builtPath(boots.file, boots.content));
     keep(all.script, builtPath(main.file, main.content));
   } finally {
