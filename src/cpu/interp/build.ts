@@ -41,11 +41,6 @@ export interface HelperSlots {
   /** Handlers of the variants that are not inlined: the slot of the first one, and its handler number. */
   readonly outlined: number;
   readonly firstOutlined: number;
-  /** By access width in bytes, as SharedFunctions. */
-  readonly load: ReadonlyMap<number, number>;
-  readonly store: ReadonlyMap<number, number>;
-  readonly hostForWrite: number;
-  readonly slowCommit: number;
   readonly segmented: number;
   readonly segmentedIn: number;
   readonly stackSegmented: number;
@@ -59,6 +54,8 @@ export const REGION_LOOKUP = 0;
 export const REGION_BUDGET = 1;
 /** ABORT and ABORT_UOP are set. */
 export const REGION_ABORT = 2;
+/** Tier 0 is to execute the record at ABORT_UOP, and what follows it in its block. */
+export const REGION_RESUME = 3;
 
 /** @param coverage whether the module notes branches and comparisons (coverage/); if not, nothing in it knows of that */
 export function buildInterpreter(table: VariantTable, coverage = false): InterpreterModule {
@@ -98,15 +95,9 @@ export function buildInterpreter(table: VariantTable, coverage = false): Interpr
 
   const slots: FunctionHandle[] = [...outlined];
   const slotOf = (handle: FunctionHandle): number => slots.push(handle) - 1;
-  const slotsOf = (handles: ReadonlyMap<number, FunctionHandle>) =>
-    new Map([...handles].map(([bytes, handle]) => [bytes, slotOf(handle)]));
   const helpers: HelperSlots = {
     outlined: 0,
     firstOutlined: SPECIAL_HANDLERS + table.hotCount,
-    load: slotsOf(shared.load),
-    store: slotsOf(shared.store),
-    hostForWrite: slotOf(shared.hostForWrite),
-    slowCommit: slotOf(shared.slowCommit),
     segmented: slotOf(shared.segmented),
     segmentedIn: slotOf(shared.segmentedIn),
     stackSegmented: slotOf(shared.stackSegmented),
@@ -224,6 +215,10 @@ function emitHeat(
       f.brIf(again, i32.geU(uop, L.UOPS));
       f.if(i32.eqz(uop), () => {
         f.set(uop, i32.const(L.START_UOP));
+        f.br(dispatch);
+      });
+      f.if(i32.eq(uop, REGION_RESUME), () => {
+        f.set(uop, i32.load(L.ABORT_UOP));
         f.br(dispatch);
       });
       f.if(i32.eq(uop, REGION_BUDGET), () => exit(EXIT_BUDGET));

@@ -10,8 +10,7 @@ import type { VariantTable } from './variants.js';
 export interface PackedInterpreter {
   readonly imports: readonly OperationImport[];
   readonly uses: OperationUses;
-  readonly helpers: Omit<HelperSlots, 'load' | 'store'> &
-    Record<'load' | 'store', readonly (readonly [number, number])[]>;
+  readonly helpers: HelperSlots;
 }
 
 /** With the module, which is a file of its own and loaded when a processor is made. */
@@ -25,11 +24,7 @@ export interface PrebuiltInterpreter extends PackedInterpreter {
 
 export function packInterpreter(made: InterpreterModule): PackedInterpreter {
   const { operations, helpers } = made;
-  return {
-    imports: operations.imports,
-    uses: operations.listUses(),
-    helpers: { ...helpers, load: [...helpers.load], store: [...helpers.store] },
-  };
+  return { imports: operations.imports, uses: operations.listUses(), helpers };
 }
 
 /** @param known operations by import number, as far as they are known */
@@ -38,9 +33,5 @@ export function unpackInterpreter(
   table: VariantTable,
   known: readonly (SystemOperation | undefined)[] = [],
 ): Omit<InterpreterModule, 'bytes'> {
-  const { helpers } = packed;
-  return {
-    operations: new Operations(packed.imports, table, packed.uses, known),
-    helpers: { ...helpers, load: new Map(helpers.load), store: new Map(helpers.store) },
-  };
+  return { operations: new Operations(packed.imports, table, packed.uses, known), helpers: packed.helpers };
 }

@@ -11,7 +11,7 @@ export class RegionFrame {
   readonly registers: LocalGet[] = [];
   readonly flagResult: LocalGet;
   readonly flagAux: LocalGet;
-  /** Whether `flagAux` has yet to be worked out from `kept` (region-flags.ts); 0 where the region is left. */
+  /** Whether `flagAux` has yet to be worked out from `first` and `flagResult` (region-flags.ts). */
   readonly lazy: LocalGet;
   readonly budget: LocalGet;
   /** What the budget was when the state was last true in memory. */
@@ -20,14 +20,22 @@ export class RegionFrame {
   readonly retired: LocalGet;
   readonly pageIp: LocalGet;
   readonly tlb: LocalGet;
-  /** Where to look up the next block. */
+  /** Where to go on. */
   readonly rip: LocalGet;
   /** What the region returns. */
   readonly result: LocalGet;
-  /** Operands of the last flag-setting instruction, by type; and the carry that INC and DEC leave alone. */
-  readonly kept: { readonly i32: readonly [LocalGet, LocalGet]; readonly i64: readonly [LocalGet, LocalGet] };
+  /** First operand of the last flag-setting instruction; within a block also the second, by type. */
+  readonly first: LocalGet;
+  readonly second: { readonly i32: LocalGet; readonly i64: LocalGet };
+  /** The carry that INC and DEC leave alone. */
   readonly keptCarry: LocalGet;
   out!: Label;
+  /** As `out`, with nothing charged for the block at `rip`. */
+  noBudget!: Label;
+  /** As `out`, by a link: `result` is what it says, `entry` the address of its field, `rip` where it leads. */
+  link!: Label;
+  /** As `out`, before the instruction whose record is at `entry`: tier 0 goes on with it. */
+  resume!: Label;
   /** As `out`, for aborts whose ABORT_UOP is set. */
   abort!: Label;
   lookup!: Label;
@@ -51,11 +59,12 @@ export class RegionFrame {
     this.tlb = f.local(I32);
     this.rip = f.local(I64);
     this.result = f.local(I32);
-    this.kept = { i32: [f.local(I32), f.local(I32)], i64: [f.local(I64), f.local(I64)] };
+    this.first = f.local(I64);
+    this.second = { i32: f.local(I32), i64: f.local(I64) };
     this.keptCarry = f.local(I32);
   }
 
-  /** Block number to go to; the function's parameter. */
+  /** Block number to go to, or what a way out needs; the function's parameter. */
   get entry(): LocalGet {
     return this.f.param(0);
   }

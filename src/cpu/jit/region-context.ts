@@ -1,19 +1,19 @@
 // Operands of translated code: what the interpreter reads from a micro-op record at run time is a constant here, and
-// general registers and flags are locals (frame.ts). The bodies are the same. Rare work is a call through the table of
-// helpers: the shared load and store functions on a TLB miss, TypeScript operations with the state spilled around them.
+// general registers and flags are locals (frame.ts). The bodies are the same. What is rare is tier 0's: an instruction
+// that misses the TLB or faults is left to it, with the rest of its block (`resume`), since a call with all locals alive
+// around it costs V8's register allocator more than the instruction. TypeScript operations have the state spilled.
 //
-// Leaving: an abort stores what the run loop needs (ABORT_UOP) and goes to the region's end; a branch goes to a block
-// of the region, or returns the header of another block, or sets RIP and has it looked up. Each way does what tier 0
-// does at the same place, links and code TLB included.
+// Leaving: a branch goes to a block of the region, or returns the header of another block, or sets RIP and has it looked
+// up; an abort sets ABORT_UOP. Each way does what tier 0 does at the same place, links and code TLB included.
 
 import type { CoverageFunction } from '../coverage/notes.js';
 import type { HelperSlots } from '../interp/build.js';
-import { REGION_ABORT, REGION_LOOKUP } from '../interp/build.js';
+import { REGION_ABORT } from '../interp/build.js';
 import { IP_PAGE_MASK, loadAt, storeAt } from '../interp/memory.js';
 import type { Operations } from '../interp/operations.js';
 import { endsBlock } from '../interp/variants.js';
 import * as L from '../layout.js';
-import { ACCESS_READ, ACCESS_WRITE, BodyContext, type SystemOperation, type Variant } from '../semantics/context.js';
+import { BodyContext, type SystemOperation, type Variant } from '../semantics/context.js';
 import { dataTlbEntry } from '../semantics/tlb.js';
 import type { CpuState } from '../state.js';
 import {
@@ -182,84 +182,42 @@ export class RegionContext extends BodyContext {
     return result;
   }
 
-  private tlbEntry(linear: Expr): Expr {
-    return this.let(dataTlbEntry(linear, this.frame.tlb));
-  }
-  private hits(entry: Expr, tag: number, linear: Expr, bytes: number): Expr {
-    return i64.eq(i64.load(entry, tag), i64.and(i64.add(linear, BigInt(bytes - 1)), ~0xfffn));
+  /** Where an access is on the host, by the TLB. */
+  private host(linear: Expr, tag: number, bytes: number): Expr {
+    const entry = this.let(dataTlbEntry(linear, this.frame.tlb));
+    const page = i64.and(i64.add(linear, BigInt(bytes - 1)), ~0xfffn);
+    this.f.if(i64.ne(i64.load(entry, tag), page), () => this.resume(), undefined, false);
+    return i32.add(i32.wrap(linear), i32.load(entry, L.TLB_ADDEND));
   }
 
-  override load(linear: Expr, bytes: number, access = 0): Expr {
-    const value = this.f.local(this.typeOf(bytes));
-    const at = this.let(linear);
-    const entry = this.tlbEntry(at);
-    this.f.if(
-      this.hits(entry, L.TLB_READ, at, bytes),
-      () => this.f.set(value, loadAt(i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND)), bytes)),
-      () => {
-        this.call(value, this.region.slots.load.get(bytes)!, [at, this.uop(), i32.const(bytes | ACCESS_READ | access)]);
-        this.checkSlowPath();
-      },
-      true,
-    );
-    return value;
+  override load(linear: Expr, bytes: number, _access = 0): Expr {
+    return this.let(loadAt(this.host(this.let(linear), L.TLB_READ, bytes), bytes));
   }
-  override store(linear: Expr, bytes: number, value: Expr, access = 0): void {
+  override store(linear: Expr, bytes: number, value: Expr, _access = 0): void {
     const at = this.let(linear);
     const v = this.let(value);
-    const entry = this.tlbEntry(at);
-    this.f.if(
-      this.hits(entry, L.TLB_WRITE, at, bytes),
-      () => storeAt(this.f, i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND)), bytes, v),
-      () => {
-        const how = i32.const(bytes | ACCESS_WRITE | access);
-        this.call(undefined, this.region.slots.store.get(bytes)!, [at, this.uop(), how, v]);
-        this.checkSlowPath();
-      },
-      true,
-    );
+    storeAt(this.f, this.host(at, L.TLB_WRITE, bytes), bytes, v);
   }
   protected override hostForWrite(linear: Expr, bytes: number): Expr {
-    const host = this.f.local(I32);
-    const at = this.let(linear);
-    const entry = this.tlbEntry(at);
-    this.f.if(
-      this.hits(entry, L.TLB_WRITE, at, bytes),
-      () => this.f.set(host, i32.add(i32.wrap(at), i32.load(entry, L.TLB_ADDEND))),
-      () => {
-        this.call(host, this.region.slots.hostForWrite, [at, this.uop(), i32.const(bytes)]);
-        this.checkSlowPath();
-      },
-      true,
-    );
-    return host;
+    return this.host(this.let(linear), L.TLB_WRITE, bytes);
   }
-  protected override commitModified(host: Expr): void {
-    this.f.if(
-      i32.ltU(host, L.GUEST),
-      () => {
-        this.call(undefined, this.region.slots.slowCommit, []);
-        this.checkAbort();
-      },
-      undefined,
-      false,
-    );
-  }
+  /** What is written in the region is written where it belongs. */
+  protected override commitModified(_host: Expr): void {}
 
-  /** After a slow path, which has set ABORT_UOP. */
-  private checkSlowPath(): void {
-    this.f.if(
-      i32.load(L.ABORT),
-      () => {
-        this.regionFlags.settleAside();
-        this.f.br(this.frame.abort);
-      },
-      undefined,
-      false,
-    );
-  }
   override checkAbort(): void {
     this.f.if(i32.load(L.ABORT), () => this.abort(), undefined, false);
+  }
+  /**
+   * Leave, for tier 0 to go on with this very instruction. Nothing has been done of it that cannot be done again: so it
+   * is where an instruction faults, too, or accesses a device.
+   */
+  resume(): void {
+    this.regionFlags.settleAside();
+    this.f.set(this.frame.entry, this.uop());
+    this.f.br(this.frame.resume);
+  }
+  override raise(): void {
+    this.resume();
   }
   override abort(): void {
     this.regionFlags.settleAside();
@@ -369,7 +327,7 @@ export class RegionContext extends BodyContext {
     const bad = this.long
       ? i64.ne(i64.shrS(i64.shl(target, 16n), 16n), target)
       : i64.gtU(target, i64.load32U(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_LIMIT));
-    this.f.if(bad, () => this.raise(13, 0), undefined, false);
+    this.f.if(bad, () => this.raise(), undefined, false);
   }
   override checkRelative(taken?: Expr): void {
     if (this.variant.near) return;
@@ -387,17 +345,15 @@ export class RegionContext extends BodyContext {
    */
   private followLink(field: number, offset: number, target: () => Expr): void {
     const { f } = this;
-    const { result, out } = this.frame;
+    const { result, entry, rip, link } = this.frame;
     const address = this.at + field;
     const known = this.word(field) >>> 0 || this.region.blockAt(offset);
-    if (known !== undefined && this.region.has(known))
-      f.if(i32.eq(i32.load(address), known), () => this.region.enter(known), undefined, true);
     f.set(result, i32.load(address));
-    f.brIf(out, result);
-    f.store32(L.LINK_PATCH, i32.const(address));
-    f.store64(L.RIP, target());
-    f.set(result, i32.const(REGION_LOOKUP));
-    f.br(out);
+    if (known !== undefined && this.region.has(known))
+      f.if(i32.eq(result, known), () => this.region.enter(known), undefined, true);
+    f.set(entry, i32.const(address));
+    f.set(rip, target());
+    f.br(link);
   }
 
   override jumpRelative(): void {

@@ -3,9 +3,10 @@
 // anew. Conditions after a compare become one comparison of its operands.
 //
 // Along straight code it is known at translation time what the carry word would be. Where a block ends or code branches,
-// `settle` leaves the operands of an addition or a subtraction in locals and says so in another (`lazy`, 0 = the carry
-// word is there); the next block mostly drops them, else a function works the carry word out (`defineCarryWord`). So it
-// is at the region's end, too. On a rare way out (a fault) the locals are made true there alone (`settleAside`).
+// `settle` leaves the first operand of an addition or a subtraction in a local and says so in another (`lazy`, 0 = the
+// carry word is there); the second one follows from it and the result. The next block mostly drops it, else a function
+// works the carry word out (`defineCarryWord`). So it is at the region's end, too. On a rare way out (a fault) the locals
+// are made true there alone (`settleAside`).
 
 import { Flags } from '../semantics/flags.js';
 import { type Width, width } from '../semantics/width.js';
@@ -20,49 +21,32 @@ type Known = { readonly w: Width; readonly a: Expr; readonly b: Expr } | 'logic'
 /** A carry word that is not there yet. */
 interface Pending {
   word(): Expr;
-  /** What `lazy` says of it, and its operands; undefined when it cannot be left to later. */
-  readonly operands?: { readonly lazy: number; readonly a: Expr; readonly b: Expr };
+  /** What `lazy` says of it, and the first operand (i64); undefined when it cannot be left to later. */
+  readonly later?: { readonly lazy: number; readonly a: Expr };
 }
 
-const SUBTRACTION = 1;
-/** Of `lazy`: never 0. */
-const lazyOf = (w: Width, kind: 0 | typeof SUBTRACTION): number => (w.bits >> 2) | kind;
+/** Of `lazy`, besides the width in bits: the log of it. */
+const SUBTRACTION = 7;
 
-/** Operands of a carry word that is not there yet: `lazy`, up to 32 bits wide, 64 bits wide, and the result. */
-type Operands = readonly [lazy: Expr, a: Expr, b: Expr, a64: Expr, b64: Expr, result: Expr];
+/** What a carry word that is not there yet follows from: `lazy`, the first operand, the result. */
+type Operands = readonly [lazy: Expr, a: Expr, result: Expr];
 
 /** Operands → carry word, as a function. */
 export function defineCarryWord(m: ModuleBuilder): FunctionHandle {
-  const handle = m.declare([I32, I32, I32, I64, I64, I64], I32);
-  m.define(handle, (f) => {
-    const word = f.local(I32);
-    const [lazy, a, b, a64, b64, result] = [f.param(0), f.param(1), f.param(2), f.param(3), f.param(4), f.param(5)];
-    workOut(f, word, [lazy, a, b, a64, b64, result]);
-    word.write(f.body);
-  });
+  const handle = m.declare([I32, I64, I64], I32);
+  m.define(handle, (f) => carryWordOf(f, [f.param(0), f.param(1), f.param(2)]).write(f.body));
   return handle;
 }
-/** Set `word` to the carry word. */
-function workOut(f: FunctionBuilder, word: LocalGet, [lazy, a, b, a64, b64, result]: Operands): void {
-  const subtraction = f.let(i32.sub(0, i32.and(lazy, SUBTRACTION)));
-  f.if(
-    i32.and(lazy, 64 >> 2),
-    () => {
-      const s = f.let(i64.extendS(subtraction));
-      const x = f.let(i64.xor(a64, s));
-      const r = i64.xor(result, i64.xor(s, -1n));
-      const c = f.let(i64.or(i64.and(x, b64), i64.and(i64.or(x, b64), r)));
-      f.set(word, i32.or(i32.and(i32.wrap(i64.shrU(c, 32n)), 0xc000_0000), i32.and(i32.wrap(c), 8)));
-    },
-    () => {
-      const x = f.let(i32.xor(a, subtraction));
-      const r = i32.xor(i32.wrap(result), i32.xor(subtraction, -1));
-      const c = f.let(i32.or(i32.and(x, b), i32.and(i32.or(x, b), r)));
-      // The width's top bit comes to bit 31.
-      const shift = i32.sub(32, i32.shl(i32.and(lazy, 14), 2));
-      f.set(word, i32.or(i32.and(i32.shl(c, shift), 0xc000_0000), i32.and(c, 8)));
-    },
-  );
+function carryWordOf(f: FunctionBuilder, [lazy, a, result]: Operands): Expr {
+  const subtracted = f.let(i64.extendS(i32.sub(0, i32.shrU(lazy, SUBTRACTION))));
+  const added = f.let(i64.xor(subtracted, -1n));
+  // a − r, or for an addition r − a.
+  const b = f.let(i64.sub(i64.xor(i64.sub(a, result), added), added));
+  const x = f.let(i64.xor(a, subtracted));
+  const c = f.let(i64.or(i64.and(x, b), i64.and(i64.or(x, b), i64.xor(result, added))));
+  // The width's top bit comes to bit 63: a shift takes its count mod 64.
+  const top = i64.shrU(i64.shl(c, i64.extendU(i32.sub(0, lazy))), 32n);
+  return i32.or(i32.and(i32.wrap(top), 0xc000_0000), i32.and(i32.wrap(c), 8));
 }
 
 export class RegionFlags extends Flags {
@@ -93,17 +77,14 @@ export class RegionFlags extends Flags {
       f.set(frame.lazy, i32.const(0));
       return;
     }
-    const { operands } = carry;
-    if (operands === undefined) {
+    const { later } = carry;
+    if (later === undefined) {
       f.set(frame.flagAux, carry.word());
       f.set(frame.lazy, i32.const(0));
       return;
     }
-    const { lazy, a, b } = operands;
-    const kept = frame.kept[a.type === I32 ? 'i32' : 'i64'];
-    if (a.value !== undefined) f.set(kept[0], a);
-    if (b.value !== undefined) f.set(kept[1], b);
-    f.set(frame.lazy, i32.const(lazy));
+    if (later.a !== frame.first) f.set(frame.first, later.a);
+    f.set(frame.lazy, i32.const(later.lazy));
   }
   /** Have the carry word in its local. */
   force(): void {
@@ -117,10 +98,10 @@ export class RegionFlags extends Flags {
   /** The carry word, where the locals are true; at the region's end without a call. */
   workOut(atEnd = false): void {
     const { f, frame } = this;
-    const { lazy, kept, flagResult, flagAux } = frame;
-    const operands: Operands = [lazy, ...kept.i32, ...kept.i64, flagResult];
+    const { lazy, first, flagResult, flagAux } = frame;
+    const operands: Operands = [lazy, first, flagResult];
     f.if(lazy, () => {
-      if (atEnd) workOut(f, flagAux, operands);
+      if (atEnd) f.set(flagAux, carryWordOf(f, operands));
       else {
         f.set(flagAux, call(I32, this.carryWord(), operands));
         f.set(lazy, i32.const(0));
@@ -209,38 +190,49 @@ export class RegionFlags extends Flags {
     this.touched = true;
   }
   /** Keep an operand beyond the end of its instruction. */
-  private keep(n: 0 | 1, value: Expr): Expr {
+  private keepFirst(value: Expr): Expr {
     if (value.value !== undefined) return value;
-    const local: LocalGet = this.frame.kept[value.type === I32 ? 'i32' : 'i64'][n];
+    const { first } = this.frame;
+    this.f.set(first, value.type === I32 ? i64.extendU(value) : value);
+    return value.type === I32 ? i32.wrap(first) : first;
+  }
+  private keepSecond(value: Expr): Expr {
+    if (value.value !== undefined) return value;
+    const local: LocalGet = this.frame.second[value.type === I32 ? 'i32' : 'i64'];
     this.f.set(local, value);
     return local;
   }
+  /** What is left to later. `a`: what `keepFirst` gave. */
+  private later(w: Width, kind: number, a: Expr): NonNullable<Pending['later']> {
+    return { lazy: w.bits | kind, a: a.value === undefined ? this.frame.first : a.type === I32 ? i64.extendU(a) : a };
+  }
 
-  override add(w: Width, a: Expr, b: Expr, r: Expr): void {
+  override add(w: Width, a: Expr, b: Expr, r: Expr, chained = false): void {
     this.replace(w.sext64(r));
-    const x = this.keep(0, a);
-    const y = this.keep(1, b);
+    const x = this.keepFirst(a);
+    const y = this.keepSecond(b);
     const word = () => this.addAux(w, x, y, w.from64(this.frame.flagResult));
-    this.carry = { word, operands: { lazy: lazyOf(w, 0), a: x, b: y } };
+    this.carry = chained ? { word } : { word, later: this.later(w, 0, x) };
   }
   override sub(w: Width, a: Expr, b: Expr, r: Expr, chained = false): void {
     this.replace(w.sext64(r));
-    const x = this.keep(0, a);
-    const y = this.keep(1, b);
+    const x = this.keepFirst(a);
+    const y = this.keepSecond(b);
     const word = () => this.subAux(w, x, y, w.from64(this.frame.flagResult));
-    this.carry = { word, operands: { lazy: lazyOf(w, SUBTRACTION), a: x, b: y } };
+    // With a borrow, the second operand does not follow from the result.
+    this.carry = chained ? { word } : { word, later: this.later(w, 1 << SUBTRACTION, x) };
     if (!chained) this.known = { w, a: x, b: y };
   }
   override logic(w: Width, r: Expr): void {
     this.replace(w.sext64(r));
-    this.f.set(this.frame.flagAux, i32.const(0));
-    this.carry = 'there';
+    // As if 0 had been added to the result.
+    this.carry = { word: () => i32.const(0), later: { lazy: 64, a: this.frame.flagResult } };
     this.known = 'logic';
   }
   override incDec(w: Width, a: Expr, r: Expr, dec: boolean): void {
     this.f.set(this.frame.keptCarry, this.cf());
     this.replace(w.sext64(r));
-    const x = this.keep(0, a);
+    const x = this.keepFirst(a);
     this.carry = { word: () => this.incDecAux(w, x, w.from64(this.frame.flagResult), dec, this.frame.keptCarry) };
   }
   override resultCfOf(w: Width, r: Expr, cf: Expr, of: Expr): void {

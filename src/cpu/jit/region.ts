@@ -7,11 +7,11 @@
 // A region is made from records alone and does what tier 0 does with them, block for block: charge, cross-page check,
 // instructions, links. It holds as long as the records do, which is until all decoded code is dropped.
 
-import { ABORT_CROSS, type HelperSlots, REGION_ABORT, REGION_BUDGET, REGION_LOOKUP } from '../interp/build.js';
+import { type HelperSlots, REGION_ABORT, REGION_BUDGET, REGION_LOOKUP, REGION_RESUME } from '../interp/build.js';
 import type { Operations } from '../interp/operations.js';
 import { endsBlock, HANDLER_CROSS, HANDLER_NEXT, HANDLER_UD, type VariantTable } from '../interp/variants.js';
 import * as L from '../layout.js';
-import { ABORT_FAULT, type Variant } from '../semantics/context.js';
+import type { Variant } from '../semantics/context.js';
 import { codeTlbOffset } from '../semantics/tlb.js';
 import type { CpuState } from '../state.js';
 import type { Callee, Type } from '../wasm/expr.js';
@@ -137,20 +137,42 @@ class RegionEmitter implements RegionParts {
 
   emit(): void {
     const { f, frame } = this;
+    const { result, rip, entry } = frame;
+    const leave = (how: number) => {
+      f.store64(L.RIP, this.bits === 64 ? rip : i64.and(rip, 0xffff_ffffn));
+      f.set(result, i32.const(how));
+      f.br(frame.out);
+    };
     f.block((out) => {
       frame.out = out;
       f.block((abort) => {
         frame.abort = abort;
-        f.loop((dispatch) => {
-          frame.dispatch = dispatch;
-          f.block((lookup) => {
-            frame.lookup = lookup;
-            this.emitBlocks();
+        f.block((noBudget) => {
+          frame.noBudget = noBudget;
+          f.block((resume) => {
+            frame.resume = resume;
+            f.block((link) => {
+              frame.link = link;
+              f.loop((dispatch) => {
+                frame.dispatch = dispatch;
+                f.block((lookup) => {
+                  frame.lookup = lookup;
+                  this.emitBlocks();
+                });
+                f.scope(() => this.emitLookup());
+              });
+            });
+            f.brIf(out, result);
+            f.store32(L.LINK_PATCH, entry);
+            leave(REGION_LOOKUP);
           });
-          f.scope(() => this.emitLookup());
+          f.store32(L.ABORT_UOP, entry);
+          f.set(result, i32.const(REGION_RESUME));
+          f.br(out);
         });
+        leave(REGION_BUDGET);
       });
-      f.set(frame.result, i32.const(REGION_ABORT));
+      f.set(result, i32.const(REGION_ABORT));
     });
     f.scope(() => this.flags.workOut(true));
     frame.finish();
@@ -264,10 +286,8 @@ class RegionEmitter implements RegionParts {
     const offset = state.u16[(header + L.HEADER_OFFSET) >>> 1]!;
     this.page = state.u32[(header + L.HEADER_MAP) >>> 2]! - offset;
     const noBudget = () => {
-      const ip = i64.add(frame.pageIp, BigInt(offset));
-      f.store64(L.RIP, this.bits === 64 ? ip : i64.and(ip, 0xffff_ffffn));
-      f.set(frame.result, i32.const(REGION_BUDGET));
-      f.br(frame.out);
+      f.set(frame.rip, i64.add(frame.pageIp, BigInt(offset)));
+      f.br(frame.noBudget);
     };
     f.if(i32.ltS(frame.budget, cost), noBudget, undefined, false);
     f.set(frame.budget, i32.sub(frame.budget, cost));
@@ -285,11 +305,8 @@ class RegionEmitter implements RegionParts {
     const { f, frame } = this;
     const c = new RegionContext(this, { osize: 32 } as Variant, at, false);
     if (handler === HANDLER_NEXT) c.next();
-    else if (handler === HANDLER_UD) {
-      f.store32(L.FAULT_VECTOR, i32.const(6));
-      f.store32(L.ABORT, i32.const(ABORT_FAULT));
-      c.abort();
-    } else if (handler === HANDLER_CROSS) {
+    else if (handler === HANDLER_UD) c.resume();
+    else if (handler === HANDLER_CROSS) {
       // As in tier 0: what the code TLB says of the next page is what the block was decoded from.
       const csBase = i64.load(L.SEGMENTS + L.SEGMENT_SIZE * L.CS + L.SEG_BASE);
       const linearMask = this.bits === 64 ? -1n : 0xffff_ffffn;
@@ -300,10 +317,7 @@ class RegionEmitter implements RegionParts {
         i64.eq(i64.load(entry, L.CODE_TLB + L.CTLB_TAG), tag),
         i32.eq(i32.load(entry, L.CODE_TLB + L.CTLB_PAGE), this.state.i32[(at + L.UOP_IMM) >>> 2]!),
       );
-      f.if(i32.eqz(same), () => {
-        f.store32(L.ABORT, i32.const(ABORT_CROSS));
-        c.abort();
-      });
+      f.if(i32.eqz(same), () => c.resume());
     } else throw new Error(`handler ${handler} in a block`);
   }
 
