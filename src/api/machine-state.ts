@@ -98,7 +98,6 @@ export class CpuSite implements Site {
     return this.cpu.ipLow;
   }
   get ripHigh(): number {
-    void this.cpu.ipLow;
     return this.cpu.ipHigh;
   }
   /** Bytes at the instruction, read without any effect on the machine. */

@@ -70,7 +70,7 @@ export function actualEvent(
   return { kind, cycle: site.cycle, cs: site.cs, rip: siteRip(site), address, size, value, valueHigh, name, data };
 }
 
-export const siteRip = (site: Site): bigint => (BigInt(site.ripHigh) << 32n) | BigInt(site.ripLow);
+export const siteRip = (site: Site): bigint => BigInt(site.ripLow) | (BigInt(site.ripHigh) << 32n);
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0;

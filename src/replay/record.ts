@@ -120,7 +120,7 @@ export class RecordingBus implements Bus {
   constructor(inner: Bus, recorder: Recorder, hashes?: PeriodicHashes) {
     this.#inner = inner;
     this.#recorder = recorder;
-    this.#sink = recorder.sink;
+    this.#sink = recorder.sink.target ?? recorder.sink;
     this.#hashes = hashes;
     this.#nextHash = hashes ? hashes.interval : Number.POSITIVE_INFINITY;
   }

@@ -17,6 +17,13 @@ export const CAPACITY = FLUSH_EVENTS + SLACK;
 const MAX_SITES = 0x4_0000;
 /** Sites that are known to be kept without looking them up: a power of two. */
 const RECENT_SITES = 0x1000;
+/** What append() has to know of kinds, by id. */
+const NAMED = 1;
+const SITED = 2;
+const TRAITS = Uint8Array.from({ length: 256 }, (_, kind) => {
+  const layout = LAYOUTS[kind];
+  return layout ? (layout.row.name ? NAMED : 0) | (layout.ripOperand ? 0 : SITED) : 0;
+});
 
 /** Code of the site of an event, the first from there. */
 interface EventCode extends SiteCode {
@@ -93,17 +100,30 @@ export class EventBatches {
     const { batch, site } = this;
     const slot = batch.count;
     if (slot >= CAPACITY) throw new RangeError('a request had too many effects before its answer');
-    const { row, ripOperand } = LAYOUTS[kind]!;
-    const { ripLow, ripHigh, cs } = site;
+    const traits = TRAITS[kind]!;
+    const { cs } = site;
+    const ripLow = site.ripLow;
+    const ripHigh = site.ripHigh;
     batch.shape[slot] = kind | (size << 8) | (cs << 16);
-    batch.name[slot] = row.name ? this.#nameIndex(name) : 0;
+    batch.name[slot] = (traits & NAMED) !== 0 ? this.#nameIndex(name) : 0;
     batch.cycle[slot] = site.cycle;
     batch.ripLow[slot] = ripLow;
     batch.ripHigh[slot] = ripHigh;
     batch.address[slot] = address;
+    batch.value[slot] = value;
+    batch.valueHigh[slot] = valueHigh;
+    batch.dataLength[slot] = 0;
     batch.count = slot + 1;
-    if (!ripOperand) this.#keepCode(slot, cs, ripLow, ripHigh);
-    this.setAnswer(slot, value, valueHigh, data);
+    if ((traits & SITED) !== 0) {
+      const recent = (ripLow ^ (ripLow >>> 12)) & (RECENT_SITES - 1);
+      const rest = cs * 0x1_0000_0000 + ripHigh;
+      if (this.#recentRipLow[recent] !== ripLow || this.#recentRest[recent] !== rest) {
+        this.#recentRipLow[recent] = ripLow;
+        this.#recentRest[recent] = rest;
+        this.#keepCode(slot, cs, ripLow, ripHigh);
+      }
+    }
+    if (data.length > 0) this.#setData(slot, data);
     return slot;
   }
 
@@ -116,8 +136,12 @@ export class EventBatches {
     const { batch } = this;
     batch.value[slot] = value;
     batch.valueHigh[slot] = valueHigh;
+    if (data.length > 0) this.#setData(slot, data);
+  }
+
+  #setData(slot: number, data: Uint8Array): void {
+    const { batch } = this;
     batch.dataLength[slot] = data.length;
-    if (data.length === 0) return;
     const used = batch.dataUsed;
     if (used + data.length > batch.data.length) {
       const larger = new Uint8Array(new SharedArrayBuffer(Math.max(batch.data.length * 2, used + data.length)));
@@ -162,11 +186,6 @@ export class EventBatches {
   #keepCode(event: number, cs: number, ripLow: number, ripHigh: number): void {
     const { site } = this;
     if (!site.code) return;
-    const recent = (ripLow ^ (ripLow >>> 12)) & (RECENT_SITES - 1);
-    const rest = cs * 0x1_0000_0000 + ripHigh;
-    if (this.#recentRipLow[recent] === ripLow && this.#recentRest[recent] === rest) return;
-    this.#recentRipLow[recent] = ripLow;
-    this.#recentRest[recent] = rest;
     const key = `${cs}:${ripHigh}:${ripLow}`;
     if (this.#sites.has(key) || this.#sites.size >= MAX_SITES) return;
     this.#sites.add(key);

@@ -7,7 +7,8 @@ import { LAYOUTS, PAGE } from './event-layout.js';
 import { awaitHash } from './late-hash.js';
 import { VarintWriter, zigzag } from './varint.js';
 
-const TABLE_SIZE = 0x4_0000;
+/** A power of two; not much more than symbols need, so that it stays in the cache. */
+const TABLE_SIZE = 0x8000;
 
 /** Packs one batch after the other. */
 export class EventPacker {
@@ -57,9 +58,9 @@ export class EventPacker {
       let keyAddress = 0;
       let operand = address[i]!;
       if (layout.address === 'paged') {
-        keyAddress = operand;
-        operand %= PAGE;
-        keyAddress -= operand;
+        // The remainder of numbers of 33 bits is a call.
+        keyAddress = Math.floor(operand / PAGE) * PAGE;
+        operand -= keyAddress;
       } else if (layout.address === 'symbol') {
         keyAddress = operand;
       }
@@ -133,7 +134,7 @@ export class EventPacker {
 
   #intern(shape: number, name: number, address: number, ripLow: number, ripHigh: number): number {
     let hash = Math.imul(shape, 0x9e37_79b1) ^ Math.imul(ripLow, 0x85eb_ca6b) ^ Math.imul(ripHigh, 0xc2b2_ae35);
-    hash ^= Math.imul((address % 0x1_0000_0000) | 0, 0x27d4_eb2f) ^ name;
+    hash ^= Math.imul(address | 0, 0x27d4_eb2f) ^ name;
     hash ^= hash >>> 15;
     let at = hash & (TABLE_SIZE - 1);
     for (;;) {

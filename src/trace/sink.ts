@@ -8,7 +8,7 @@ export interface Site {
   readonly cycle: number;
   /** Code segment selector. */
   readonly cs: number;
-  /** Low and high half of the instruction pointer, unsigned. */
+  /** Low and high half of the instruction pointer, unsigned. The high one is that of the low one read last. */
   readonly ripLow: number;
   readonly ripHigh: number;
   /**
@@ -24,6 +24,8 @@ export interface SiteCode {
 }
 
 export interface EventSink {
+  /** Who takes the calls, where this one only hands them on. */
+  readonly target?: EventSink | undefined;
   /**
    * An event that is complete.
    * @param kind id from KINDS

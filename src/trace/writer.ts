@@ -41,6 +41,8 @@ import type { SymbolTable } from './symbols.js';
 /** Events at which a state hash also ends the chunk, so that a killed recording loses little. */
 const FLUSH_AT_HASH = 0x400;
 const MAX_MILESTONES = 256;
+const MILESTONE = KINDS.milestone.id;
+const STATE_HASH = KINDS['state-hash'].id;
 
 /** What only the end of a run knows. */
 export interface TraceEnd {
@@ -120,8 +122,8 @@ export class TraceWriter implements EventSink {
     if (batches.full && this.#open < 0) this.#flush();
     batches.append(kind, address, size, value, valueHigh, name, data);
     this.#counts[kind]!++;
-    if (kind === KINDS.milestone.id) this.#addMilestone(name);
-    if (kind !== KINDS['state-hash'].id) return;
+    if (kind === MILESTONE) this.#addMilestone(name);
+    if (kind !== STATE_HASH) return;
     if (isShared(data)) batches.setLate(data);
     this.#writeEvents(this.#events.endWait());
     if (batches.batch.count >= FLUSH_AT_HASH && this.#open < 0) this.#flush();
