@@ -15,33 +15,41 @@ export const FILTER_COUNT = 3;
 /** Bits of a displacement that is taken for a near branch's. */
 export const BRANCH_BITS = 25;
 
-/** Take a filter off a page, or a part of one, in place. `taken` is 1 for each byte that is stored. */
-export function unfilterPage(filter: number, address: number, bytes: Uint8Array, taken: Uint8Array): void {
-  if (filter === FILTER_BRANCHES) {
-    for (let at = 0; at < bytes.length; at++) {
-      const opcode = branchAt(bytes, taken, at, bytes.length);
-      if (opcode === 0) continue;
-      toDisplacement(bytes, at + opcode, address + at + opcode + 4);
-      at += opcode + 3;
-    }
-  } else if (filter === FILTER_PLACES) {
-    let before = 0;
-    forEachWord(address, bytes, taken, (at) => {
-      before = (before + bigEndian(bytes, at)) | 0;
-      putLittleEndian(bytes, at, before - address - at);
-    });
+/**
+ * Take a filter off stored bytes that lie side by side in one page, in place. Runs of a page one after the other.
+ * @param address of the first byte, its low 32 bits
+ * @param before what this came to for the run before it in the page, 0 for the first
+ */
+export function unfilterRun(
+  filter: number,
+  address: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  before: number,
+): number {
+  if (filter === FILTER_PLACES) return placesToWords(address, bytes, start, end, before);
+  if (filter !== FILTER_BRANCHES) return before;
+  for (let at = start; at + 5 <= end; at++) {
+    const byte = bytes[at]!;
+    let opcode = 1;
+    if (byte === 0x0f) {
+      if ((bytes[at + 1]! & 0xf0) !== 0x80 || at + 6 > end) continue;
+      opcode = 2;
+    } else if (byte !== 0xe8 && byte !== 0xe9) continue;
+    at += opcode;
+    toDisplacement(bytes, at, (address + (at - start) + 4) | 0);
+    at += 3;
   }
+  return before;
 }
 
-/** Length of the opcode of a near branch with 32 bits of displacement, 0 when there is none or it is not stored whole. */
-function branchAt(bytes: Uint8Array, taken: Uint8Array, at: number, end: number): number {
-  const byte = bytes[at]!;
-  let opcode = 0;
-  if (byte === 0xe8 || byte === 0xe9) opcode = 1;
-  else if (byte === 0x0f && at + 1 < end && (bytes[at + 1]! & 0xf0) === 0x80) opcode = 2;
-  if (opcode === 0 || at + opcode + 4 > end) return 0;
-  for (let i = 0; i < opcode + 4; i++) if (taken[at + i] === 0) return 0;
-  return opcode;
+function placesToWords(address: number, bytes: Uint8Array, start: number, end: number, before: number): number {
+  for (let at = start + (-address & 3); at + 4 <= end; at += 4) {
+    before = (before + bigEndian(bytes, at)) | 0;
+    putLittleEndian(bytes, at, (before - address - (at - start)) | 0);
+  }
+  return before;
 }
 
 /** Sign-extended to 32 bits, the way it stays recognisable. */
@@ -50,13 +58,6 @@ const wrap = (value: number): number => (value << (32 - BRANCH_BITS)) >> (32 - B
 function toDisplacement(bytes: Uint8Array, at: number, next: number): void {
   const target = bigEndian(bytes, at);
   putLittleEndian(bytes, at, wrap(target) === target ? wrap(target - next) : target);
-}
-
-/** The aligned 32-bit words that are stored whole. */
-function forEachWord(address: number, bytes: Uint8Array, taken: Uint8Array, body: (at: number) => void): void {
-  for (let at = -address & 3; at + 4 <= bytes.length; at += 4) {
-    if (taken[at] && taken[at + 1] && taken[at + 2] && taken[at + 3]) body(at);
-  }
 }
 
 const bigEndian = (bytes: Uint8Array, at: number): number =>

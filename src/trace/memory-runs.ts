@@ -5,14 +5,12 @@
 
 import { decodeCanonical } from './codec.js';
 import { binary, integer, record } from './fields.js';
-import { FILTER_COUNT, FILTER_NONE, unfilterPage } from './memory-filters.js';
+import { FILTER_COUNT, FILTER_NONE, unfilterRun } from './memory-filters.js';
 import { readVarints } from './varint.js';
 
 const PAGE = 4096;
 /** Span of guest memory that one MEMO chunk covers at most, in bytes. */
 export const MEMORY_SPAN = 0x200_0000;
-/** Bytes from which on the copy that is built in is quicker. */
-const LONG = 48;
 
 /** Runs of known bytes of the initial memory, by ascending address. */
 export interface MemoryRuns {
@@ -53,64 +51,31 @@ export function decodeRuns(payload: Uint8Array): MemoryRuns {
   return runs;
 }
 
-/** Bytes of one page, where they are in the payload's data. */
-class FilteredPage {
-  private count = 0;
-  private readonly offsets = new Uint32Array(PAGE);
-  private readonly places = new Uint32Array(PAGE);
-  private readonly lengths = new Uint32Array(PAGE);
-  private readonly bytes = new Uint8Array(PAGE);
-  private readonly taken = new Uint8Array(PAGE);
-
-  constructor(private readonly data: Uint8Array) {}
-
-  add(offset: number, place: number, length: number): void {
-    this.offsets[this.count] = offset;
-    this.places[this.count] = place;
-    this.lengths[this.count++] = length;
-    copy(this.data, place, this.bytes, offset, length);
-    if (length < LONG) for (let i = offset; i < offset + length; i++) this.taken[i] = 1;
-    else this.taken.fill(1, offset, offset + length);
-  }
-
-  finish(filter: number, address: number): void {
-    unfilterPage(filter, address, this.bytes, this.taken);
-    for (let n = 0; n < this.count; n++)
-      copy(this.bytes, this.offsets[n]!, this.data, this.places[n]!, this.lengths[n]!);
-    this.count = 0;
-    this.taken.fill(0);
-  }
-}
-
 /** In place. */
 function takeFiltersOff({ address, offsets, lengths, data }: MemoryRuns, filters: Uint8Array): void {
-  const filtered = new FilteredPage(data);
+  // From the beginning of the page on, so that small numbers do.
+  const first = address % PAGE;
+  const base = ((address - first) % 0x1_0000_0000) | 0;
   let page = -1;
   let filter = FILTER_NONE;
+  let before = 0;
   let pages = 0;
   let used = 0;
   for (let i = 0; i < offsets.length; i++) {
-    let at = address + offsets[i]!;
+    let at = first + offsets[i]!;
     for (let left = lengths[i]!; left > 0; ) {
-      const offset = at % PAGE;
-      if (at - offset !== page) {
-        if (filter !== FILTER_NONE) filtered.finish(filter, page);
-        page = at - offset;
+      if (at >>> 12 !== page) {
+        page = at >>> 12;
         filter = filters[pages++] ?? FILTER_COUNT;
+        before = 0;
         if (filter >= FILTER_COUNT) throw new Error('a page of memory has no known filter');
       }
-      const n = Math.min(PAGE - offset, left);
-      if (filter !== FILTER_NONE) filtered.add(offset, used, n);
+      const n = Math.min(PAGE - (at & (PAGE - 1)), left);
+      if (filter !== FILTER_NONE) before = unfilterRun(filter, (base + at) | 0, data, used, used + n, before);
       used += n;
       at += n;
       left -= n;
     }
   }
-  if (filter !== FILTER_NONE) filtered.finish(filter, page);
   if (pages !== filters.length) throw new Error('there are more filters than pages');
-}
-
-function copy(from: Uint8Array, start: number, to: Uint8Array, place: number, length: number): void {
-  if (length < LONG) for (let i = 0; i < length; i++) to[place + i] = from[start + i]!;
-  else to.set(from.subarray(start, start + length), place);
 }

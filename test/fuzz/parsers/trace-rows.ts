@@ -19,7 +19,7 @@ import { decodeHeader, decodeIndex, decodeNotes, decodeSummary } from '../../../
 import { inspect, inspectionText, listEvents } from '../../../src/trace/inspect.js';
 import { kallsymsIn } from '../../../src/trace/kallsyms.js';
 import { decodeMemory } from '../../../src/trace/memory.js';
-import { FILTER_COUNT, unfilterPage } from '../../../src/trace/memory-filters.js';
+import { FILTER_COUNT, unfilterRun } from '../../../src/trace/memory-filters.js';
 import { TraceReader } from '../../../src/trace/reader.js';
 import { acpiBlobField, acpiField, smbiosField } from '../../../src/trace/semantic/firmware-fields.js';
 import { itemField } from '../../../src/trace/semantic/fw-cfg-items.js';
@@ -198,9 +198,13 @@ export const traceRows: readonly Parser[] = [
     covers: ['src/trace/memory-filters.ts'],
     inputs: () => damaged([symbolElf, new Uint8Array(4096).fill(0xe8), new Uint8Array(8192).fill(0x0f)]),
     parse: (bytes) => {
+      const page = Uint8Array.from(bytes.subarray(0, 4096));
       for (let filter = 0; filter < FILTER_COUNT + 1; filter++)
-        for (const address of [0, 0x1003, 0xffff_f000])
-          unfilterPage(filter, address, Uint8Array.from(bytes.subarray(0, 4096)), bytes.subarray(4096, 8192));
+        for (const address of [0, 0x1003, 0xffff_f000]) {
+          const middle = bytes.length % (page.length + 1);
+          const before = unfilterRun(filter, address, page, 0, middle, 0);
+          unfilterRun(filter, (address + middle) | 0, page, middle, page.length, before);
+        }
     },
   },
   {
