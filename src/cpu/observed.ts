@@ -11,10 +11,9 @@
 // the plain cases of `read` and `write` itself (interp/tracking.ts), the others come here through the slow paths.
 
 import * as L from './layout.js';
+import { copyBits, firstBeside, hasBits, isBeside, isEmpty, isFull, MASK_SIZE } from './page-masks.js';
 import { WIDE_ZERO } from './state.js';
 
-/** Bytes of a page's bit mask, one bit for each of its bytes, lowest first. */
-export const MASK_SIZE = 512;
 /** Accesses after which a page is taken whole. */
 export const READ_LIMIT = 2048;
 export const WRITE_LIMIT = 1024;
@@ -40,6 +39,8 @@ interface PartialPage {
    * and so emitted code leaves the last change of the mask to `read` and `write`.
    */
   readonly copied: boolean;
+  /** Where in the mask an unknown byte was found last; −1 = nowhere. */
+  found: number;
   /** Reads and writes so far. */
   readonly counts: Uint32Array;
   /** Address of the record in linear memory, 0 = it has none. */
@@ -127,7 +128,14 @@ export class ObservedMemory {
     // A field of another layout from the start (state.ts).
     const wide = origin === 0 ? WIDE_ZERO : origin;
     if (room === undefined || this.used + L.TRACK_SIZE > room.size) {
-      p = { unknown: new Uint8Array(MASK_SIZE), origin: wide, copied, counts: new Uint32Array(2), record: 0 };
+      p = {
+        unknown: new Uint8Array(MASK_SIZE),
+        origin: wide,
+        copied,
+        found: -1,
+        counts: new Uint32Array(2),
+        record: 0,
+      };
     } else {
       const record = room.base + this.used;
       this.used += L.TRACK_SIZE;
@@ -135,7 +143,7 @@ export class ObservedMemory {
       const unknown = new Uint8Array(room.buffer, record + L.TRACK_UNKNOWN, MASK_SIZE);
       const counts = new Uint32Array(room.buffer, record + L.TRACK_READS, 2);
       new Uint32Array(room.buffer, record + L.TRACK_COPIED, 1)[0] = copied ? 1 : 0;
-      p = { unknown, origin: wide, copied, counts, record };
+      p = { unknown, origin: wide, copied, found: -1, counts, record };
     }
     this.setPartial(page, p);
     return p;
@@ -230,15 +238,20 @@ export class ObservedMemory {
   alikeItems(page: number, offset: number, step: number, items: number): number {
     const unknown = this.watching ? undefined : this.partial.get(page)?.unknown;
     if (unknown === undefined) return -items;
-    const bits = (1 << Math.abs(step)) - 1;
-    const hasUnknown = (at: number) => {
-      const byte = at >> 3;
-      const two = byte === MASK_SIZE - 1 ? unknown[byte]! : unknown[byte]! | (unknown[byte + 1]! << 8);
-      return ((two >> (at & 7)) & bits) !== 0;
-    };
-    const first = hasUnknown(offset);
+    const bytes = Math.abs(step);
+    const first = hasBits(unknown, offset, bytes);
     let n = 1;
-    while (n < items && hasUnknown(offset + n * step) === first) n++;
+    for (let at = offset + step; n < items; at = offset + n * step) {
+      // Most often all items that begin in one byte of the mask are alike.
+      const byte = at >> 3;
+      const same = first
+        ? unknown[byte] === 0xff
+        : unknown[byte] === 0 && (byte + 1 === MASK_SIZE || unknown[byte + 1] === 0);
+      if (same) n += step < 0 ? Math.floor((at & 7) / bytes) + 1 : Math.ceil((8 - (at & 7)) / bytes);
+      else if (hasBits(unknown, at, bytes) === first) n++;
+      else break;
+    }
+    n = Math.min(n, items);
     return first ? n : -n;
   }
 
@@ -249,7 +262,13 @@ export class ObservedMemory {
     if (source === undefined || page === Math.floor(from / 4096)) return false;
     const p = this.partial.get(page);
     if (p === undefined) return left >= COPY_MIN;
-    return p.origin === from + source.origin - to || (p.copied && isEmpty(p.unknown, to % 4096, length));
+    if (p.origin === from + source.origin - to) return true;
+    if (!p.copied) return false;
+    // Where an unknown byte was found that stays, there is often one the next time.
+    const start = to % 4096;
+    const stays = p.found >= 0 && isBeside(p.unknown, p.found, start, start + length);
+    if (!stays) p.found = firstBeside(p.unknown, start, start + length);
+    return p.found < 0;
   }
 
   /**
@@ -271,23 +290,32 @@ export class ObservedMemory {
       p.unknown.set(source.unknown.subarray(first, first + (length >>> 3)), (to % 4096) >>> 3);
       return true;
     }
-    for (let i = 0; i < length; i++) {
-      const a = (from + i) % 4096;
-      const b = (to + i) % 4096;
-      if ((source.unknown[a >> 3]! & (1 << (a & 7))) !== 0) p.unknown[b >> 3]! |= 1 << (b & 7);
-      else p.unknown[b >> 3]! &= ~(1 << (b & 7));
-    }
+    copyBits(source.unknown, from % 4096, p.unknown, to % 4096, length);
     return true;
   }
 
   /** Unknown bytes become known: the initial bytes that they stand for are observed. */
   private resolve(page: number, p: PartialPage, offset: number, length: number): void {
     const { unknown } = p;
-    // Nearly always the page's own.
-    let known = p.copied ? -1 : page;
-    let mask = p.copied ? unknown : this.masks.get(page)!;
+    if (!p.copied) {
+      // Nearly always: the page's own bytes.
+      const mask = this.masks.get(page)!;
+      const end = offset + length - 1;
+      const last = end >> 3;
+      for (let at = offset >> 3; at <= last; at++) {
+        let bits = unknown[at]!;
+        if (bits === 0) continue;
+        if (at === offset >> 3) bits &= 0xff << (offset & 7);
+        if (at === last) bits &= 0xff >> (7 - (end & 7));
+        unknown[at]! ^= bits;
+        mask[at]! |= bits;
+      }
+      return;
+    }
+    let known = -1;
+    let mask = unknown;
     if (p.origin % 8 === 0) {
-      // Nearly always: masks byte by byte.
+      // Masks byte by byte.
       const end = offset + length;
       for (let at = offset >> 3; at * 8 < end; at++) {
         let bits = unknown[at]!;
@@ -395,8 +423,8 @@ export class ObservedMemory {
     // Bytes before this one stand for bytes of `source`, the others for bytes of the page behind it.
     const border = (source + 1) * 4096 - from;
     return (
-      (this.masks.has(source) || isEmpty(p.unknown, border, 4096 - border)) &&
-      (border === 4096 || this.masks.has(source + 1) || isEmpty(p.unknown, 0, border))
+      (this.masks.has(source) || firstBeside(p.unknown, border, 4096) < 0) &&
+      (border === 4096 || this.masks.has(source + 1) || firstBeside(p.unknown, 0, border) < 0)
     );
   }
 
@@ -427,21 +455,4 @@ export class ObservedMemory {
   observedIn(page: number): Uint8Array | undefined {
     return this.masks.get(page);
   }
-}
-
-/** True when every bit is set. */
-function isFull(mask: Uint8Array): boolean {
-  for (let i = 0; i < MASK_SIZE; i++) if (mask[i] !== 0xff) return false;
-  return true;
-}
-
-/** True when no bit is set, but for those of some bytes. */
-function isEmpty(mask: Uint8Array, offset = 0, length = 0): boolean {
-  for (let i = 0; i < MASK_SIZE; i++) {
-    let bits = mask[i]!;
-    if (bits !== 0 && length === 0) return false;
-    for (let n = 0; bits !== 0 && n < 8; n++) if (i * 8 + n >= offset && i * 8 + n < offset + length) bits &= ~(1 << n);
-    if (bits !== 0) return false;
-  }
-  return true;
 }

@@ -2,7 +2,8 @@
 
 import test from 'ava';
 import fc from 'fast-check';
-import { MASK_SIZE, ObservedMemory } from '../../src/cpu/observed.js';
+import { ObservedMemory } from '../../src/cpu/observed.js';
+import { MASK_SIZE } from '../../src/cpu/page-masks.js';
 
 const FIRST = 5;
 const PAGES = 3;

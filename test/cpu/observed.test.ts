@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { MASK_SIZE, ObservedMemory } from '../../src/cpu/observed.js';
+import { ObservedMemory } from '../../src/cpu/observed.js';
+import { MASK_SIZE } from '../../src/cpu/page-masks.js';
 
 /** A read or write of some bytes of page 5. */
 const access = fc.record({

@@ -4,7 +4,8 @@
 // afterwards what ObservedMemory's `read` or `write` would have made it; where 0 is returned, what it was.
 
 import * as L from '../layout.js';
-import { MASK_SIZE, READ_LIMIT, WRITE_CHECK, WRITE_LIMIT } from '../observed.js';
+import { READ_LIMIT, WRITE_CHECK, WRITE_LIMIT } from '../observed.js';
+import { MASK_SIZE } from '../page-masks.js';
 import { ACCESS_COPY } from '../semantics/context.js';
 import { dataTlbEntry } from '../semantics/tlb.js';
 import { type Expr, I32, I64, i32, i64, select } from '../wasm/expr.js';
