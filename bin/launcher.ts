@@ -6,8 +6,10 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { BrotliOptions } from 'node:zlib';
 import { VERSION } from '../src/api/version.js';
 import { makeEarly } from '../src/start/early-memory.js';
+import { ownBuiltins, takeOwnBuiltins } from '../src/start/own-builtins.js';
 import { KNOWN_V8, underFlags } from '../src/start/v8-flags.js';
 import { compile } from './compile-cache.js';
 
@@ -28,16 +30,41 @@ function requireBuiltin(name: string): unknown {
   const load = () => process.getBuiltinModule(name) as Record<PropertyKey, unknown>;
   if (!LATE.has(name)) return load();
   let loaded: Record<PropertyKey, unknown> | undefined;
-  const get = (_target: object, key: PropertyKey) => {
+  const get = (target: Record<PropertyKey, unknown>, key: PropertyKey) => {
+    if (Object.hasOwn(target, key)) return target[key];
     loaded ??= load();
     return loaded[key];
   };
-  return new Proxy({}, { get });
+  return new Proxy(ownParts(name), { get });
 }
+
+/** What a module has that a short boot does without loading it. */
+function ownParts(name: string): Record<PropertyKey, unknown> {
+  const own = ownBuiltins();
+  if (own !== undefined && name === 'node:zlib') {
+    const brotliCompressSync = (data: Uint8Array, options: BrotliOptions) =>
+      own.brotliCompressSync(data, options) ?? process.getBuiltinModule('node:zlib').brotliCompressSync(data, options);
+    return { crc32: own.crc32, constants: own.constants, brotliCompressSync };
+  }
+  if (own !== undefined && name === 'node:crypto') {
+    let count = 0;
+    // For thousands the module is quicker.
+    const hash = (algorithm: string, data: Uint8Array, encoding: 'buffer') =>
+      count++ < FEW
+        ? own.createHash(algorithm).update(data).digest(encoding)
+        : module().hash(algorithm, data, encoding);
+    const module = () => process.getBuiltinModule('node:crypto');
+    return { createHash: own.createHash, hash };
+  }
+  return {};
+}
+const FEW = 200;
 
 /** Names the programs: parts of their hashes, put here by the build. */
 declare const MAIN: string;
 declare const BOOTS: string;
+/** The Node whose own functions the build has tried. */
+declare const TRIED: string;
 
 /** The program as the build joins it: a function of what a module has. */
 type Program = (
@@ -52,13 +79,36 @@ type Program = (
  * garbage. Output that a pipe has not yet taken is waited for.
  */
 function exitAtOnce(): void {
-  if (process.stdout.writableLength === 0 && process.stderr.writableLength === 0) process.exit();
+  if (outputs.every(({ writableLength }) => writableLength === 0)) process.exit();
+}
+
+/** The standard outputs that were used: making one takes longer than many a quiet run. */
+const outputs: NodeJS.WriteStream[] = [];
+function watchOutput(name: 'stdout' | 'stderr'): void {
+  const usual = Object.getOwnPropertyDescriptor(process, name)!;
+  Object.defineProperty(process, name, {
+    ...usual,
+    get: () => {
+      Object.defineProperty(process, name, usual);
+      const stream = process[name];
+      outputs.push(stream);
+      // A reader that has seen enough (head, a pager) is no error of ours.
+      if (name === 'stdout')
+        stream.on('error', (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'EPIPE') throw error;
+        });
+      return stream;
+    },
+  });
 }
 
 const [word, more] = process.argv.slice(2);
 if (more === undefined && (word === '--version' || word === '-V')) {
   process.stdout.write(`${VERSION}\n`);
 } else {
+  if (process.version === TRIED) takeOwnBuiltins();
+  watchOutput('stdout');
+  watchOutput('stderr');
   const boots = word === 'record' || word === 'run';
   if (boots) makeEarly(process.argv.slice(3));
   const [name, content] = boots ? ['boots.cjs', BOOTS] : ['main.cjs', MAIN];

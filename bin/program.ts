@@ -14,10 +14,6 @@ export type Verbs = Readonly<Record<string, (program: Command) => void>>;
 
 /** Do what the command line says. @returns when it is done; the exit status is set */
 export async function start(verbs: Verbs): Promise<void> {
-  // A reader that has seen enough (head, a pager) is no error of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
   const program = new Command('vmreplay')
     .description('A deterministic x86 PC: record boots, replay them from the trace alone, compare them event by event.')
     .version(VERSION)

@@ -25,7 +25,8 @@ const build = contentName(
     .map((name) => `${name}\0${readFileSync(new URL(name, cpu))}`)
     .join('\0'),
 );
-const packed = JSON.stringify(packInterpreter(made));
+const { uses, ...packed } = packInterpreter(made);
+const literal = (value) => JSON.stringify(JSON.stringify(value));
 
 /** Where operations can be imported from: the first export of a module of the processor that is the function itself. */
 async function exportsOf(names) {
@@ -49,7 +50,8 @@ writeFileSync(
 ${imports.join('\n')}
 const operations = () => [${list.join()}];
 const module = () => loadModule(new URL('../chunks/interpreter.wasm', import.meta.url), '${content}');
-export const prebuilt = { ...JSON.parse(${JSON.stringify(packed)}), module, operations, build: '${build}' };
+const packed = JSON.parse(${literal(packed)});
+export const prebuilt = { ...packed, get uses() { return JSON.parse(${literal(uses)}); }, module, operations, build: '${build}' };
 `,
 );
 

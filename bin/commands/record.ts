@@ -38,9 +38,11 @@ export function addRecord(program: Command): void {
         }),
       );
       progress.clear();
-      // The console has stdout for itself.
-      const stream = console ? process.stderr : process.stdout;
-      print({ quiet: quiet === true, stream }, traceText(output, result, stream));
+      if (!quiet) {
+        // The console has stdout for itself.
+        const stream = console ? process.stderr : process.stdout;
+        print({ stream }, traceText(output, result, stream));
+      }
       process.exitCode = result.exitCode;
     });
 }

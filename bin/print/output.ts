@@ -39,7 +39,8 @@ export class Progress {
   private readonly shown: boolean;
 
   constructor(options: OutputOptions) {
-    this.shown = process.stderr.isTTY === true && !options.quiet;
+    // A stream that nobody needs is not made.
+    this.shown = !options.quiet && process.stderr.isTTY === true;
   }
 
   /** Replace the line. */

@@ -116,7 +116,7 @@ export function buildInterpreter(table: VariantTable, coverage = false): Interpr
   m.table(slots);
   m.exportTable('helpers', 0);
   m.exportTable('regions', regions);
-  const operations = new Operations(imports, table, [], [...imported.keys()]);
+  const operations = new Operations(imports, table, () => [], [...imported.keys()]);
   return { bytes: m.encode(L.GUEST >>> 16), operations, helpers };
 }
 

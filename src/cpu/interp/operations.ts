@@ -29,11 +29,14 @@ export class Operations {
   private readonly numbers = new Map<SystemOperation, number>();
   private uses: Map<number, readonly number[]> | undefined;
 
-  /** @param known the functions by import number, where the bodies have been run already */
+  /**
+   * @param listed asked when an operation has to be looked for
+   * @param known the functions by import number, as far as they are known already
+   */
   constructor(
     readonly imports: readonly OperationImport[],
     private readonly variants: VariantTable,
-    private readonly listed: OperationUses,
+    private readonly listed: () => OperationUses,
     known: readonly (SystemOperation | undefined)[] = [],
   ) {
     this.known = imports.map((_, n) => known[n]);
@@ -46,8 +49,12 @@ export class Operations {
   operation(number: number): SystemOperation {
     const known = this.known[number];
     if (known !== undefined) return known;
-    const user = this.listed.find(([, used]) => used.includes(number));
-    if (user !== undefined) this.learn(user[0]);
+    this.uses ??= new Map(this.listed());
+    for (const [variant, used] of this.uses) {
+      if (!used.includes(number)) continue;
+      this.learn(variant);
+      break;
+    }
     const learnt = this.known[number];
     if (learnt === undefined) throw new Error(STALE);
     return learnt;
@@ -65,7 +72,7 @@ export class Operations {
   }
 
   private learn(variant: number): void {
-    this.uses ??= new Map(this.listed);
+    this.uses ??= new Map(this.listed());
     const used = this.uses.get(variant) ?? [];
     const operations = operationsOf(this.variants.variantOf(variant + SPECIAL_HANDLERS)!);
     if (operations.length !== used.length) throw new Error(STALE);

@@ -33,5 +33,5 @@ export function unpackInterpreter(
   table: VariantTable,
   known: readonly (SystemOperation | undefined)[] = [],
 ): Omit<InterpreterModule, 'bytes'> {
-  return { operations: new Operations(packed.imports, table, packed.uses, known), helpers: packed.helpers };
+  return { operations: new Operations(packed.imports, table, () => packed.uses, known), helpers: packed.helpers };
 }

@@ -60,14 +60,15 @@ export class VariantTable {
     number(false);
     this.spans = spans;
     this.made.length = next - SPECIAL_HANDLERS;
-    this.cost = new Uint16Array(next);
+    this.cost = new Uint16Array(next).fill(1, SPECIAL_HANDLERS);
     this.ends = new Uint8Array(next).fill(1, 0, SPECIAL_HANDLERS);
     this.cost[HANDLER_UD] = 1;
     this.ends[HANDLER_CROSS] = 0;
     for (const { row, first, count } of spans) {
-      this.cost.fill(row.options.cost ?? 1, first, first + count);
-      if (row.options.ends === true) this.ends.fill(1, first, first + count);
-      if (row.options.ends !== 'rep') continue;
+      const { cost, ends } = row.options;
+      if (cost !== undefined) this.cost.fill(cost, first, first + count);
+      if (ends === true) this.ends.fill(1, first, first + count);
+      if (ends !== 'rep') continue;
       expand(row).forEach((v, i) => {
         this.ends[first + i] = endsBlock(v) ? 1 : 0;
       });
