@@ -29,6 +29,7 @@ export async function replay(file: string, options: ReplayOptions = {}): Promise
     checkReplayable(reader);
     // They start while the file is read.
     if (!options.live) threads = PartThreads.for(reader, options);
+    threads?.share(reader);
     const root = reader.root() ?? '';
     const outcome = options.live ? await replayLive(reader, options) : await replaySealed(reader, options, threads);
     return { ...outcome, bytes: reader.size, root };

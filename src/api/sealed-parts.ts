@@ -16,7 +16,7 @@ import type { Checkpoint, TraceReader } from '../trace/reader.js';
 import { findWorker } from '../trace/unpack-pool.js';
 import type { ReplayOptions } from './options.js';
 import { type Outcome, replayStretch, type Stretch } from './sealed-replay.js';
-import { shareOut } from './sealed-shares.js';
+import { mostParts, shareOut } from './sealed-shares.js';
 import { type ReadyTranslations, readyTranslations } from './tier.js';
 
 /** What a thread is sent: its work, and when they have been read the translations that it may use. */
@@ -40,9 +40,8 @@ export type PartMessage =
   | { readonly outcome: Outcome | undefined }
   | { readonly badCheckpoint: string };
 
-/** A part as its thread leaves it. */
-interface Part {
-  readonly stretch: Stretch;
+/** A thread, and what it has answered. */
+interface PartThread {
   readonly worker: Worker;
   /** Settles when there is nothing more to come. */
   readonly done: Promise<void>;
@@ -51,25 +50,38 @@ interface Part {
   badCheckpoint?: string;
 }
 
+interface Part extends PartThread {
+  readonly stretch: Stretch;
+}
+
 const MODULE = findWorker('part-worker.js', ['.', '../src/api']);
 
-/** Threads for the parts behind the first, on their way up as soon as they are made. Whoever makes them ends them. */
+/** Threads for the parts behind the first, on their way up before it is known where these begin. Who has them ends them. */
 export class PartThreads {
-  readonly parts: readonly Part[];
+  readonly #threads: readonly PartThread[];
+  /** Of the parts behind the first; none when the trace is not to be cut. */
+  parts: readonly Part[] = [];
+  first: Stretch = {};
 
-  private constructor(
-    readonly first: Stretch,
-    others: readonly Stretch[],
-    module: URL,
-  ) {
-    this.parts = others.map((stretch) => start(stretch, module));
+  private constructor(count: number, module: URL) {
+    this.#threads = Array.from({ length: count }, () => start(module));
   }
 
-  /** @returns undefined when there is nothing to share out. @throws TraceError when checkpoints cannot be read */
-  static for(reader: TraceReader, { jobs = 1, screenshots }: ReplayOptions): PartThreads | undefined {
-    if (jobs < 2 || screenshots || !MODULE) return undefined;
-    const [first, ...others] = shareOut(reader.checkpoints, reader.summary?.cycles ?? 0, jobs);
-    return others.length === 0 ? undefined : new PartThreads(first!, others, MODULE);
+  /** @returns undefined when there can be nothing to share out */
+  static for({ chunks, summary }: TraceReader, { jobs = 1, screenshots }: ReplayOptions): PartThreads | undefined {
+    if (screenshots || !MODULE || !chunks.some(({ type }) => type === 'CHKP')) return undefined;
+    const count = mostParts(summary?.cycles ?? 0, jobs) - 1;
+    return count < 1 ? undefined : new PartThreads(count, MODULE);
+  }
+
+  /** Cut the trace. @throws TraceError when its checkpoints cannot be read */
+  share(reader: TraceReader): void {
+    const cycles = reader.summary?.cycles ?? 0;
+    const [first, ...others] = shareOut(reader.checkpoints, cycles, this.#threads.length + 1);
+    this.first = first!;
+    // Made into parts in place, since their answers are put into them.
+    this.parts = others.map((stretch, n) => Object.assign(this.#threads[n]!, { stretch }));
+    for (const { worker } of this.#threads.slice(others.length)) void worker.terminate();
   }
 
   send(input: PartInput | ((part: Part) => PartInput)): void {
@@ -77,28 +89,28 @@ export class PartThreads {
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.parts.map(({ worker }) => worker.terminate()));
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
   }
 }
 
-function start(stretch: Stretch, module: URL): Part {
+function start(module: URL): PartThread {
   const worker = new Worker(module, { execArgv: [] });
   const console: Uint8Array[] = [];
   let settle = (): void => {};
   const done = new Promise<void>((resolve) => {
     settle = resolve;
   });
-  const part: Part = { stretch, worker, console, done };
+  const thread: PartThread = { worker, console, done };
   worker.on('message', (message: PartMessage) => {
     if ('console' in message) console.push(message.console);
     else {
-      Object.assign(part, message);
+      Object.assign(thread, message);
       settle();
     }
   });
   worker.on('error', settle);
   worker.on('exit', settle);
-  return part;
+  return thread;
 }
 
 /**
@@ -119,7 +131,7 @@ export async function replaySealed(
       onConsole(data);
     });
   const counted = { ...options, ...(count && { onConsole: count }) };
-  const outcome = threads && (await replayInParts(reader, counted, threads));
+  const outcome = threads?.parts.length && (await replayInParts(reader, counted, threads));
   if (outcome) return outcome;
   const rest =
     onConsole &&

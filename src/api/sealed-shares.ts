@@ -16,6 +16,9 @@ const START_WORK = 1_000_000_000;
 /** What the engine's threads do for each unit of cold work, and of a start. */
 const ENGINE_WORK = 0.7;
 
+/** Places that stand for all. */
+const ANYWHERE = 64;
+
 /** Where a part may begin. */
 export interface Cut {
   readonly cycle: number;
@@ -47,6 +50,15 @@ export function shareOut(
     const next = best[n];
     return { from, to: next === undefined ? undefined : checkpoints[next] };
   });
+}
+
+/** Parts at most, wherever the checkpoints are. */
+export function mostParts(cycles: number, jobs: number, processors?: number): number {
+  const anywhere = Array.from({ length: ANYWHERE }, (_, n) => ({
+    cycle: (cycles * (n + 1)) / (ANYWHERE + 1),
+    event: n,
+  }));
+  return shareOut(anywhere, cycles, jobs, processors).length;
 }
 
 /** Work from the beginning to a cycle, and the cycle by the work. */

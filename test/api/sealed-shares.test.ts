@@ -2,7 +2,7 @@
 
 import test from 'ava';
 import fc from 'fast-check';
-import { shareOut } from '../../src/api/sealed-shares.js';
+import { mostParts, shareOut } from '../../src/api/sealed-shares.js';
 
 const every = (cycles: number, count: number) =>
   Array.from({ length: count }, (_, i) => ({ cycle: (i + 1) * cycles, event: (i + 1) * 10 }));
@@ -41,4 +41,11 @@ test('a short boot is left whole where its parts would want for processors', (t)
 test('the first part, whose code is cold, has fewer cycles', (t) => {
   const [first] = shareOut(every(134_217_728, 13), 1_753_343_756, 2, 8);
   t.true(first!.to!.cycle < 1_753_343_756 / 3);
+});
+
+test('whether there may be parts is known before the checkpoints are', (t) => {
+  t.is(mostParts(850_000_000, 2, 2), 1);
+  t.is(mostParts(1_753_343_756, 1, 2), 1);
+  t.is(mostParts(1_753_343_756, 2, 2), 2);
+  t.is(mostParts(1_753_343_756, 9, Number.POSITIVE_INFINITY), 9);
 });
