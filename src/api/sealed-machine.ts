@@ -64,7 +64,7 @@ export function sealedMachine(
     lines: cpu,
     memory,
     site: new CpuSite(cpu),
-    ...(stateHash && { stateHash: () => stateHash(cpu) }),
+    ...(stateHash && { stateHash: () => stateHash(cpu), settleHash: () => MachineHash.of(cpu).late?.settle() }),
     ...(line && { line }),
   };
   const player = new PlayerBus(reader, world, from?.event);

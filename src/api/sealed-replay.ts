@@ -6,7 +6,9 @@
 import type { AccessSize, Bus } from '../cpu/bus.js';
 import type { Cpu } from '../cpu/cpu.js';
 import { TraceError } from '../trace/error.js';
+import { LateHasher } from '../trace/late-hash.js';
 import type { MemoryRuns } from '../trace/memory-runs.js';
+import { PressThread } from '../trace/press-thread.js';
 import type { TraceReader } from '../trace/reader.js';
 import { BusTap } from './bus-tap.js';
 import { TIMING } from './guest.js';
@@ -85,7 +87,11 @@ export async function replayStretch(
       },
     },
   };
-  const { cpu, player, handoff, stop } = sealedMachine(reader, hash, runs, start || undefined);
+  const hashLater = (cpu: Cpu) => MachineHash.of(cpu).hashLater();
+  const { cpu, player, handoff, stop } = sealedMachine(reader, hashLater, runs, start || undefined);
+  // Parts are on threads themselves.
+  const thread = from === undefined && to === undefined ? new PressThread() : undefined;
+  if (thread) MachineHash.of(cpu).late = new LateHasher(thread);
   const console = new ConsoleBuffer(options.onConsole ?? (() => {}));
   const watch = options.screenshots && screenWatch(reader);
   const screenshots = new Screenshots(options.screenshots, watch?.vga, options.onWarning);
@@ -118,6 +124,10 @@ export async function replayStretch(
       return handoff.reached();
     },
     pauses: [...screenshots.pauses(), ...probe(cpu)].sort((a, b) => a.cycle - b.cycle),
+  }).finally(() => {
+    MachineHash.of(cpu).late?.settle();
+    MachineHash.of(cpu).late = undefined;
+    thread?.close();
   });
   console.flush();
   screenshots.finish(cpu.now);

@@ -26,8 +26,12 @@ export interface PlayerSurroundings {
   readonly lines: ProcessorLines;
   readonly memory: GuestMemory;
   readonly site: Site;
-  /** Hash of the whole machine state now, as the recording made it; without it recorded hashes are skipped. */
+  /**
+   * Hash of the whole machine state now, as the recording made it; without it recorded hashes are skipped. One in memory
+   * that threads share may be on its way until `settleHash` is called.
+   */
   readonly stateHash?: () => Uint8Array;
+  readonly settleHash?: () => void;
   /** A recorded line other than a20, nmi, smi and suspend. */
   readonly line?: (name: string, level: number, address: number) => void;
 }
@@ -54,6 +58,8 @@ export class PlayerBus implements Bus {
   #due = 0;
   #index = 0;
   readonly #places = new Places();
+  /** A state hash that is on its way: it counts as agreeing until it is there, at the next one at the latest. */
+  #hash: { readonly expected: TraceEvent; readonly actual: ActualEvent; readonly site: Site } | undefined;
   #interruptUp = false;
   /** The cycle of the end has come: from now on there is nothing to wait for. */
   #over = false;
@@ -220,12 +226,14 @@ export class PlayerBus implements Bus {
    * @returns the divergence, if there is one
    */
   finish(end: RunEnd): Divergence | undefined {
+    this.#settle();
     if (this.#divergence) return this.#divergence;
-    const { site, stateHash } = this.#world;
+    const { site, stateHash, settleHash } = this.#world;
     this.#compare(actualEvent(site, 'end', 0, 0, codeToValue(end.code), 0, end.reason, EMPTY));
     const state = this.#reader.summary?.state;
     if (!this.#divergence && stateHash && state !== undefined) {
       const data = stateHash();
+      settleHash?.();
       const expected = Buffer.from(state, 'hex');
       if (!expected.equals(data)) {
         const actual = actualEvent(site, 'state-hash', 0, 0, 0, 0, '', data);
@@ -336,8 +344,31 @@ export class PlayerBus implements Bus {
 
   #checkState(): void {
     const { site, stateHash } = this.#world;
-    if (stateHash) this.#compare(actualEvent(site, 'state-hash', 0, 0, 0, 0, '', stateHash()));
-    else this.#next();
+    if (!stateHash) {
+      this.#next();
+      return;
+    }
+    this.#settle();
+    if (this.#divergence) return;
+    const expected = this.#head!;
+    const actual = actualEvent(site, 'state-hash', 0, 0, 0, 0, '', stateHash());
+    const isThere = !(actual.data.buffer instanceof SharedArrayBuffer);
+    const here = isThere ? site : siteNow(site);
+    if (this.#compare(isThere ? actual : { ...actual, data: expected.data }) && !isThere)
+      this.#hash = { expected, actual, site: here };
+  }
+
+  /** Compare a state hash that is on its way. */
+  #settle(): void {
+    const { settleHash } = this.#world;
+    if (!this.#hash) return;
+    const { expected, actual, site } = this.#hash;
+    this.#hash = undefined;
+    settleHash?.();
+    const data = Uint8Array.from(actual.data);
+    if (sameBytes(expected.data, data)) return;
+    this.#index = expected.index;
+    this.#stop(divergence(site, expected.index, expected, { ...actual, data }));
   }
 
   #missed(): void {
@@ -345,7 +376,12 @@ export class PlayerBus implements Bus {
   }
 
   #diverge(expected: TraceEvent | undefined, actual: ActualEvent | undefined): void {
-    this.#divergence = divergence(this.#world.site, this.#index, expected, actual);
+    this.#settle();
+    if (!this.#divergence) this.#stop(divergence(this.#world.site, this.#index, expected, actual));
+  }
+
+  #stop(found: Divergence): void {
+    this.#divergence = found;
     this.#world.lines.setIntr(false);
     this.#world.lines.stop({ reason: 'divergence' });
   }
@@ -401,6 +437,13 @@ class Places {
     }
     return this.#rips[at]!;
   }
+}
+
+/** A site as it is now. */
+function siteNow(site: Site): Site {
+  const { cycle, cs, ripLow, ripHigh } = site;
+  const code = site.code?.();
+  return { cycle, cs, ripLow, ripHigh, code: () => code };
 }
 
 function endOf(event: TraceEvent): RunEnd {

@@ -58,13 +58,40 @@ export function recordFake(
   return { ...live, root };
 }
 
-/** Sealed replay: only the program (the guest's code) is given besides the file. */
-export function replayFake(path: string, program: readonly Op[]): Live & { divergence: Divergence | undefined } {
+/** Hashes that are on their way until they are settled. */
+function lateHashes(cpu: FakeCpu) {
+  let late: { readonly hash: Uint8Array; readonly result: Uint8Array } | undefined;
+  const settleHash = () => {
+    late?.result.set(late.hash);
+    late = undefined;
+  };
+  const stateHash = (): Uint8Array => {
+    settleHash();
+    late = { hash: hashOf(cpu), result: new Uint8Array(new SharedArrayBuffer(32)) };
+    return late.result;
+  };
+  return { stateHash, settleHash };
+}
+
+/**
+ * Sealed replay: only the program (the guest's code) is given besides the file.
+ * @param late state hashes come late
+ */
+export function replayFake(
+  path: string,
+  program: readonly Op[],
+  late = false,
+): Live & { divergence: Divergence | undefined } {
   const reader = TraceReader.open(path);
   const memory = new FakeMemory();
   for (const { address, data } of reader.memory()) memory.write(address, data);
   const cpu = new FakeCpu(program, memory);
-  const player = new PlayerBus(reader, { lines: cpu, memory, site: cpu, stateHash: () => hashOf(cpu) });
+  const player = new PlayerBus(reader, {
+    lines: cpu,
+    memory,
+    site: cpu,
+    ...(late ? lateHashes(cpu) : { stateHash: () => hashOf(cpu) }),
+  });
   cpu.bus = player;
   cpu.onMilestone = (name) => player.milestone(name);
   const end = cpu.run();
