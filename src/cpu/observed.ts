@@ -11,7 +11,7 @@
 // the plain cases of `read` and `write` itself (interp/tracking.ts), the others come here through the slow paths.
 
 import * as L from './layout.js';
-import { copyBits, firstBeside, hasBits, isBeside, isEmpty, isFull, MASK_SIZE } from './page-masks.js';
+import { alikeFrom, copyBits, firstBeside, hasBits, isBeside, isEmpty, isFull, MASK_SIZE } from './page-masks.js';
 import { WIDE_ZERO } from './state.js';
 
 /** Accesses after which a page is taken whole. */
@@ -241,13 +241,11 @@ export class ObservedMemory {
     const bytes = Math.abs(step);
     const first = hasBits(unknown, offset, bytes);
     let n = 1;
-    for (let at = offset + step; n < items; at = offset + n * step) {
-      // Most often all items that begin in one byte of the mask are alike.
-      const byte = at >> 3;
-      const same = first
-        ? unknown[byte] === 0xff
-        : unknown[byte] === 0 && (byte + 1 === MASK_SIZE || unknown[byte + 1] === 0);
-      if (same) n += step < 0 ? Math.floor((at & 7) / bytes) + 1 : Math.ceil((8 - (at & 7)) / bytes);
+    while (n < items) {
+      const at = offset + n * step;
+      // Most often all items that begin in some bytes of the mask are alike: the byte behind those.
+      const byte = alikeFrom(unknown, at >> 3, step, first);
+      if (byte !== at >> 3) n += Math.ceil((step < 0 ? at - 8 * byte - 7 : 8 * byte - at) / bytes);
       else if (hasBits(unknown, at, bytes) === first) n++;
       else break;
     }

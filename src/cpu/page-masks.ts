@@ -39,6 +39,19 @@ export function hasBits(mask: Uint8Array, offset: number, bytes: number): boolea
   return ((two >> (offset & 7)) & ((1 << bytes) - 1)) !== 0;
 }
 
+/**
+ * The next byte of a mask, upwards from `byte` or downwards where `step` is below 0, in which items of up to 8 bytes may begin
+ * that differ: until there all have a bit (`some`), or all have none.
+ */
+export function alikeFrom(mask: Uint8Array, byte: number, step: number, some: boolean): number {
+  let at = byte;
+  const by = step < 0 ? -1 : 1;
+  if (some) while (mask[at] === 0xff) at += by;
+  // An item reaches into the byte behind the one that it begins in.
+  else while (mask[at] === 0 && (mask[at + 1] ?? 0) === 0) at += by;
+  return at;
+}
+
 /** Copy bits from one mask to another, from and to any bit. */
 export function copyBits(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
   for (let done = 0; done < length; ) {

@@ -7,9 +7,9 @@ import * as L from './layout.js';
 import type { PhysicalMemory } from './physical.js';
 import { type CpuState, CR0_PG, CR4_PAE, CR4_PSE, EFER_LMA } from './state.js';
 
-const PRESENT = 1n;
-const LARGE = 0x80n;
-const ADDRESS = 0x000f_ffff_ffff_f000n;
+const PRESENT = 1;
+const LARGE = 0x80;
+const HIGH_ADDRESS = 0xf_ffff;
 
 /** Told the physical address of each paging entry that a walk looks at. */
 type Visit = (entry: number) => void;
@@ -23,8 +23,7 @@ export function peekTranslation(
 ): number | undefined {
   if ((state.cr0 & CR0_PG) === 0) return (Number(BigInt.asUintN(32, linear)) & memory.a20Mask) >>> 0;
   const walk = (state.cr4 & CR4_PAE) !== 0 ? wideWalk : narrowWalk;
-  const frame = walk(state, memory, linear, visit);
-  return frame === undefined ? undefined : Number(frame);
+  return walk(state, memory, Number(BigInt.asUintN(32, linear)), Number(BigInt.asIntN(32, linear >> 32n)), visit);
 }
 
 /** Bytes at a linear address; shorter than asked where memory ends or is not mapped. */
@@ -40,42 +39,59 @@ export function peekMemory(state: CpuState, memory: PhysicalMemory, linear: bigi
   return Uint8Array.from(bytes);
 }
 
-/** Entries of 8 bytes: PAE and 4-level paging. */
-function wideWalk(state: CpuState, memory: PhysicalMemory, linear: bigint, visit?: Visit): bigint | undefined {
+/** What stands in the address bits of an entry of 8 bytes, given by its halves. */
+const addressIn = (low: number, high: number) => (high & HIGH_ADDRESS) * 0x1_0000_0000 + ((low & ~0xfff) >>> 0);
+
+/** Entries of 8 bytes: PAE and 4-level paging. The linear address is two halves, the physical one a number. */
+function wideWalk(state: CpuState, memory: PhysicalMemory, lo: number, hi: number, visit?: Visit): number | undefined {
   const long = (state.efer & EFER_LMA) !== 0;
-  let table = state.cr3 & ADDRESS;
-  for (let shift = long ? 39n : 30n; shift >= 12n; shift -= 9n) {
-    const index = Number((linear >> shift) & (long || shift !== 30n ? 511n : 3n));
-    const at = Number(table) + 8 * index;
-    const inRegister = !long && shift === 30n;
-    if (!inRegister) visit?.(at);
-    const entry = inRegister ? state.get64(L.PDPTES + 8 * index) : word(state, memory, at, 8);
-    if ((entry & PRESENT) === 0n) return undefined;
-    const large = (shift === 21n || (long && shift === 30n)) && (entry & LARGE) !== 0n;
-    const below = (1n << shift) - 1n;
-    if (large || shift === 12n) return (entry & ADDRESS & ~below) | (linear & below);
-    table = entry & ADDRESS;
+  let table = long ? addressIn(state.get32(L.CR3), state.get32(L.CR3 + 4)) : 0;
+  for (let shift = long ? 39 : 30; shift >= 12; shift -= 9) {
+    const bits = shift === 39 ? hi >>> 7 : shift === 30 ? (hi << 2) | (lo >>> 30) : lo >>> shift;
+    let [low, high] = [0, 0];
+    if (long || shift !== 30) {
+      const at = table + 8 * (bits & 511);
+      visit?.(at);
+      const host = hostOf(memory, at);
+      if (host === 0) return undefined;
+      [low, high] = [state.get32(host), state.get32(host + 4)];
+    } else {
+      // In registers.
+      const at = L.PDPTES + 8 * (bits & 3);
+      [low, high] = [state.get32(at), state.get32(at + 4)];
+    }
+    if ((low & PRESENT) === 0) return undefined;
+    const large = (shift === 21 || (long && shift === 30)) && (low & LARGE) !== 0;
+    const below = 2 ** shift - 1;
+    if (large || shift === 12) return addressIn(low & ~below, high) + (lo & below);
+    table = addressIn(low, high);
   }
   return undefined;
 }
 
 /** Entries of 4 bytes, with 4 MiB pages (PSE-36). */
-function narrowWalk(state: CpuState, memory: PhysicalMemory, linear: bigint, visit?: Visit): bigint | undefined {
-  const at = (table: bigint, shift: bigint) => Number((table & 0xffff_f000n) | (((linear >> shift) & 1023n) << 2n));
-  visit?.(at(state.cr3, 22n));
-  const directory = word(state, memory, at(state.cr3, 22n), 4);
-  if ((directory & PRESENT) === 0n) return undefined;
-  if ((directory & LARGE) !== 0n && (state.cr4 & CR4_PSE) !== 0)
-    return (((directory >> 13n) & 0xffn) << 32n) | (directory & 0xffc0_0000n) | (linear & 0x3f_ffffn);
-  visit?.(at(directory, 12n));
-  const entry = word(state, memory, at(directory, 12n), 4);
-  return (entry & PRESENT) === 0n ? undefined : (entry & 0xffff_f000n) | (linear & 0xfffn);
+function narrowWalk(
+  state: CpuState,
+  memory: PhysicalMemory,
+  lo: number,
+  _hi: number,
+  visit?: Visit,
+): number | undefined {
+  let entry = state.get32(L.CR3);
+  for (const shift of [22, 12]) {
+    const at = (((entry & ~0xfff) >>> 0) | (((lo >>> shift) & 1023) << 2)) >>> 0;
+    visit?.(at);
+    const host = hostOf(memory, at);
+    entry = host === 0 ? 0 : state.get32(host);
+    if ((entry & PRESENT) === 0) return undefined;
+    if (shift === 22 && (entry & LARGE) !== 0 && (state.cr4 & CR4_PSE) !== 0)
+      return ((entry >>> 13) & 0xff) * 0x1_0000_0000 + ((entry & 0xffc0_0000) >>> 0) + (lo & 0x3f_ffff);
+  }
+  return ((entry & ~0xfff) >>> 0) + (lo & 0xfff);
 }
 
-/** A paging entry; all zeros (not present) where there is no memory. */
-function word(state: CpuState, memory: PhysicalMemory, at: number, bytes: 4 | 8): bigint {
+/** Where a paging entry lies in linear memory; 0 where there is no memory. */
+function hostOf(memory: PhysicalMemory, at: number): number {
   const host = at < 0x1_0000_0000 ? memory.host[Math.floor(at / 4096)]! : 0;
-  if (host === 0) return 0n;
-  const address = host + (at & 0xfff);
-  return bytes === 8 ? state.get64(address) : BigInt(state.get32(address));
+  return host === 0 ? 0 : host + (at & 0xfff);
 }
