@@ -10,7 +10,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { builtPath, readKept, writeKept } from './kept-file.js';
-import { interpreterLoaded } from './patience.js';
+import { impatiently } from './patience.js';
 import { flagsAreSteady, trustFlags } from './steady-flags.js';
 import { underFlags } from './v8-flags.js';
 
@@ -45,8 +45,7 @@ function load(url: URL, content: string): WebAssembly.Module {
   const file = fileURLToPath(url);
   // Not copied: each page that is touched for the first time costs the host.
   const bytes = readFileSync(file);
-  const kept = mayKeep() ? keptModule(builtPath(file, content), bytes) : undefined;
-  interpreterLoaded();
+  const kept = mayKeep() ? impatiently(() => keptModule(builtPath(file, content), bytes)) : undefined;
   return kept ?? new WebAssembly.Module(bytes);
 }
 

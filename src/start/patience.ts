@@ -3,8 +3,8 @@
 // in the way of the guest. So the command line has V8 wait longer until a run turns out to be a long one.
 //
 // Flags are the whole process': a program that uses the library keeps its own, so nothing happens unless it was asked for.
-// Invariant: V8 refuses compiled code that was kept under other flags; so they change after such code has been loaded, and
-// are as before when some is kept (bin/compile-cache.ts).
+// Invariant: V8 refuses compiled code that was kept under other flags; so they are
+// as before when such code is taken, or kept (bin/compile-cache.ts).
 
 import { KNOWN_V8, setFlags } from './v8-flags.js';
 
@@ -13,24 +13,29 @@ const PATIENT = 500_000;
 /** V8's own figure: 66 KiB. */
 const USUAL = 67_584;
 
-let asked = false;
 let patient = false;
 
-/** From now on, until patience ends, V8 is to wait once the interpreter has been loaded. For the command line alone. */
+/** From now on, until patience ends, V8 is to wait. For the command line alone. */
 export function askPatience(): void {
-  asked = KNOWN_V8;
+  if (!KNOWN_V8 || patient) return;
+  setBudget(PATIENT);
+  patient = true;
 }
 
-/** The interpreter's compiled code has been loaded, or there is none. */
-export function interpreterLoaded(): void {
-  if (asked && !patient) setBudget(PATIENT);
-  patient = asked;
+/** Do something under V8's own flags: take compiled code that was kept. */
+export function impatiently<T>(body: () => T): T {
+  if (!patient) return body();
+  setBudget(USUAL);
+  try {
+    return body();
+  } finally {
+    setBudget(PATIENT);
+  }
 }
 
 /** The run is a long one, or over. */
 export function endPatience(): void {
   if (patient) setBudget(USUAL);
-  asked = false;
   patient = false;
 }
 
