@@ -52,6 +52,8 @@ export function encodePreamble(): Buffer {
 
 /** Brotli quality by chunk type, chosen by measurement: see FORMAT.md, section "Compression". */
 const QUALITY: Readonly<Record<string, number>> = { EVTS: 5, MEMO: 4, CHKP: 4 };
+/** Payloads below it are packed at quality 5: the tables of 9 take the host longer to make than such a payload to pack. */
+const SMALL = 0x4000;
 /** Bits of brotli's window. No larger than the payload: a large one costs a millisecond, whatever is in it. */
 const windowFor = (length: number): number => Math.min(24, Math.max(10, 32 - Math.clz32(length + 15)));
 
@@ -69,7 +71,7 @@ export interface PackedPayload {
 export function packPayload(type: ChunkType, raw: Uint8Array, least = MIN_LZMA, pause?: () => void): PackedPayload {
   const packed = type === 'MEMO' && raw.length >= least ? encodeLzma(raw, pause) : undefined;
   if (packed) return { codec: CODEC_LZMA, stored: packed };
-  const stored = brotli(raw, QUALITY[type] ?? 9);
+  const stored = brotli(raw, QUALITY[type] ?? (raw.length < SMALL ? 5 : 9));
   return stored.length < raw.length ? { codec: CODEC_BROTLI, stored } : { codec: CODEC_NONE, stored: raw };
 }
 
