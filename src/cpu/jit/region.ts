@@ -2,7 +2,8 @@
 // with) → REGION_* or the header of the block to go on with. The blocks lie in a loop: a branch to a later block jumps
 // forward, one to an earlier block goes around through the br_table, and what is only known at run time (returns,
 // indirect jumps, other pages) is looked up in the code TLB and the offset map as tier 0 does it; a block that turns
-// out to be the region's own is entered without leaving.
+// out to be the region's own is entered without leaving. A block that one link alone leads to lies where that link is
+// followed (`withEntries`) and cannot be entered otherwise.
 //
 // A region is made from records alone and does what tier 0 does with them, block for block: charge, cross-page check,
 // instructions, links. It holds as long as the records do, which is until all decoded code is dropped.
@@ -42,8 +43,10 @@ export interface RegionMaker {
 }
 
 export interface RegionPlan {
-  /** Headers, in the order in which the blocks are to lie; at most 256. */
+  /** Headers of blocks, at most 256: first those that it is entered by, in the order in which they are to lie. */
   readonly blocks: readonly number[];
+  /** How many it is entered by. */
+  readonly entries: number;
   readonly bits: 16 | 32 | 64;
   readonly flat: number;
   /** Where the region will be in the table of regions. */
@@ -80,6 +83,30 @@ export function linksOf({ u16, u32, i32 }: CpuState, variants: VariantTable, hea
   }
   return links;
 }
+
+/**
+ * What of a plan follows from the links. A block that one link alone leads to, from a block before it, is no entry: it
+ * lies within that block, where V8 has nothing to bring together. Whoever comes from elsewhere finds it in tier 0.
+ * @param entered those that have to be entries
+ */
+export function withEntries(
+  { state, variants }: Pick<RegionMaker, 'state' | 'variants'>,
+  blocks: readonly number[],
+  entered: ReadonlySet<number>,
+): Pick<RegionPlan, 'blocks' | 'entries'> {
+  const places = new Map(blocks.map((header, n) => [header, n]));
+  const ways = new Map<number, number>();
+  blocks.forEach((header, n) => {
+    const followed = linksOf(state, variants, header, false);
+    for (const to of linksOf(state, variants, header)) {
+      const within = followed.includes(to) && (places.get(to) ?? 0) > n;
+      ways.set(to, (ways.get(to) ?? 0) + (within ? 1 : 2));
+    }
+  });
+  const isInner = (header: number) => ways.get(header) === 1 && !entered.has(header);
+  const entries = blocks.filter((header) => !isInner(header));
+  return { blocks: [...entries, ...blocks.filter(isInner)], entries: entries.length };
+}
 const isConditional = ({ row: { mnemonic } }: Variant): boolean => mnemonic !== 'JMP' && mnemonic !== 'CALL';
 
 /**
@@ -106,7 +133,11 @@ class RegionEmitter implements RegionParts {
   readonly operations: Operations;
   readonly bits: 16 | 32 | 64;
   readonly flat: number;
+  /** Entries. */
   private readonly numbers = new Map<number, number>();
+  /** Blocks that lie within others, and those of them that are being emitted. */
+  private readonly inner = new Set<number>();
+  private readonly open = new Set<number>();
   /** Headers by HEADER_MAP, and where the page of the block being emitted begins in these terms. */
   private readonly places = new Map<number, number>();
   private page = 0;
@@ -130,7 +161,8 @@ class RegionEmitter implements RegionParts {
     this.frame = new RegionFrame(f, plan.bits === 64 ? 16 : 8);
     this.flags = new RegionFlags(this.frame, carryWord);
     for (const [i, header] of plan.blocks.entries()) {
-      this.numbers.set(header, i);
+      if (i < plan.entries) this.numbers.set(header, i);
+      else this.inner.add(header);
       this.places.set(this.state.u32[(header + L.HEADER_MAP) >>> 2]!, header);
     }
   }
@@ -185,7 +217,7 @@ class RegionEmitter implements RegionParts {
    */
   private emitBlocks(): void {
     const { f, plan } = this;
-    const parts = layOut(plan.blocks.map((header) => this.successors(header)));
+    const parts = layOut(plan.blocks.slice(0, plan.entries).map((header) => this.successors(header)));
     const loops = new Map<number, Loop>();
     const note = (part: Part): void => {
       if (typeof part === 'number') return;
@@ -245,13 +277,18 @@ class RegionEmitter implements RegionParts {
     });
   }
 
+  /** Instructions of entries, by number, and of what lies within them. */
   private instructionsOf(blocks: readonly number[]): number {
     const { u16 } = this.state;
-    return blocks.reduce((sum, n) => sum + u16[(this.plan.blocks[n]! + L.HEADER_COUNT) >>> 1]!, 0);
+    const of = (header: number): number =>
+      this.linksOf(header)
+        .filter((link) => this.inner.has(link))
+        .reduce((sum, link) => sum + of(link), u16[(header + L.HEADER_COUNT) >>> 1]!);
+    return blocks.reduce((sum, n) => sum + of(this.plan.blocks[n]!), 0);
   }
 
   has(header: number): boolean {
-    return this.numbers.has(header);
+    return this.numbers.has(header) || (this.inner.has(header) && !this.open.has(header));
   }
 
   blockAt(offset: number): number | undefined {
@@ -260,7 +297,11 @@ class RegionEmitter implements RegionParts {
 
   enter(header: number): void {
     const { f, frame } = this;
-    const n = this.numbers.get(header)!;
+    const n = this.numbers.get(header);
+    if (n === undefined) {
+      this.emitInner(header);
+      return;
+    }
     for (let i = this.scopes.length - 1; i >= 0; i--) {
       const label = this.scopes[i]!.get(n);
       if (label === undefined) continue;
@@ -271,16 +312,36 @@ class RegionEmitter implements RegionParts {
     f.br(frame.dispatch);
   }
 
-  /** Numbers of the region's blocks that a block's links lead to; not of functions that it calls, which return. */
+  /** Headers that a block's links lead to; not of functions that it calls, which return. */
+  private linksOf(header: number): number[] {
+    return linksOf(this.state, this.maker.variants, header, false);
+  }
+  /** Numbers of the entries that a block, or what lies within it, leads to. */
   private successors(header: number): number[] {
-    const links = linksOf(this.state, this.maker.variants, header, false);
-    return links.map((link) => this.numbers.get(link)).filter((n) => n !== undefined);
+    return this.linksOf(header).flatMap((link) => {
+      const n = this.numbers.get(link);
+      if (n !== undefined) return [n];
+      return this.inner.has(link) ? this.successors(link) : [];
+    });
   }
 
+  /** A block where another goes on with it: what is known of the flags there holds. */
+  private emitInner(header: number): void {
+    const { page } = this;
+    const restore = this.flags.save();
+    this.open.add(header);
+    this.emitInstructions(header);
+    this.open.delete(header);
+    restore();
+    this.page = page;
+  }
   private emitBlock(header: number): void {
+    this.flags.begin();
+    this.emitInstructions(header);
+  }
+  private emitInstructions(header: number): void {
     const { f, frame, state, maker } = this;
     const { variants } = maker;
-    this.flags.begin();
     const cost = state.u32[(header + L.HEADER_COST) >>> 2]!;
     const count = state.u16[(header + L.HEADER_COUNT) >>> 1]!;
     const offset = state.u16[(header + L.HEADER_OFFSET) >>> 1]!;

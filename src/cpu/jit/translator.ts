@@ -14,7 +14,16 @@ import * as L from '../layout.js';
 import type { CpuState } from '../state.js';
 import { type FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 import { KEPT_END, KEPT_SLOTS, type KeptBlock, type KeptModule, type KeptTranslations } from './kept.js';
-import { emitRegion, HELPERS, linksOf, type RegionMaker, type RegionPlan, slotOf, translatedHeat } from './region.js';
+import {
+  emitRegion,
+  HELPERS,
+  linksOf,
+  type RegionMaker,
+  type RegionPlan,
+  slotOf,
+  translatedHeat,
+  withEntries,
+} from './region.js';
 import { defineCarryWord } from './region-flags.js';
 
 export interface TranslatorOptions {
@@ -93,6 +102,9 @@ export class Translator {
   private translations: Translation[] = [];
   /** Of the translations by an earlier process that are not loaded, by slot. */
   private readonly waiting = new Map<number, Translation>();
+  /** Blocks that lie within others in a region, and those of them that became hot again, from elsewhere. */
+  private readonly inner = new Set<number>();
+  private readonly entered = new Set<number>();
   /** Regions of this process that may grow, by slot. */
   private readonly growing = new Map<number, { readonly key: number; readonly blocks: readonly number[] }>();
   /** False from when addresses were given anew. */
@@ -135,8 +147,8 @@ export class Translator {
         code: machineCode,
         module: undefined,
         functions: [],
-        regions: regions.map(({ slot, bits, flat, blocks }) => ({
-          ...{ slot, bits, flat },
+        regions: regions.map(({ slot, bits, flat, entries, blocks }) => ({
+          ...{ slot, bits, flat, entries },
           blocks: blocks.map(({ header }) => header),
           pages: blocks.map(({ page }) => page),
         })),
@@ -145,13 +157,31 @@ export class Translator {
       for (const { slot, bits, flat, blocks } of regions) {
         this.waiting.set(slot, translation);
         this.counts.installed += blocks.length;
-        blocks.forEach(({ header, page, records }, n) => {
+        for (const { header, page, records } of blocks) {
           state.u8.set(records, header);
-          state.i32[(header + L.HEADER_HEAT) >>> 2] = translatedHeat(slot, n);
           code.homes.offer(header, page, { bits, flat }, header + records.length);
-        });
+        }
       }
     }
+    for (const { regions } of this.translations) for (const region of regions) this.countInner(region);
+    for (const { regions } of this.translations) for (const region of regions) this.lead(region);
+  }
+
+  /** A region's blocks that are no entries are counted, for those who come to them from elsewhere. */
+  private countInner({ blocks, entries }: RegionPlan): void {
+    for (const header of blocks.slice(entries)) {
+      this.inner.add(header);
+      this.parts.state.i32[(header + L.HEADER_HEAT) >>> 2] = this.options.threshold();
+    }
+  }
+  /** Its entries lead to it. */
+  private lead({ slot, blocks, entries }: RegionPlan): void {
+    for (let n = 0; n < entries; n++)
+      this.parts.state.i32[(blocks[n]! + L.HEADER_HEAT) >>> 2] = translatedHeat(slot, n);
+  }
+  private leadsTo(slot: number, header: number): boolean {
+    const heat = this.parts.state.i32[(header + L.HEADER_HEAT) >>> 2]!;
+    return heat < 0 && slotOf(heat) === slot;
   }
 
   /** A block of the region in this slot was decoded: the region must be there. */
@@ -177,15 +207,14 @@ export class Translator {
       return { header, page, records: state.u8.subarray(header, end) };
     };
     // A region that was made anew with others has lost its blocks to the new one.
-    const isUsed = ({ slot, blocks }: RegionPlan): boolean =>
-      blocks.some((header) => slotOf(state.i32[(header + L.HEADER_HEAT) >>> 2]!) === slot);
+    const isUsed = ({ slot, blocks }: RegionPlan): boolean => blocks.some((header) => this.leadsTo(slot, header));
     const used = this.translations.filter(({ regions }) => regions.some(isUsed));
     const modules = used.map(({ bytes, code, module, functions, regions }): KeptModule => {
       return {
         bytes,
         code: module === undefined ? code : this.compiler.codeOf(module, functions),
-        regions: regions.filter(isUsed).map(({ slot, bits, flat, blocks, pages }) => ({
-          ...{ slot, bits, flat },
+        regions: regions.filter(isUsed).map(({ slot, bits, flat, entries, blocks, pages }) => ({
+          ...{ slot, bits, flat, entries },
           blocks: blocks.map((header, n) => blockOf(header, pages[n]!)),
         })),
       };
@@ -200,6 +229,8 @@ export class Translator {
     this.translations = [];
     this.waiting.clear();
     this.growing.clear();
+    this.inner.clear();
+    this.entered.clear();
     this.nextSlot = 0;
     this.waitingSince = undefined;
     this.parts.state.set32(L.HOT_COUNT, 0);
@@ -230,7 +261,7 @@ export class Translator {
   }
 
   private translate(byKey: Map<number, HotBlock[]>): void {
-    const { code, state } = this.parts;
+    const { code } = this.parts;
     const m = new ModuleBuilder();
     let defined: FunctionHandle | undefined;
     const carryWord = () => (defined ??= defineCarryWord(m));
@@ -238,11 +269,13 @@ export class Translator {
     for (const [key, blocks] of byKey) {
       const mode = this.parts.modeOf(key);
       if (mode === undefined) continue;
-      for (const headers of this.regionsOf(blocks).map((region) => this.grown(region, key))) {
-        const pages = headers.map((header) => code.pageOf(header)!);
-        const plan = { blocks: headers, pages, bits: mode.bits, flat: mode.flat, slot: this.nextSlot++ };
+      for (const region of this.regionsOf(blocks)) {
+        for (const header of region) if (this.inner.has(header)) this.entered.add(header);
+        const arranged = withEntries(this.maker, this.grown(region, key), this.entered);
+        const pages = arranged.blocks.map((header) => code.pageOf(header)!);
+        const plan = { ...arranged, pages, bits: mode.bits, flat: mode.flat, slot: this.nextSlot++ };
         m.export(`${plan.slot}`, emitRegion(m, this.maker, plan, carryWord));
-        if (this.counts.modules < GROWING_MODULES) this.growing.set(plan.slot, { key, blocks: headers });
+        if (this.counts.modules < GROWING_MODULES) this.growing.set(plan.slot, { key, blocks: plan.blocks });
         plans.push(plan);
       }
     }
@@ -251,11 +284,10 @@ export class Translator {
     const translation = { bytes, code: new Uint8Array(0), module: undefined, functions: [], regions: plans };
     this.translations.push(translation);
     this.instantiate([translation]);
-    for (const { slot, blocks } of plans) {
-      blocks.forEach((header, n) => {
-        state.i32[(header + L.HEADER_HEAT) >>> 2] = translatedHeat(slot, n);
-      });
-      this.counts.blocks += blocks.length;
+    for (const plan of plans) {
+      this.countInner(plan);
+      this.lead(plan);
+      this.counts.blocks += plan.blocks.length;
     }
     this.counts.modules++;
     this.counts.regions += plans.length;
@@ -311,9 +343,9 @@ export class Translator {
     if (this.counts.modules >= GROWING_MODULES) this.growing.clear();
     for (const [slot, old] of this.growing) {
       if (old.key !== key || old.blocks.length > SMALL_REGION) continue;
-      const blocks = old.blocks.filter(
-        (header) => slotOf(state.i32[(header + L.HEADER_HEAT) >>> 2]!) === slot && code.pageOf(header) !== undefined,
-      );
+      const isThere = (header: number) =>
+        this.leadsTo(slot, header) || (state.i32[(header + L.HEADER_HEAT) >>> 2]! > 0 && this.inner.has(header));
+      const blocks = old.blocks.filter((header) => isThere(header) && code.pageOf(header) !== undefined);
       const more = blocks.reduce((sum, header) => sum + this.instructionsOf(header), 0);
       if (grown.size + blocks.length > REGION_BLOCKS || instructions + more > REGION_INSTRUCTIONS) continue;
       if (!linked(blocks, grown) && !linked(grown, new Set(blocks))) continue;

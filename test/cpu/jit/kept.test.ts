@@ -13,12 +13,15 @@ const block = fc.record({
   page: fc.integer({ min: 0, max: 0xf_ffff }),
   records: fc.integer({ min: 2, max: 5 }).chain((n) => bytes(n * UOP_SIZE)),
 });
-const region = fc.record({
-  slot: fc.integer({ min: 0, max: 99 }),
-  bits: fc.constantFrom(16, 32, 64),
-  flat: fc.integer({ min: 0, max: 63 }),
-  blocks: fc.array(block, { maxLength: 3 }),
-});
+const region = fc.array(block, { maxLength: 3 }).chain((blocks) =>
+  fc.record({
+    slot: fc.integer({ min: 0, max: 99 }),
+    bits: fc.constantFrom(16, 32, 64),
+    flat: fc.integer({ min: 0, max: 63 }),
+    entries: fc.nat({ max: blocks.length }),
+    blocks: fc.constant(blocks),
+  }),
+);
 const kept: fc.Arbitrary<KeptTranslations> = fc.record({
   settled: fc.boolean(),
   slots: fc.integer({ min: 100, max: KEPT_SLOTS }),
