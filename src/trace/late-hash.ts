@@ -11,7 +11,7 @@ import { DIGEST_SIZE, MASK_SIZE, PAGE_SIZE, pageDigest, stateDigest } from './st
 
 /** Pages of a block, and blocks at most. */
 const BLOCK_PAGES = 256;
-const MAX_BLOCKS = 8;
+const MAX_BLOCKS = 20;
 /** Pages for which a thread is worth its start, and for which one that is there is worth asking. */
 const WORTH_A_START = 1024;
 const WORTH_ASKING = 32;
