@@ -6,10 +6,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { BrotliOptions } from 'node:zlib';
 import { VERSION } from '../src/api/version.js';
 import { makeEarly } from '../src/start/early-memory.js';
-import { ownBuiltins, takeOwnBuiltins } from '../src/start/own-builtins.js';
 import { KNOWN_V8, underFlags } from '../src/start/v8-flags.js';
 import { compile } from './compile-cache.js';
 
@@ -30,41 +28,16 @@ function requireBuiltin(name: string): unknown {
   const load = () => process.getBuiltinModule(name) as Record<PropertyKey, unknown>;
   if (!LATE.has(name)) return load();
   let loaded: Record<PropertyKey, unknown> | undefined;
-  const get = (target: Record<PropertyKey, unknown>, key: PropertyKey) => {
-    if (Object.hasOwn(target, key)) return target[key];
+  const get = (_target: object, key: PropertyKey) => {
     loaded ??= load();
     return loaded[key];
   };
-  return new Proxy(ownParts(name), { get });
+  return new Proxy({}, { get });
 }
-
-/** What a module has that a short boot does without loading it. */
-function ownParts(name: string): Record<PropertyKey, unknown> {
-  const own = ownBuiltins();
-  if (own !== undefined && name === 'node:zlib') {
-    const brotliCompressSync = (data: Uint8Array, options: BrotliOptions) =>
-      own.brotliCompressSync(data, options) ?? process.getBuiltinModule('node:zlib').brotliCompressSync(data, options);
-    return { crc32: own.crc32, constants: own.constants, brotliCompressSync };
-  }
-  if (own !== undefined && name === 'node:crypto') {
-    let count = 0;
-    // For thousands the module is quicker.
-    const hash = (algorithm: string, data: Uint8Array, encoding: 'buffer') =>
-      count++ < FEW
-        ? own.createHash(algorithm).update(data).digest(encoding)
-        : module().hash(algorithm, data, encoding);
-    const module = () => process.getBuiltinModule('node:crypto');
-    return { createHash: own.createHash, hash };
-  }
-  return {};
-}
-const FEW = 200;
 
 /** Names the programs: parts of their hashes, put here by the build. */
 declare const MAIN: string;
 declare const BOOTS: string;
-/** The Node whose own functions the build has tried. */
-declare const TRIED: string;
 
 /** The program as the build joins it: a function of what a module has. */
 type Program = (
@@ -106,7 +79,6 @@ const [word, more] = process.argv.slice(2);
 if (more === undefined && (word === '--version' || word === '-V')) {
   process.stdout.write(`${VERSION}\n`);
 } else {
-  if (process.version === TRIED) takeOwnBuiltins();
   watchOutput('stdout');
   watchOutput('stderr');
   const boots = word === 'record' || word === 'run';

@@ -7,7 +7,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { contentName, keepInterpreter, keepPrograms, tryOwnBuiltins } from './compile.mjs';
+import { contentName, keepInterpreter, keepPrograms } from './compile.mjs';
 
 const dist = join(import.meta.dirname, '..', 'dist');
 // tsc's output is ESM.
@@ -79,11 +79,7 @@ const launcher = await build({
   ...common,
   entryPoints: ['bin/launcher.js'],
   format: 'cjs',
-  define: {
-    MAIN: JSON.stringify(main.content),
-    BOOTS: JSON.stringify(boots.content),
-    TRIED: JSON.stringify(tryOwnBuiltins(join(dist, 'src', 'start', 'own-builtins.js'))),
-  },
+  define: { MAIN: JSON.stringify(main.content), BOOTS: JSON.stringify(boots.content) },
   write: false,
 });
 const library = await build({

@@ -32,21 +32,6 @@ export function keepInterpreter(module, file) {
 }
 
 /**
- * @param module path of src/start/own-builtins.js
- * @returns this Node's version if its own functions do as its modules do; they may also end the process
- */
-export function tryOwnBuiltins(module) {
-  const code = `import(${JSON.stringify(pathToFileURL(module))}).then((m) => process.exit(m.tried() ? 0 : 1))`;
-  try {
-    execFileSync(process.execPath, ['-e', code], { stdio: 'ignore' });
-    return process.version;
-  } catch {
-    process.stderr.write("Node's own functions are not as they were, which costs time only\n");
-    return '';
-  }
-}
-
-/**
  * @param programs boots and main, with `file`, and `content`, which names what is in it
  * @param cache the module bin/compile-cache.js
  * @param builtPath of src/start/kept-file.js

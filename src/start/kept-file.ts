@@ -4,12 +4,10 @@
 
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, writevSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { ownBuiltins } from './own-builtins.js';
 
 /** CRC-32 of what follows, then its length; both little-endian. */
 const HEAD = 8;
-const checkSum = (data: Uint8Array, before = 0): number =>
-  (ownBuiltins() ?? process.getBuiltinModule('node:zlib')).crc32(data, before);
+const checkSum = (data: Uint8Array, before = 0): number => process.getBuiltinModule('node:zlib').crc32(data, before);
 /** Pieces that are written at once: systems take 1,024. */
 const AT_ONCE = 512;
 

@@ -1,8 +1,6 @@
 // V8's flags, which are the whole process'. V8 refuses compiled code that was kept under other flags, so who puts one up
 // for a while puts it back.
 
-import { ownBuiltins } from './own-builtins.js';
-
 /**
  * Whether this V8 has the flags that Node 20's has. Later versions are left as they are: V8 complains on the terminal of a
  * flag that it does not know.
@@ -10,7 +8,7 @@ import { ownBuiltins } from './own-builtins.js';
 export const KNOWN_V8 = Number.parseInt(process.versions.v8, 10) === 11;
 
 export function setFlags(flags: readonly string[]): void {
-  const { setFlagsFromString } = ownBuiltins() ?? process.getBuiltinModule('node:v8');
+  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
   for (const flag of flags) setFlagsFromString(flag);
 }
 
