@@ -286,7 +286,7 @@ export const otherRows: readonly Parser[] = [
   },
   {
     name: 'a packed payload that was kept',
-    covers: ['src/trace/kept-payloads.ts'],
+    covers: ['src/trace/kept-payloads.ts', 'src/trace/kept-folder.ts'],
     inputs: () => {
       process.env.VMREPLAY_CACHE = directory;
       delete process.env.NODE_DISABLE_COMPILE_CACHE;
