@@ -4,6 +4,9 @@ import { packPage } from '../../src/trace/page-packer.js';
 import { packPlainly } from './plain-page-packer.js';
 
 const word = (value: number): Uint8Array => Uint8Array.of(value, value >> 8, value >> 16, value >> 24);
+const near = fc
+  .tuple(fc.constantFrom([0xe8], [0x0f, 0x80]), fc.integer({ min: -0x200_0000, max: 0x200_0000 }))
+  .map(([opcode, d]) => Uint8Array.of(...opcode, ...word(d), 0x90));
 /** Pieces of pages: code with branches near and far, tables of places and of other words, zeros, anything. */
 const piece = fc.oneof(
   fc.uint8Array({ minLength: 1, maxLength: 40 }),
@@ -11,17 +14,16 @@ const piece = fc.oneof(
   fc
     .tuple(fc.constantFrom([0xe8], [0xe9], [0x0f, 0x85], [0x0f, 0x8f]), fc.integer())
     .map(([opcode, d]) => Uint8Array.of(...opcode, ...word(d))),
-  fc
-    .tuple(fc.constantFrom([0xe8], [0x0f, 0x80]), fc.integer({ min: -0x200_0000, max: 0x200_0000 }))
-    .map(([opcode, d]) => Uint8Array.of(...opcode, ...word(d), 0x90)),
+  near,
   fc
     .tuple(fc.integer(), fc.integer({ min: -64, max: 64 }), fc.integer({ min: 1, max: 300 }))
     .map(([from, step, n]) => Uint8Array.from(Array.from({ length: n }, (_, i) => [...word(from + step * i)]).flat())),
 );
-/** A page, or a part of one. */
+const piecesOf = (piece: fc.Arbitrary<Uint8Array>) => fc.array(piece, { minLength: 1, maxLength: 120 });
+/** A page, or a part of one; now and then of near branches alone, which have a filter of theirs. */
 const page = fc
   .tuple(
-    fc.array(piece, { minLength: 1, maxLength: 120 }),
+    fc.oneof({ weight: 9, arbitrary: piecesOf(piece) }, { weight: 1, arbitrary: piecesOf(near) }),
     fc.integer({ min: 0, max: 2 ** 40 }),
     fc.nat(4095),
     fc.boolean(),
