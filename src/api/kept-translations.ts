@@ -5,12 +5,11 @@
 // is not read; a cache that cannot be written is no error. NODE_DISABLE_COMPILE_CACHE turns all of it off.
 
 import { createHash } from 'node:crypto';
-import { readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { prebuilt } from '../cpu/interp/prebuilt-module.js';
 import { type KeptTranslations, packKept, unpackKept } from '../cpu/jit/kept.js';
 import { cacheDirectory } from '../fetch/cache-directory.js';
-import { readKept, writeKept } from '../start/kept-file.js';
+import { readKept, touchKept, trimKept, writeKept } from '../start/kept-file.js';
 import { mayKeep } from '../start/kept-module.js';
 import type { TraceHeader } from '../trace/header.js';
 
@@ -42,13 +41,7 @@ export class TranslationStore {
   /** What read() unpacks. */
   data(): Uint8Array<ArrayBuffer> | undefined {
     const data = readKept(this.path);
-    if (data)
-      try {
-        const now = new Date();
-        utimesSync(this.path, now, now);
-      } catch {
-        // It may be thought unused.
-      }
+    if (data) touchKept(this.path);
     return data;
   }
 
@@ -56,26 +49,6 @@ export class TranslationStore {
     const pieces = packKept(kept);
     if (pieces.reduce((sum, { length }) => sum + length, 0) > MAX_FILE) return;
     writeKept(this.path, ...pieces);
-    this.tidy();
-  }
-
-  private tidy(): void {
-    try {
-      const directory = join(this.path, '..');
-      const files = readdirSync(directory).map((name) => {
-        const path = join(directory, name);
-        const { size, mtimeMs } = statSync(path);
-        return { path, size, mtimeMs };
-      });
-      let room = MAX_BYTES;
-      files
-        .sort((a, b) => b.mtimeMs - a.mtimeMs)
-        .forEach(({ path, size }, n) => {
-          room -= size;
-          if (n >= MAX_FILES || room < 0) rmSync(path, { force: true });
-        });
-    } catch {
-      // They take room, and nothing else.
-    }
+    trimKept(dirname(this.path), MAX_BYTES, MAX_FILES);
   }
 }

@@ -2,8 +2,20 @@
 // from by the build, in the cache directory by a run. Invariants: a file under its final name is complete; what is
 // damaged is not read; and nothing here throws, since everything goes on without.
 
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, writevSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writevSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 
 /** CRC-32 of what follows, then its length; both little-endian. */
 const HEAD = 8;
@@ -66,6 +78,35 @@ export function writeKept(path: string, ...pieces: readonly Uint8Array[]): void 
     } catch {
       // There is nothing to take away.
     }
+  }
+}
+
+/** The file counts as used now. */
+export function touchKept(path: string): void {
+  try {
+    const now = new Date();
+    utimesSync(path, now, now);
+  } catch {
+    // It is dropped sooner.
+  }
+}
+
+/** Take files out of a directory, what was used longest ago first, until no more than so many bytes and files are left. */
+export function trimKept(directory: string, bytes: number, files = Number.POSITIVE_INFINITY): void {
+  try {
+    const entries = readdirSync(directory).flatMap((name) => {
+      const path = join(directory, name);
+      const stat = statSync(path, { throwIfNoEntry: false });
+      return stat ? [{ path, size: stat.size, used: stat.mtimeMs }] : [];
+    });
+    entries.sort((a, b) => b.used - a.used);
+    let size = 0;
+    for (const [n, entry] of entries.entries()) {
+      size += entry.size;
+      if (n >= files || size > bytes) rmSync(entry.path, { force: true });
+    }
+  } catch {
+    // They take room, and nothing else.
   }
 }
 

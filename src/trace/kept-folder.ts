@@ -4,10 +4,9 @@
 // Invariants: an entry that is not whole, or that stands under another's name, is not believed; nothing here throws.
 
 import { createHash } from 'node:crypto';
-import { readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDirectory } from '../fetch/cache-directory.js';
-import { readKept, writeKept } from '../start/kept-file.js';
+import { readKept, touchKept, trimKept, writeKept } from '../start/kept-file.js';
 
 const DIGEST = 32;
 
@@ -32,7 +31,7 @@ export class KeptFolder {
     if (!entry || entry.length <= DIGEST) return undefined;
     const content = entry.subarray(DIGEST);
     if (!digestOf(name, [content]).equals(entry.subarray(0, DIGEST))) return undefined;
-    touch(path);
+    touchKept(path);
     return content;
   }
 
@@ -42,29 +41,6 @@ export class KeptFolder {
 
   /** Take away what was used longest ago until no more than so many bytes are left. */
   trim(most: number): void {
-    try {
-      const entries = readdirSync(this.#path).flatMap((name) => {
-        const path = join(this.#path, name);
-        const stat = statSync(path, { throwIfNoEntry: false });
-        return stat ? [{ path, size: stat.size, used: stat.mtimeMs }] : [];
-      });
-      entries.sort((a, b) => b.used - a.used);
-      let size = 0;
-      for (const entry of entries) {
-        size += entry.size;
-        if (size > most) rmSync(entry.path, { force: true });
-      }
-    } catch {
-      // They take room, and nothing else.
-    }
-  }
-}
-
-function touch(path: string): void {
-  try {
-    const now = new Date();
-    utimesSync(path, now, now);
-  } catch {
-    // It is dropped sooner.
+    trimKept(this.#path, most);
   }
 }
