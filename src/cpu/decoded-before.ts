@@ -8,6 +8,7 @@
 import { HANDLER_CROSS, HANDLER_NEXT, type VariantTable } from './interp/variants.js';
 import * as L from './layout.js';
 import type { SavedMode } from './mode.js';
+import { MASK_SIZE } from './page-masks.js';
 import type { CpuState } from './state.js';
 
 export interface SavedCode {
@@ -44,7 +45,6 @@ export interface PageBefore {
   readonly maps: readonly { readonly key: number; readonly blocks: ReadonlyMap<number, BlockBefore> }[];
 }
 
-const MASK_SIZE = 512;
 /** Index of the first entry of an offset map. */
 const FIRST = L.MAPS >>> 2;
 const MAX_PAGE = 0xf_ffff;

@@ -312,26 +312,6 @@ export class ObservedMemory {
     }
     let known = -1;
     let mask = unknown;
-    if (p.origin % 8 === 0) {
-      // Masks byte by byte.
-      const end = offset + length;
-      for (let at = offset >> 3; at * 8 < end; at++) {
-        let bits = unknown[at]!;
-        if (bits === 0) continue;
-        if (at * 8 < offset) bits &= 0xff << (offset & 7);
-        if (at * 8 + 8 > end) bits &= 0xff >> (at * 8 + 8 - end);
-        if (bits === 0) continue;
-        unknown[at] = unknown[at]! & ~bits;
-        const from = page * MASK_SIZE + at + p.origin / 8;
-        const source = Math.floor(from / MASK_SIZE);
-        if (source !== known) {
-          mask = this.masks.get(source)!;
-          known = source;
-        }
-        mask[from - source * MASK_SIZE]! |= bits;
-      }
-      return;
-    }
     for (let i = offset; i < offset + length; ) {
       const bits = unknown[i >> 3]!;
       if (bits === 0) {
