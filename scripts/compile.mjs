@@ -55,7 +55,6 @@ export async function keepPrograms({ boots, main }, { keep }, builtPath) {
         pathToFileURL(file).href,
         undefined,
       ).begin();
-      process.stdout.removeAllListeners('error');
       if (process.exitCode !== 0) throw new Error(`${words.join(' ')}: exit status ${process.exitCode}`);
     };
     return { script, run };

@@ -18,6 +18,7 @@ import {
   differingFields,
   divergence,
   sameBytes,
+  siteRip,
 } from './divergence.js';
 import { checkOf } from './record.js';
 
@@ -433,7 +434,7 @@ class Places {
     if (this.#lows[at] !== low || this.#highs[at] !== high) {
       this.#lows[at] = low;
       this.#highs[at] = high;
-      this.#rips[at] = (BigInt(high) << 32n) | BigInt(low);
+      this.#rips[at] = siteRip(site);
     }
     return this.#rips[at]!;
   }

@@ -5,7 +5,7 @@
 // trace/memory.ts) counts as zero, in the recording and in the replay alike.
 
 import type { LateHasher } from '../trace/late-hash.js';
-import { DIGEST_SIZE, isUnknown, pageDigest, sha256, stateDigest } from '../trace/state-digest.js';
+import { DIGEST_SIZE, isFull, pageDigest, sha256, stateDigest } from '../trace/state-digest.js';
 
 export { PAGE_SIZE } from '../trace/state-digest.js';
 
@@ -57,7 +57,7 @@ export class StateHasher {
     hasher.begin(this.#digests, (first, count) => this.#memory.page(first, count));
     for (const n of this.#changed()) {
       const unknown = this.#known?.unknownIn(n);
-      if (unknown && isUnknown(unknown)) this.#digests.fill(0, n * DIGEST_SIZE, (n + 1) * DIGEST_SIZE);
+      if (unknown && isFull(unknown)) this.#digests.fill(0, n * DIGEST_SIZE, (n + 1) * DIGEST_SIZE);
       else hasher.add(n, unknown);
     }
     return hasher.end(sha256(cpu));

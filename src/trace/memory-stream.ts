@@ -8,7 +8,7 @@
 import { MaskCounter } from './mask-count.js';
 import { MaskDifference } from './mask-difference.js';
 import type { MemoryRegion, ObservedMemory, ObservedPage } from './memory.js';
-import { MASK_SIZE } from './state-digest.js';
+import { isFull, MASK_SIZE } from './state-digest.js';
 
 const PAGE = 4096;
 /** Observed bytes, zeros included, that are worth chunks of their own while the guest runs. */
@@ -177,7 +177,7 @@ class PagePart {
     // What went was observed, and still is.
     if (this.length === PAGE) this.#sent.set(observed);
     else for (let i = 0; i < MASK_SIZE; i++) this.#sent[i]! |= mask[i]!;
-    this.#isDone = this.#sent[0] === 0xff && Buffer.compare(this.#sent, ALL) === 0;
+    this.#isDone = isFull(this.#sent);
     return { address: this.address, bytes: this.region.subarray(this.offset, this.offset + this.length), mask };
   }
 

@@ -17,8 +17,8 @@ const scratchWords = new Uint32Array(scratch.buffer);
 /** In one call: making an object for it takes longer than hashing a page. */
 export const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer');
 
-/** True when no byte of a page is known. */
-export const isUnknown = (mask: Uint8Array): boolean => mask[0] === 0xff && Buffer.compare(mask, ALL) === 0;
+/** True when every bit of a page's mask is set. */
+export const isFull = (mask: Uint8Array): boolean => mask[0] === 0xff && Buffer.compare(mask, ALL) === 0;
 
 /**
  * Digest of a page.
@@ -39,7 +39,7 @@ export const stateDigest = (cpu: Uint8Array, digests: Uint8Array): Uint8Array =>
   createHash('sha256').update('vmreplay state 1\n').update(cpu).update(digests).digest();
 
 function withoutUnknown(page: Uint8Array, unknown: Uint8Array): Uint8Array {
-  if (isUnknown(unknown)) return ZERO_PAGE;
+  if (isFull(unknown)) return ZERO_PAGE;
   scratch.set(page);
   for (let n = 0; n < MASK_SIZE; n++) {
     const bits = unknown[n]!;
