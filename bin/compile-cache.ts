@@ -34,6 +34,12 @@ export function compile(source: string, filename: string, content: string): Scri
   return script;
 }
 
+/** The same with what the build kept alone. */
+export function compileBuilt(source: string, filename: string, content: string): Script {
+  const kept = !process.env.NODE_DISABLE_COMPILE_CACHE && compileKept(source, filename, builtPath(filename, content));
+  return kept || new Script(source, { filename });
+}
+
 /** Where a run keeps it, each program in a folder of its own. Other flags are another file: a run with them must not take the usual one away. */
 function ownPath(filename: string, content: string): string {
   const { cachedDataVersionTag } = process.getBuiltinModule('node:v8');

@@ -1,6 +1,7 @@
 // Joins the modules of dist into few files: loading 300 small ones takes longer than a short boot. Two ways:
 //   the command line   chunks/main.cjs, one script, whose compiled form is kept (compile.mjs), chunks/boots.cjs, the
 //                      same with few verbs, and bin/vmreplay.js, which starts one; commander and msgpackr are in them
+//   parts of a replay  chunks/part.cjs, the program of their threads, and chunks/part-launcher.cjs, which starts it
 //   the library        src/index.js, src/fuzz/index.js, the modules of workers, and what they share in chunks
 // Types stay as tsc wrote them. What few runs need (iced-x86, jiti) is left outside.
 
@@ -14,7 +15,7 @@ const dist = join(import.meta.dirname, '..', 'dist');
 rmSync(join(dist, 'bin', 'package.json'), { force: true });
 const cache = await import('../dist/bin/compile-cache.js');
 const { builtPath } = await import('../dist/src/start/kept-file.js');
-const names = () => readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
+const modules = () => readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
 const common = {
   absWorkingDir: dist,
   allowOverwrite: true,
@@ -75,13 +76,13 @@ async function joinProgram(entry, file, plugins = []) {
 
 const boots = await joinProgram('bin/boots.js', 'boots.cjs', [importAtOnce]);
 const main = await joinProgram('bin/vmreplay.js', 'main.cjs');
-const launcher = await build({
-  ...common,
-  entryPoints: ['bin/launcher.js'],
-  format: 'cjs',
-  define: { MAIN: JSON.stringify(main.content), BOOTS: JSON.stringify(boots.content) },
-  write: false,
-});
+const part = await joinProgram('src/api/part-worker.js', 'part.cjs', [importAtOnce]);
+const names = { MAIN: main.content, BOOTS: boots.content, PART: part.content };
+const define = Object.fromEntries(Object.entries(names).map(([name, content]) => [name, JSON.stringify(content)]));
+const joinLauncher = async (entry) =>
+  (await build({ ...common, entryPoints: [entry], format: 'cjs', define, write: false })).outputFiles[0].contents;
+const launcher = await joinLauncher('bin/launcher.js');
+const partLauncher = await joinLauncher('bin/part-launcher.js');
 const library = await build({
   ...common,
   entryPoints: [
@@ -89,7 +90,7 @@ const library = await build({
     'src/gate/ava.js',
     'src/gate/vitest.js',
     'src/fuzz/index.js',
-    ...names().filter((name) => name.endsWith('-worker.js')),
+    ...modules().filter((name) => name.endsWith('-worker.js')),
   ],
   outdir: '.',
   outbase: '.',
@@ -102,14 +103,15 @@ const library = await build({
 for (const file of readdirSync(join(dist, 'chunks'))) if (file.endsWith('.cache')) rmSync(join(dist, 'chunks', file));
 keepInterpreter(join(dist, 'src', 'start', 'kept-module.js'), join(dist, 'chunks', 'interpreter.wasm'));
 const written = new Set(Object.keys(library.metafile.outputs));
-for (const name of names()) {
+for (const name of modules()) {
   rmSync(join(dist, `${name}.map`), { force: true });
   if (!written.has(name)) rmSync(join(dist, name));
 }
-for (const { file, contents, map } of [boots, main]) {
+for (const { file, contents, map } of [boots, main, part]) {
   writeFileSync(file, contents);
   writeFileSync(`${file}.map`, map);
 }
-writeFileSync(join(dist, 'bin', 'vmreplay.js'), launcher.outputFiles[0].contents, { mode: 0o755 });
+writeFileSync(join(dist, 'bin', 'vmreplay.js'), launcher, { mode: 0o755 });
+writeFileSync(join(dist, 'chunks', 'part-launcher.cjs'), partLauncher);
 writeFileSync(join(dist, 'bin', 'package.json'), '{ "type": "commonjs" }\n');
-await keepPrograms({ boots, main }, cache, builtPath);
+await keepPrograms({ boots, main, part }, cache, builtPath);

@@ -32,11 +32,11 @@ export function keepInterpreter(module, file) {
 }
 
 /**
- * @param programs boots and main, with `file`, and `content`, which names what is in it
+ * @param programs boots, main and part, with `file`, and `content`, which names what is in it
  * @param cache the module bin/compile-cache.js
  * @param builtPath of src/start/kept-file.js
  */
-export async function keepPrograms({ boots, main }, { keep }, builtPath) {
+export async function keepPrograms({ boots, main, part }, { keep }, builtPath) {
   // Else V8 forgets what has not been called for a while.
   setFlagsFromString('--no-flush-bytecode');
   // V8 notes which functions it had compiled plainly, and would compile them at once in every process.
@@ -47,17 +47,14 @@ export async function keepPrograms({ boots, main }, { keep }, builtPath) {
   const load = ({ file }) => {
     const script = new Script(readFileSync(file, 'latin1'), { filename: file });
     const program = script.runInThisContext();
+    const start = () =>
+      program((name) => process.getBuiltinModule(name), dirname(file), pathToFileURL(file).href, undefined);
     const run = async (...words) => {
       process.argv = [process.execPath, 'vmreplay', ...words, '--quiet'];
-      await program(
-        (name) => process.getBuiltinModule(name),
-        dirname(file),
-        pathToFileURL(file).href,
-        undefined,
-      ).begin();
+      await start().begin();
       if (process.exitCode !== 0) throw new Error(`${words.join(' ')}: exit status ${process.exitCode}`);
     };
-    return { script, run };
+    return { script, start, run };
   };
   const record = async (run) => {
     for (const name of ['page-fault', 'fwcfg-dma', 'irq-lapic', 'x87-sse'])
@@ -73,6 +70,11 @@ export async function keepPrograms({ boots, main }, { keep }, builtPath) {
     await some.run('record', '--bios', firmware, '--memory', '64M', ...end, '-o', trace('firmware'));
     await record(all.run);
     await all.run('replay', trace('page-fault'));
+    const thread = load(part);
+    const { receive } = thread.start();
+    await receive({ translations: undefined });
+    const outcome = await receive({ path: trace('page-fault'), stretch: {}, console: true });
+    if (outcome?.exitCode !== 0) throw new Error('a thread that replays: it has not agreed');
     await all.run('inspect', trace('page-fault'));
     await all.run('diff', trace('page-fault'), trace('page-fault'));
     // The flags are a part of what is kept.
@@ -80,6 +82,7 @@ export async function keepPrograms({ boots, main }, { keep }, builtPath) {
     setFlagsFromString('--sparkplug');
     keep(some.script, builtPath(boots.file, boots.content));
     keep(all.script, builtPath(main.file, main.content));
+    keep(thread.script, builtPath(part.file, part.content));
   } finally {
     Object.assign(process, before);
     rmSync(scratch, { recursive: true });

@@ -8,8 +8,9 @@ import type { Cpu } from '../cpu/cpu.js';
 import * as L from '../cpu/layout.js';
 import { PAGE_DIRTY } from '../cpu/physical.js';
 import { PROCESSOR_STATE_SIZE, saveProcessor } from '../cpu/snapshot.js';
-import { type CheckpointState, encodeCheckpoint, type SavedPage } from '../trace/checkpoint.js';
+import { type CheckpointPayload, type CheckpointState, encodeCheckpoint, type SavedPage } from '../trace/checkpoint.js';
 import type { MemoryRegion } from '../trace/memory.js';
+import { isFull } from '../trace/state-digest.js';
 import type { Guest } from './guest.js';
 import { MachineHash } from './machine-state.js';
 
@@ -39,7 +40,7 @@ export class CheckpointTaker {
    * @param event events so far
    * @returns payloads of the checkpoint's chunks, none when it is not time
    */
-  *take(event: number): Generator<Uint8Array> {
+  *take(event: number): Generator<CheckpointPayload> {
     const cpu = this.#cpu;
     const cycle = cpu.now;
     if (cycle < this.#next) return;
@@ -97,18 +98,12 @@ export class CheckpointTaker {
 export function restoreMemory(cpu: Cpu, { tracked, processor }: CheckpointState, pages: Iterable<SavedPage>): void {
   if (processor.length !== PROCESSOR_STATE_SIZE) throw new RangeError('it is one of another processor');
   const { physical, state } = cpu;
-  const saved = new Map<number, Uint8Array | undefined>();
-  for (const { number, bytes } of pages) {
-    if (number >= physical.ramSize / PAGE) throw new RangeError(`page ${number} is not RAM`);
-    saved.set(number, bytes);
-  }
   const partial = physical.restoreTracking(tracked);
   // Unknown bytes stand for initial ones, which saved pages are about to cover.
   const initial = new Map<number, Uint8Array>();
   for (const number of partial) {
     if (number >= physical.ramSize / PAGE) continue;
     const origin = physical.observed.originOf(number);
-    if (!saved.has(number) && origin === 0) continue;
     const bytes = new Uint8Array(PAGE);
     // As far as it is RAM.
     const from = number * PAGE + origin;
@@ -116,7 +111,9 @@ export function restoreMemory(cpu: Cpu, { tracked, processor }: CheckpointState,
     if (start < end) bytes.set(state.u8.subarray(L.GUEST + start, L.GUEST + end), start - from);
     initial.set(number, bytes);
   }
-  for (const [number, bytes] of saved) {
+  // Not gathered first: those of all checkpoints may be much.
+  for (const { number, bytes } of pages) {
+    if (number >= physical.ramSize / PAGE) throw new RangeError(`page ${number} is not RAM`);
     const at = L.GUEST + number * PAGE;
     if (bytes) state.u8.set(bytes, at);
     else state.u8.fill(0, at, at + PAGE);
@@ -125,7 +122,17 @@ export function restoreMemory(cpu: Cpu, { tracked, processor }: CheckpointState,
   for (const [number, bytes] of initial) {
     const unknown = physical.observed.unknownIn(number)!;
     const at = L.GUEST + number * PAGE;
+    if (isFull(unknown)) {
+      state.u8.set(bytes, at);
+      continue;
+    }
+    const words = new Uint32Array(unknown.buffer, unknown.byteOffset, PAGE / 32);
     for (let n = 0; n < PAGE / 8; n++) {
+      // Most of a page is known.
+      if ((n & 3) === 0 && words[n >> 2] === 0) {
+        n += 3;
+        continue;
+      }
       const bits = unknown[n]!;
       if (bits === 0xff) {
         const first = n;

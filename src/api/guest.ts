@@ -32,12 +32,14 @@ import { buildSmbios } from '../platform/smbios.js';
 import { FRAME_BUFFER, setUpScreen } from '../platform/video-setup.js';
 import { takeMemory } from '../start/early-memory.js';
 import type { TraceHeader } from '../trace/header.js';
-import type { MemoryRegion } from '../trace/memory.js';
+import { FollowedWords, WORD_SIZE } from '../trace/known-words.js';
+import { type MemoryRegion, withoutBlanks } from '../trace/memory.js';
 import { checkOptions } from './check-options.js';
 import { changeDisks, type Disks, openDisks } from './disks.js';
 import { prepareFirmware, romRanges, romSizeOf } from './firmware-guest.js';
 import { entryState, HandoffWatch } from './handoff.js';
 import { type ImageFile, imageRecord, readImage } from './images.js';
+import { MachineHash } from './machine-state.js';
 import { MicrovmPlan } from './microvm-guest.js';
 import type { BootOptions, Route } from './options.js';
 import { changedPieces } from './reset-memory.js';
@@ -58,6 +60,14 @@ export interface Hardware {
   readonly shadow: ShadowMemory | undefined;
 }
 
+/** What is noted of what the guest sees of its initial memory. */
+export interface Tracking {
+  /** Where: `[guest physical address, bytes]`. */
+  readonly loaded: readonly (readonly [address: number, bytes: number])[];
+  /** Bytes that are known together or not at all, for state hashes: WORD_SIZE, or 1 in old traces. */
+  readonly words: number;
+}
+
 /** How a recorder gets between processor and platform; the identity for a plain run. */
 export interface Seams {
   lines(inner: ProcessorLines): ProcessorLines;
@@ -73,6 +83,8 @@ export interface Seams {
   readonly coverage?: boolean;
   /** What the guest sees of its initial memory is not noted (cpu/observed.ts): it makes no difference to the guest. */
   readonly unobserved?: boolean;
+  /** How it is noted, where a trace says so; else it is wherever there is anything but zeros. */
+  readonly tracking?: Tracking;
 }
 export const NO_SEAMS: Seams = { lines: (inner) => inner, memory: (inner) => inner };
 
@@ -93,6 +105,16 @@ export interface Guest extends Hardware {
   readonly reset: (() => void) | undefined;
   /** Memory at cycle 0. */
   readonly initialMemory: readonly MemoryRegion[];
+  /** The same without pages of RAM that have zeros alone; nothing where what the guest sees is not noted. */
+  readonly tracedMemory: readonly MemoryRegion[];
+}
+
+/** Note from cycle 0 on what the guest sees of its memory. */
+export function followMemory(cpu: Cpu, { loaded, words }: Tracking): void {
+  const { physical } = cpu;
+  for (const [address, length] of loaded) physical.track(address, length);
+  if (words === WORD_SIZE)
+    MachineHash.of(cpu).known = new FollowedWords(physical.ramSize >>> 12, loaded, physical.observed);
 }
 
 /**
@@ -216,9 +238,14 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       cpu.physical.write(address, data);
     },
   };
+  let tracedMemory: MemoryRegion[] = [];
+  let tracking: Tracking = { loaded: [], words: WORD_SIZE };
   const track = (): void => {
     if (seams.unobserved) return;
-    for (const { address, data } of initialMemory) cpu.physical.track(address, data.length);
+    tracedMemory = withoutBlanks(initialMemory);
+    const loaded = tracedMemory.map(({ address, data }) => [address, data.length] as const);
+    tracking = seams.tracking ?? { ...tracking, loaded };
+    followMemory(cpu, tracking);
   };
   let boot: BootImage;
   if (firmware) {
@@ -227,7 +254,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     cpu.physical.fillRom(address, bytes);
     for (const segment of firmware.segments) placing.write(segment.address, segment.data);
     track();
-    initialMemory.push({ address, data: bytes });
+    for (const memory of [initialMemory, tracedMemory]) memory.push({ address, data: bytes });
     const { segments = [], symbols = [] } = firmware.load ?? {};
     boot = { route, segments: [...segments], entry: entryState(cpu), structures: [], symbols: [...symbols] };
   } else {
@@ -251,7 +278,6 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     enter(cpu, boot);
   }
   const points = handoffPoints(options, boot, firmware?.load);
-  const loaded = initialMemory.filter(({ address }) => address < ram);
 
   const lines = seams.lines(cpu);
   const memory = seams.memory(cpu.physical);
@@ -333,7 +359,8 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     },
     entry: {
       handoff: points.map(({ address, protocol }): Plain => [address, protocol]),
-      loaded: loaded.map(({ address, data }) => [address, data.length]),
+      loaded: tracking.loaded,
+      words: tracking.words,
       processor: saveProcessor(cpu),
     },
   };
@@ -356,6 +383,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
     imageNames: [...images, ...files.disks.files].map((i) => i.name),
     optionRoms: firmware?.optionRoms ?? [],
     initialMemory,
+    tracedMemory,
   };
 }
 

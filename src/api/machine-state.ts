@@ -8,8 +8,10 @@ import { PAGE_DIRTY } from '../cpu/physical.js';
 import { saveProcessor } from '../cpu/snapshot.js';
 import { MODE_64BIT, MODE_CS32 } from '../cpu/state.js';
 import { type HashedMemory, StateHasher } from '../replay/state-hash.js';
+import type { KnownSource } from '../trace/known-words.js';
 import type { LateHasher } from '../trace/late-hash.js';
 import type { Site, SiteCode } from '../trace/sink.js';
+import { ZERO_PAGE } from '../trace/state-digest.js';
 
 /** Cycles between two periodic state hashes. */
 export const HASH_INTERVAL = 1 << 27;
@@ -37,12 +39,23 @@ export class MachineHash {
     const memory: HashedMemory = {
       pages: physical.ramSize >>> 12,
       page: (n, count = 1) => state.u8.subarray(L.GUEST + n * 4096, L.GUEST + (n + count) * 4096),
+      // A word at either end tells nearly all others.
+      isZero: (n) => {
+        const at = L.GUEST + n * 4096;
+        if (state.u32[at >>> 2] !== 0 || state.u32[(at + 4092) >>> 2] !== 0) return false;
+        return Buffer.compare(state.u8.subarray(at, at + 4096), ZERO_PAGE) === 0;
+      },
       // What nobody has written is zeros, and loaders write too.
       changed: () => this.dirty,
     };
     this.written = new Uint8Array(memory.pages);
-    this.hasher = new StateHasher(memory, physical.observed);
+    this.hasher = new StateHasher(memory, {
+      unknownIn: (page) => (this.known ?? physical.observed).unknownIn(page),
+    });
   }
+
+  /** By what bytes count as zeros; undefined, for traces from before there were words: by each byte that the guest has not seen. */
+  known: KnownSource | undefined;
 
   /** Hashes may be worked out while the guest goes on. */
   late: LateHasher | undefined;
@@ -50,14 +63,21 @@ export class MachineHash {
   /** 32 bytes. */
   hash(): Uint8Array {
     this.late?.settle();
-    this.dirty = this.dirtyPages();
+    this.dirty = this.changedPages();
+    return this.hashNow();
+  }
+
+  private hashNow(): Uint8Array {
     return this.clean(this.hasher.hash(saveProcessor(this.cpu)));
   }
 
   /** The same; in memory that threads share while it is on its way. */
   hashLater(): Uint8Array {
-    this.dirty = this.dirtyPages();
-    if (!this.late?.isWorth(this.dirty.length)) return this.hash();
+    this.dirty = this.changedPages();
+    if (!this.late?.isWorth(this.dirty.length)) {
+      this.late?.settle();
+      return this.hashNow();
+    }
     return this.clean(this.hasher.hashLater(saveProcessor(this.cpu), this.late));
   }
 
@@ -70,6 +90,11 @@ export class MachineHash {
     }
     mmu.flush(false);
     return result;
+  }
+
+  private changedPages(): readonly number[] {
+    const dirty = this.dirtyPages();
+    return this.known ? this.known.update(this.cpu.now, dirty) : dirty;
   }
 
   private dirtyPages(): number[] {

@@ -7,7 +7,7 @@ import { takeLoaded } from '../start/kept-module.js';
 import { TraceReader } from '../trace/reader.js';
 import { BadCheckpoint } from './sealed-machine.js';
 import type { PartInput, PartMessage, PartWork } from './sealed-parts.js';
-import { replayStretch } from './sealed-replay.js';
+import { type Outcome, replayStretch } from './sealed-replay.js';
 import type { ReadyTranslations } from './tier.js';
 
 const say = (message: PartMessage): void => parentPort?.postMessage(message);
@@ -17,22 +17,30 @@ let give: (translations: ReadyTranslations | undefined) => void;
 const translations = new Promise<ReadyTranslations | undefined>((resolve) => {
   give = resolve;
 });
-parentPort?.on('message', (input: PartInput) => {
-  if ('translations' in input) give(input.translations);
-  else void replayPart(input);
-});
+/** What the thread is sent. @returns the outcome that it has answered with, if any */
+export async function receive(input: PartInput): Promise<Outcome | undefined> {
+  if (!('translations' in input)) return replayPart(input);
+  give(input.translations);
+  return undefined;
+}
+parentPort?.on('message', receive);
+say({ loaded: true });
 
-async function replayPart({ path, stretch, console, loaded, checkpoints, runs }: PartWork): Promise<void> {
+async function replayPart(work: PartWork): Promise<Outcome | undefined> {
+  const { path, stretch, console, loaded, verified, runs, passed } = work;
   let reader: TraceReader | undefined;
   try {
     if (loaded) takeLoaded(loaded);
-    reader = TraceReader.open(path, { checkpoints });
-    const shared = { runs, translations };
+    reader = TraceReader.open(path, verified && { verified });
+    const shared = { runs, translations, passed };
     const options = console ? { onConsole } : {};
     const { divergence, ...outcome } = await replayStretch(reader, options, stretch, undefined, shared);
-    say({ outcome: divergence ? undefined : outcome });
+    const agreed = divergence ? undefined : outcome;
+    say({ outcome: agreed });
+    return agreed;
   } catch (error) {
     say(error instanceof BadCheckpoint ? { badCheckpoint: error.what } : { outcome: undefined });
+    return undefined;
   } finally {
     reader?.close();
   }

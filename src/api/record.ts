@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import type { GuestMemory, RunEnd } from '../cpu/bus.js';
 import { Recorder } from '../replay/record.js';
+import { FollowedWords } from '../trace/known-words.js';
 import { SymbolTable } from '../trace/symbols.js';
 import { TraceWriter } from '../trace/writer.js';
 import { CheckpointTaker } from './checkpoints.js';
@@ -129,8 +130,10 @@ export async function recordChanged(options: RecordOptions, changes: object): Pr
   try {
     late.target = writer;
     attachRecorder(guest, recorder);
-    MachineHash.of(cpu).late = writer.lateHasher();
-    writer.streamMemory(guest.initialMemory, cpu.physical.observed, cpu.state.memory);
+    const hash = MachineHash.of(cpu);
+    hash.late = writer.lateHasher();
+    if (hash.known instanceof FollowedWords) hash.known.log = writer.knownLog();
+    writer.streamMemory(guest.tracedMemory, cpu.physical.observed, cpu.state.memory);
     if (options.checkpointEvery !== undefined) {
       const taker = new CheckpointTaker(guest, options.checkpointEvery);
       writer.takeCheckpoints((event) => taker.take(event));
@@ -141,14 +144,14 @@ export async function recordChanged(options: RecordOptions, changes: object): Pr
     console.flush();
     screenshots.finish(cpu.now);
     warnOfRom(guest, end, options);
-    state = MachineHash.of(cpu).hash();
+    state = hash.hash();
     root = writer.finish({
       reason: end.reason,
       code: end.code,
       cycles: cpu.now,
       instructions: cpu.instructions,
       state,
-      memory: guest.initialMemory,
+      memory: guest.tracedMemory,
       observed: cpu.physical.observed,
       symbols:
         guest.boot.symbols.length > 0

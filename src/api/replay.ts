@@ -29,8 +29,7 @@ export async function replay(file: string, options: ReplayOptions = {}): Promise
     checkReplayable(reader);
     // They start while the file is read.
     if (!options.live) threads = PartThreads.for(reader, options);
-    threads?.share(reader);
-    const root = reader.root() ?? '';
+    const root = reader.root(threads?.cuts.at(-1)) ?? '';
     const outcome = options.live ? await replayLive(reader, options) : await replaySealed(reader, options, threads);
     return { ...outcome, bytes: reader.size, root };
   } finally {
@@ -43,7 +42,7 @@ async function replayLive(reader: TraceReader, options: ReplayOptions): Promise<
   const { header, notes } = reader;
   const late = new LateSink();
   const recorder = new Recorder(late);
-  const guest = makeGuest(bootOptionsOf(reader), recorderSeams(recorder));
+  const guest = makeGuest(bootOptionsOf(reader), { ...recorderSeams(recorder), tracking: entryOf(reader).tracking });
   header.images.forEach((image, i) => {
     const actual = guest.header.images[i]?.sha256;
     if (actual !== image.sha256)

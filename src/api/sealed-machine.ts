@@ -8,17 +8,18 @@ import type { Cpu } from '../cpu/cpu.js';
 import { loadProcessor, PROCESSOR_STATE_SIZE } from '../cpu/snapshot.js';
 import { SMRAM_IN_SMM, SMRAM_OPEN } from '../replay/record.js';
 import { PlayerBus } from '../replay/replay.js';
-import type { DecodedCode, SavedPage } from '../trace/checkpoint.js';
+import type { CheckpointState, DecodedCode, SavedPage } from '../trace/checkpoint.js';
 import { TraceError } from '../trace/error.js';
-import type { TraceEvent } from '../trace/events.js';
 import { binary, integer, list, record } from '../trace/fields.js';
+import { ToldWords, WORD_SIZE } from '../trace/known-words.js';
 import type { MemoryRuns } from '../trace/memory-runs.js';
 import type { TraceReader } from '../trace/reader.js';
 import { restoreMemory } from './checkpoints.js';
 import { romSizeOf } from './firmware-guest.js';
-import { type Hardware, makeHardware } from './guest.js';
+import { followMemory, type Hardware, makeHardware, type Tracking } from './guest.js';
 import { HandoffWatch } from './handoff.js';
 import { CpuSite, MachineHash } from './machine-state.js';
+import { type Passed, passedBefore } from './passed-events.js';
 import { UserError } from './user-error.js';
 
 /** Points at which a trace may have a kernel entered. */
@@ -37,7 +38,10 @@ export interface SealedStart {
   /** Number of the checkpoint. */
   readonly checkpoint: number;
   /** Called with every write to a port before it. */
-  readonly passed?: { readonly port: number; readonly write: (value: number) => void };
+  readonly port: number;
+  readonly onWrite: (value: number) => void;
+  /** What the events before it leave, where that is known. */
+  readonly passed?: Passed | undefined;
 }
 
 /**
@@ -55,11 +59,14 @@ export function sealedMachine(
 ): SealedMachine {
   const { cpu, memory, shadow } = hardwareOf(reader);
   for (const { address, offsets, lengths, data } of runs) cpu.physical.fill(address, offsets, lengths, data);
-  const { processor, loaded, points } = entryOf(reader);
-  for (const [address, length] of loaded) cpu.physical.track(address, length);
+  const { processor, tracking, points } = entryOf(reader);
+  const told = (start || stateHash) && tracking.words === WORD_SIZE ? reader.knownWords() : undefined;
+  // Accesses are noted for state hashes alone, and a checkpoint says what had been noted.
+  if (start || (stateHash && !told)) followMemory(cpu, tracking);
+  if (told) MachineHash.of(cpu).known = new ToldWords(cpu.physical.ramSize >>> 12, tracking.loaded, told);
   loadProcessor(cpu, processor);
   const line = shadow && ((name: string, level: number, at: number) => applyLine(reader, shadow, name, level, at));
-  const from = start && goTo(reader, cpu, start, line);
+  const from = start && goTo(reader, cpu, start, told !== undefined, line);
   const world = {
     lines: cpu,
     memory,
@@ -70,7 +77,8 @@ export function sealedMachine(
   const player = new PlayerBus(reader, world, from?.event);
   cpu.listener = { milestone: (name) => player.milestone(name) };
   const handoff = new HandoffWatch(cpu, reader.header.route, from?.points ?? points);
-  if (from?.decoded)
+  // What has been decoded has been read, which nobody notes where the trace tells it.
+  if (from?.decoded && !told)
     try {
       cpu.loadDecoded(from.decoded);
     } catch (error) {
@@ -88,32 +96,22 @@ export function sealedMachine(
 function goTo(
   reader: TraceReader,
   cpu: Cpu,
-  { checkpoint, passed }: SealedStart,
+  { checkpoint, port, onWrite, passed }: SealedStart,
+  isTold: boolean,
   line: ((name: string, level: number, address: number) => void) | undefined,
 ): { event: number; points: readonly HandoffPoint[]; decoded: DecodedCode | undefined } {
-  const state = reader.checkpoints[checkpoint];
-  if (!state) throw new TraceError(reader.path, `has no checkpoint ${checkpoint}`);
+  const state = stateOf(reader, checkpoint);
   const milestones: string[] = [];
-  let last: TraceEvent | undefined;
-  for (const block of reader.blocks()) {
-    const count = Math.min(block.count, state.event - block.first);
-    if (count <= 0) break;
-    // Few events leave anything behind, and making all of them takes long.
-    const { symbols, symbol } = block.columns;
-    const matters = symbols.map(({ layout: { row } }) => ['milestone', 'line', 'port-write'].indexOf(row.kind));
-    for (let i = 0; i < count; i++) {
-      const kind = matters[symbol[i]!]!;
-      if (kind < 0 || (kind === 2 && block.addressOf(i) !== passed?.port)) continue;
-      const event = block.at(i);
-      if (event.kind === 'port-write') passed?.write(event.value);
-      else if (event.kind === 'milestone') milestones.push(event.name);
-      else if (event.name === 'a20') cpu.setA20(event.value !== 0);
-      else if (event.name !== 'nmi') line?.(event.name, event.value, event.address);
-    }
-    last = block.at(count - 1);
+  const { events, last } = passed ?? passedBefore(reader, [state.event], port)[0]!;
+  for (const { kind, name, value, address } of events) {
+    if (kind === 'port-write') onWrite(value);
+    else if (kind === 'milestone') milestones.push(name);
+    else if (name === 'a20') cpu.setA20(value !== 0);
+    else if (name !== 'nmi') line?.(name, value, address);
   }
   try {
     restoreMemory(cpu, state, pagesUpTo(reader, checkpoint));
+    if (isTold) cpu.physical.observed.takeWhole();
     cpu.setCycle(state.cycle);
     loadProcessor(cpu, state.processor);
     cpu.passMilestones(milestones);
@@ -127,6 +125,20 @@ function goTo(
     throw new BadCheckpoint(reader.path, state.cycle, (error as Error).message);
   }
   throw new BadCheckpoint(reader.path, state.cycle, 'its state is not the one whose hash was recorded');
+}
+
+/** The state of a checkpoint, if it is the one that the trace says it is. */
+function stateOf(reader: TraceReader, checkpoint: number): CheckpointState {
+  const place = reader.checkpoints[checkpoint];
+  if (!place) throw new TraceError(reader.path, `has no checkpoint ${checkpoint}`);
+  let state: CheckpointState;
+  try {
+    state = reader.checkpointState(place);
+  } catch {
+    throw new BadCheckpoint(reader.path, place.cycle, 'its state cannot be read');
+  }
+  if (state.cycle === place.cycle && state.event === place.event) return state;
+  throw new BadCheckpoint(reader.path, place.cycle, 'the index says something else of it');
 }
 
 /** A checkpoint that cannot be gone on from. Everything else of the trace may be right. */
@@ -170,10 +182,10 @@ function applyLine(reader: TraceReader, shadow: ShadowLines, name: string, level
   }
 }
 
-/** Processor state and loaded ranges at cycle 0, bounded by the guest's RAM. @throws TraceError */
+/** Processor state and tracked ranges at cycle 0, bounded by the guest's RAM. @throws TraceError */
 export function entryOf({ header, path }: TraceReader): {
   processor: Uint8Array;
-  loaded: readonly (readonly [number, number])[];
+  tracking: Tracking;
   points: readonly HandoffPoint[];
 } {
   try {
@@ -188,6 +200,9 @@ export function entryOf({ header, path }: TraceReader): {
     });
     // Loaders fill memory once; what is more would only cost time.
     if (total > 2 * header.memory) throw new Error('loaded ranges are more than the memory');
+    // A trace from before there were words goes by bytes.
+    const words = integer(entry.words ?? 1, WORD_SIZE, 'size of words');
+    if (words !== 1 && words !== WORD_SIZE) throw new Error(`words of ${words} bytes are not known here`);
     const processor = binary(entry.processor, 'processor');
     if (processor.length !== PROCESSOR_STATE_SIZE) throw new Error(`processor has ${processor.length} bytes`);
     // A trace from before there were hand-offs has none to watch for.
@@ -196,7 +211,7 @@ export function entryOf({ header, path }: TraceReader): {
       return { address: integer(address, Number.MAX_SAFE_INTEGER, 'handoff'), protocol: protocolOf(protocol) };
     });
     if (points.length > MOST_HANDOFFS) throw new Error('there are too many hand-offs');
-    return { processor, loaded, points };
+    return { processor, tracking: { loaded, words }, points };
   } catch (error) {
     const { message } = error as Error;
     throw new TraceError(path, `the header has no usable state at entry (${message}): record the boot again`);

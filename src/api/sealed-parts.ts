@@ -12,11 +12,12 @@ import { endPatience } from '../start/patience.js';
 import { compileBriefly, holdFlags, letGoOfFlags } from '../start/steady-flags.js';
 import { TraceError } from '../trace/error.js';
 import type { MemoryRuns } from '../trace/memory-runs.js';
-import type { Checkpoint, TraceReader } from '../trace/reader.js';
+import type { TraceReader, Verified } from '../trace/reader.js';
 import { findWorker } from '../trace/unpack-pool.js';
 import type { ReplayOptions } from './options.js';
-import { type Outcome, replayStretch, type Stretch } from './sealed-replay.js';
-import { mostParts, shareOut } from './sealed-shares.js';
+import { type Passed, passedBefore } from './passed-events.js';
+import { COM1_LCR, type Outcome, replayStretch, type Stretch } from './sealed-replay.js';
+import { shareOut } from './sealed-shares.js';
 import { type ReadyTranslations, readyTranslations } from './tier.js';
 
 /** What a thread is sent: its work, and when they have been read the translations that it may use. */
@@ -28,14 +29,17 @@ export interface PartWork {
   readonly console: boolean;
   /** The interpreter, compiled; undefined in a source tree. */
   readonly loaded: LoadedModule | undefined;
-  /** Those up to its own. */
-  readonly checkpoints: readonly Checkpoint[];
+  /** The file, with the checkpoints up to its own. */
+  readonly verified?: Verified;
   /** The initial memory. */
-  readonly runs: readonly MemoryRuns[];
+  readonly runs?: readonly MemoryRuns[];
+  /** What the events before it leave. */
+  readonly passed?: Passed;
 }
 
-/** What it answers: console output as it comes, then one of the others. */
+/** What it answers: that it has been loaded, console output as it comes, then one of the others. */
 export type PartMessage =
+  | { readonly loaded: true }
   | { readonly console: Uint8Array }
   | { readonly outcome: Outcome | undefined }
   | { readonly badCheckpoint: string };
@@ -43,6 +47,8 @@ export type PartMessage =
 /** A thread, and what it has answered. */
 interface PartThread {
   readonly worker: Worker;
+  /** Settles when its program has been loaded. */
+  readonly loaded: Promise<void>;
   /** Settles when there is nothing more to come. */
   readonly done: Promise<void>;
   readonly console: Uint8Array[];
@@ -54,55 +60,64 @@ interface Part extends PartThread {
   readonly stretch: Stretch;
 }
 
-const MODULE = findWorker('part-worker.js', ['.', '../src/api']);
+const MODULE = findWorker('part-launcher.cjs', ['.']) ?? findWorker('part-worker.js', ['.', '../src/api']);
 
-/** Threads for the parts behind the first, on their way up before it is known where these begin. Who has them ends them. */
+/** Threads for the parts behind the first, on their way up before there is work for them. Who has them ends them. */
 export class PartThreads {
-  readonly #threads: readonly PartThread[];
-  /** Of the parts behind the first; none when the trace is not to be cut. */
-  parts: readonly Part[] = [];
-  first: Stretch = {};
+  private constructor(
+    readonly first: Stretch,
+    /** Behind the first. */
+    readonly parts: readonly Part[],
+  ) {}
 
-  private constructor(count: number, module: URL) {
-    this.#threads = Array.from({ length: count }, () => start(module));
+  /**
+   * Cut the trace, and start threads for its parts.
+   * @returns undefined when it is not to be cut
+   * @throws TraceError when its checkpoints cannot be read
+   */
+  static for(reader: TraceReader, { jobs = 1, screenshots }: ReplayOptions): PartThreads | undefined {
+    const module = MODULE;
+    if (screenshots || jobs < 2 || !module || !reader.chunks.some(({ type }) => type === 'CHKP')) return undefined;
+    const [first, ...others] = shareOut(reader.checkpoints, reader.summary?.cycles ?? 0, jobs);
+    if (others.length === 0) return undefined;
+    // They take the kept form of their program, and kept code is taken under the flags under which it was made.
+    endPatience();
+    return new PartThreads(
+      first!,
+      // Made into parts in place, since their answers are put into them.
+      others.map((stretch) => Object.assign(start(module), { stretch })),
+    );
   }
 
-  /** @returns undefined when there can be nothing to share out */
-  static for({ chunks, summary }: TraceReader, { jobs = 1, screenshots }: ReplayOptions): PartThreads | undefined {
-    if (screenshots || !MODULE || !chunks.some(({ type }) => type === 'CHKP')) return undefined;
-    const count = mostParts(summary?.cycles ?? 0, jobs) - 1;
-    return count < 1 ? undefined : new PartThreads(count, MODULE);
+  /** Events before each of the parts. */
+  get cuts(): number[] {
+    return [this.first, ...this.parts.map(({ stretch }) => stretch)].flatMap(({ to }) => (to ? [to.event] : []));
   }
 
-  /** Cut the trace. @throws TraceError when its checkpoints cannot be read */
-  share(reader: TraceReader): void {
-    const cycles = reader.summary?.cycles ?? 0;
-    const [first, ...others] = shareOut(reader.checkpoints, cycles, this.#threads.length + 1);
-    this.first = first!;
-    // Made into parts in place, since their answers are put into them.
-    this.parts = others.map((stretch, n) => Object.assign(this.#threads[n]!, { stretch }));
-    for (const { worker } of this.#threads.slice(others.length)) void worker.terminate();
-  }
-
-  send(input: PartInput | ((part: Part) => PartInput)): void {
-    for (const part of this.parts) part.worker.postMessage(typeof input === 'function' ? input(part) : input);
+  send(input: PartInput | ((part: Part, n: number) => PartInput)): void {
+    this.parts.forEach((part, n) => {
+      part.worker.postMessage(typeof input === 'function' ? input(part, n) : input);
+    });
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    await Promise.all(this.parts.map(({ worker }) => worker.terminate()));
   }
 }
 
 function start(module: URL): PartThread {
   const worker = new Worker(module, { execArgv: [] });
   const console: Uint8Array[] = [];
-  let settle = (): void => {};
-  const done = new Promise<void>((resolve) => {
-    settle = resolve;
-  });
-  const thread: PartThread = { worker, console, done };
+  const [loaded, setLoaded] = promise();
+  const [done, setDone] = promise();
+  const settle = (): void => {
+    setLoaded();
+    setDone();
+  };
+  const thread: PartThread = { worker, console, loaded, done };
   worker.on('message', (message: PartMessage) => {
-    if ('console' in message) console.push(message.console);
+    if ('loaded' in message) setLoaded();
+    else if ('console' in message) console.push(message.console);
     else {
       Object.assign(thread, message);
       settle();
@@ -111,6 +126,14 @@ function start(module: URL): PartThread {
   worker.on('error', settle);
   worker.on('exit', settle);
   return thread;
+}
+
+function promise(): [Promise<void>, settle: () => void] {
+  let settle = (): void => {};
+  const made = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  return [made, settle];
 }
 
 /**
@@ -131,7 +154,7 @@ export async function replaySealed(
       onConsole(data);
     });
   const counted = { ...options, ...(count && { onConsole: count }) };
-  const outcome = threads?.parts.length && (await replayInParts(reader, counted, threads));
+  const outcome = threads && (await replayInParts(reader, counted, threads));
   if (outcome) return outcome;
   const rest =
     onConsole &&
@@ -150,16 +173,15 @@ async function replayInParts(
   threads: PartThreads,
 ): Promise<Outcome | undefined> {
   const { path, header } = reader;
-  // Kept code is taken under the flags under which it was made, here and there.
-  endPatience();
+  const runs = [...reader.memoryRuns()];
+  await Promise.all(threads.parts.map((part) => part.loaded));
   const loaded = prebuilt && sharedModule(prebuilt.module());
   holdFlags();
   try {
-    const runs = [...reader.memoryRuns()];
     const console = options.onConsole !== undefined;
-    threads.send(({ stretch }) => {
-      const checkpoints = reader.checkpointList.slice(0, stretch.from! + 1);
-      return { path, stretch, console, loaded, checkpoints, runs };
+    const passed = passedBefore(reader, threads.cuts, COM1_LCR);
+    threads.send(({ stretch }, n) => {
+      return { path, stretch, console, loaded, verified: reader.verified(stretch.from!), runs, passed: passed[n]! };
     });
     const translations = await readyTranslations(header);
     threads.send({ translations });

@@ -14,6 +14,7 @@ import { BusTap } from './bus-tap.js';
 import { TIMING } from './guest.js';
 import { MachineHash } from './machine-state.js';
 import type { ReplayOptions, ReplayResult } from './options.js';
+import type { Passed } from './passed-events.js';
 import { ConsoleBuffer, runGuest } from './run.js';
 import { screenWatch } from './screen-watch.js';
 import { type Pause, Screenshots, WatchedBus } from './screenshots.js';
@@ -23,7 +24,8 @@ import { UserError } from './user-error.js';
 
 const MACHINES = ['pc', 'microvm'];
 const COM1_DATA = 0x3f8;
-const COM1_LCR = 0x3fb;
+/** Writes to it leave where data is written. */
+export const COM1_LCR = 0x3fb;
 /** Cycles after the recorded end at which a replay is given up. */
 const OVERTIME = 1 << 20;
 
@@ -54,6 +56,8 @@ export interface Stretch {
 /** What threads that replay parts of a trace have in common, made once. */
 export interface Shared {
   readonly runs?: readonly MemoryRuns[] | undefined;
+  /** What the events before the stretch leave. */
+  readonly passed?: Passed | undefined;
   /** Asked for when the guest is about to run. */
   readonly translations?: Promise<ReadyTranslations | undefined> | undefined;
 }
@@ -74,18 +78,17 @@ export async function replayStretch(
   options: ReplayOptions,
   { from, to }: Stretch = {},
   probe: Probe = () => [],
-  { runs, translations }: Shared = {},
+  { runs, translations, passed }: Shared = {},
 ): Promise<Outcome> {
   const hash = (cpu: Cpu) => MachineHash.of(cpu).hash();
   let dlab = false;
   const start = from !== undefined && {
     checkpoint: from,
-    passed: {
-      port: COM1_LCR,
-      write: (value: number) => {
-        dlab = isLatchOpen(value);
-      },
+    port: COM1_LCR,
+    onWrite: (value: number) => {
+      dlab = isLatchOpen(value);
     },
+    passed,
   };
   const hashLater = (cpu: Cpu) => MachineHash.of(cpu).hashLater();
   const { cpu, player, handoff, stop } = sealedMachine(reader, hashLater, runs, start || undefined);

@@ -8,21 +8,29 @@
 import { availableParallelism } from 'node:os';
 import type { Stretch } from './sealed-replay.js';
 
-/** A boot begins with cold code: so many cycles, each of which takes the time of so many others on top. */
+/** What it costs that code is new, for each byte by which a checkpoint says what was decoded. */
+const CODE_WORK = 3_500;
+/** Traces from before their checkpoints said so: a boot begins with new code, so many such bytes in so many cycles. */
 const COLD_CYCLES = 450_000_000;
-const COLD_WORK = 5;
-/** What a part behind the first costs before it is where the whole would have been. */
-const START_WORK = 1_000_000_000;
-/** What the engine's threads do for each unit of cold work, and of a start. */
-const ENGINE_WORK = 0.7;
+const COLD_CODE = 0.002;
+/** What a part behind the first costs before it is where the whole would have been, and for each page that it begins with. */
+const START_WORK = 900_000_000;
+const PAGE_WORK = 35_000;
+/** What the engine's threads do for each unit of work that new code makes, and a start. */
+const ENGINE_WORK = 0.6;
+/** Parts have to promise so much of the time: they stand in each other's way more than is counted here. */
+const WORTH_IT = 0.95;
 
-/** Places that stand for all. */
-const ANYWHERE = 64;
+const PAGE = 4096;
 
 /** Where a part may begin. */
 export interface Cut {
   readonly cycle: number;
   readonly event: number;
+  /** Bytes that say what was decoded until then. */
+  readonly code?: number | undefined;
+  /** Chunks of the pages that changed since the cut before. */
+  readonly pages?: readonly { readonly rawLength: number }[];
 }
 
 /**
@@ -37,12 +45,13 @@ export function shareOut(
   jobs: number,
   processors = process.env.VMREPLAY_PARTS === 'all' ? Number.POSITIVE_INFINITY : availableParallelism(),
 ): Stretch[] {
+  const work = new Work(checkpoints, cycles);
   let best: number[] = [];
-  let quickest = timeOf([], checkpoints, cycles, processors);
+  let quickest = work.timeOf([], processors);
   for (let parts = 2; parts <= Math.min(jobs, checkpoints.length + 1); parts++) {
-    const starts = cutsFor(parts, checkpoints, cycles);
-    const time = timeOf(starts, checkpoints, cycles, processors);
-    if (time >= quickest && processors !== Number.POSITIVE_INFINITY) continue;
+    const starts = work.cutsFor(parts);
+    const time = work.timeOf(starts, processors);
+    if (time >= WORTH_IT * quickest && processors !== Number.POSITIVE_INFINITY) continue;
     best = starts;
     quickest = time;
   }
@@ -52,46 +61,71 @@ export function shareOut(
   });
 }
 
-/** Parts at most, wherever the checkpoints are. */
-export function mostParts(cycles: number, jobs: number, processors?: number): number {
-  const anywhere = Array.from({ length: ANYWHERE }, (_, n) => ({
-    cycle: (cycles * (n + 1)) / (ANYWHERE + 1),
-    event: n,
-  }));
-  return shareOut(anywhere, cycles, jobs, processors).length;
-}
+/** What it takes to replay parts of a trace. A cut is the number of a checkpoint. */
+class Work {
+  /** Work from the beginning to each cut and to the end, as far as it is hot code's, and as far as it is new code's. */
+  readonly #hot: readonly number[];
+  readonly #cold: readonly number[];
+  /** Pages to begin with at each cut. */
+  readonly #pages: readonly number[];
 
-/** Work from the beginning to a cycle, and the cycle by the work. */
-const workTo = (cycle: number): number => cycle + COLD_WORK * Math.min(cycle, COLD_CYCLES);
-const cycleAt = (work: number): number => Math.max(work / (1 + COLD_WORK), work - COLD_WORK * COLD_CYCLES);
-
-/** Numbers of the checkpoints that are nearest to cuts into parts of equal work. */
-function cutsFor(parts: number, checkpoints: readonly Cut[], cycles: number): number[] {
-  const share = (workTo(cycles) + (parts - 1) * START_WORK) / parts;
-  let cut = cycleAt(share);
-  const starts: number[] = [];
-  for (let n = 1; n < parts; n++) {
-    const first = (starts.at(-1) ?? -1) + 1;
-    const last = checkpoints.length - (parts - n);
-    let nearest = first;
-    for (let i = first; i <= last; i++)
-      if (Math.abs(checkpoints[i]!.cycle - cut) < Math.abs(checkpoints[nearest]!.cycle - cut)) nearest = i;
-    starts.push(nearest);
-    cut = cycleAt(workTo(Math.max(cut, checkpoints[nearest]!.cycle)) + Math.max(0, share - START_WORK));
+  constructor(checkpoints: readonly Cut[], cycles: number) {
+    const told = checkpoints.every(({ code }) => code !== undefined);
+    const guess = (cycle: number): number => COLD_CODE * Math.min(cycle, COLD_CYCLES);
+    const code = checkpoints.map((cut) => (told ? cut.code! : guess(cut.cycle)));
+    this.#hot = [...checkpoints.map(({ cycle }) => cycle), cycles];
+    // What is new behind the last checkpoint nobody knows.
+    this.#cold = [...code, Math.max(told ? 0 : guess(cycles), code.at(-1) ?? 0)].map((bytes) => CODE_WORK * bytes);
+    let all = 0;
+    this.#pages = checkpoints.map(({ pages = [] }) => {
+      for (const { rawLength } of pages) all += rawLength / PAGE;
+      return all;
+    });
   }
-  return starts;
-}
 
-/** Work until all parts are done. */
-function timeOf(starts: readonly number[], checkpoints: readonly Cut[], cycles: number, processors: number): number {
-  let longest = 0;
-  let all = 0;
-  for (let n = 0; n <= starts.length; n++) {
-    const from = n === 0 ? 0 : checkpoints[starts[n - 1]!]!.cycle;
-    const to = n === starts.length ? cycles : checkpoints[starts[n]!]!.cycle;
-    const work = workTo(to) - workTo(from) + (n === 0 ? 0 : START_WORK);
-    longest = Math.max(longest, work);
-    all += work + ENGINE_WORK * (work - (to - from));
+  /** Cuts that are nearest to parts of equal work. */
+  cutsFor(parts: number): number[] {
+    const end = this.#hot.length - 1;
+    const starts: number[] = [];
+    for (let n = 1; n < parts; n++) {
+      const from = starts.at(-1);
+      const first = from === undefined ? 0 : from + 1;
+      let nearest = first;
+      let least = Number.POSITIVE_INFINITY;
+      for (let cut = first; cut <= end - (parts - n); cut++) {
+        // What follows is shared out evenly, as well as that is known yet.
+        const rest = (this.#part(cut, end) + (parts - n - 1) * this.#start(cut)) / (parts - n);
+        const off = Math.abs(this.#part(from, cut) - rest);
+        if (off < least) [nearest, least] = [cut, off];
+      }
+      starts.push(nearest);
+    }
+    return starts;
   }
-  return Math.max(longest, all / processors);
+
+  /** Work until all parts are done. */
+  timeOf(starts: readonly number[], processors: number): number {
+    let longest = 0;
+    let all = 0;
+    for (let n = 0; n <= starts.length; n++) {
+      const from = n === 0 ? undefined : starts[n - 1]!;
+      const to = starts[n] ?? this.#hot.length - 1;
+      const work = this.#part(from, to);
+      longest = Math.max(longest, work);
+      all += work + ENGINE_WORK * (this.#between(this.#cold, from, to) + (from === undefined ? 0 : START_WORK));
+    }
+    return Math.max(longest, all / processors);
+  }
+
+  #part(from: number | undefined, to: number): number {
+    return this.#between(this.#hot, from, to) + this.#between(this.#cold, from, to) + this.#start(from);
+  }
+
+  #between(work: readonly number[], from: number | undefined, to: number): number {
+    return work[to]! - (from === undefined ? 0 : work[from]!);
+  }
+
+  #start(from: number | undefined): number {
+    return from === undefined ? 0 : START_WORK + PAGE_WORK * this.#pages[from]!;
+  }
 }

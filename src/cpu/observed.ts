@@ -41,11 +41,14 @@ interface PartialPage {
   readonly copied: boolean;
   /** Where in the mask an unknown byte was found last; −1 = nowhere. */
   found: number;
-  /** Reads and writes so far. */
-  readonly counts: Uint32Array;
+  /** Reads and writes so far: two of these words, from there on. */
+  readonly words: Uint32Array;
+  readonly counts: number;
   /** Address of the record in linear memory, 0 = it has none. */
   readonly record: number;
 }
+
+const isUsed = ({ words, counts }: PartialPage): boolean => words[counts + READS] !== 0 || words[counts + WRITES] !== 0;
 
 /** Room for records: `size` bytes at `base` of `buffer`, all zero. */
 export interface TrackingRoom {
@@ -61,6 +64,8 @@ export class ObservedMemory {
   /** Observed bytes of the pages that a loader filled. */
   private readonly masks = new Map<number, Uint8Array>();
 
+  /** All of the room's buffer: a view of a page's own costs more than what is done with it. */
+  private readonly words: Uint32Array;
   private used = 0;
   /** Every access to any page is noted, exactly and without an end: for tools (`watch`). */
   private watching = false;
@@ -72,7 +77,10 @@ export class ObservedMemory {
   constructor(
     private readonly whole: (page: number) => void,
     private readonly room?: TrackingRoom,
-  ) {}
+  ) {
+    this.words =
+      room === undefined ? new Uint32Array(0) : new Uint32Array(room.buffer, 0, room.buffer.byteLength >>> 2);
+  }
 
   /** Address of a partial page's record in linear memory; 0 = it has none. */
   recordOf(page: number): number {
@@ -99,11 +107,12 @@ export class ObservedMemory {
       this.used = 0;
       this.watching = true;
     }
-    for (const [page, { unknown, counts }] of this.partial) {
-      if (counts[READS] === 0 && counts[WRITES] === 0) continue;
+    for (const [page, p] of this.partial) {
+      if (!isUsed(p)) continue;
+      const { unknown, words, counts } = p;
       unknown.fill(0xff);
       this.masks.get(page)!.fill(0);
-      counts.fill(0);
+      words.fill(0, counts, counts + 2);
     }
   }
 
@@ -117,8 +126,8 @@ export class ObservedMemory {
 
   /** Pages that were used since watch(): masks of bytes neither read nor written, and of bytes read before a write. Views. */
   *watched(): Generator<{ readonly page: number; readonly untouched: Uint8Array; readonly read: Uint8Array }> {
-    for (const [page, { unknown, counts }] of this.partial)
-      if (counts[READS] !== 0 || counts[WRITES] !== 0) yield { page, untouched: unknown, read: this.masks.get(page)! };
+    for (const [page, p] of this.partial)
+      if (isUsed(p)) yield { page, untouched: p.unknown, read: this.masks.get(page)! };
   }
 
   /** A page that is partial from now on, none of its bytes unknown yet; with a record where there is room. */
@@ -133,7 +142,8 @@ export class ObservedMemory {
         origin: wide,
         copied,
         found: -1,
-        counts: new Uint32Array(2),
+        words: new Uint32Array(2),
+        counts: 0,
         record: 0,
       };
     } else {
@@ -141,9 +151,9 @@ export class ObservedMemory {
       this.used += L.TRACK_SIZE;
       if (this.watching) new Uint8Array(room.buffer, record, L.TRACK_SIZE).fill(0);
       const unknown = new Uint8Array(room.buffer, record + L.TRACK_UNKNOWN, MASK_SIZE);
-      const counts = new Uint32Array(room.buffer, record + L.TRACK_READS, 2);
-      new Uint32Array(room.buffer, record + L.TRACK_COPIED, 1)[0] = copied ? 1 : 0;
-      p = { unknown, origin: wide, copied, found: -1, counts, record };
+      const { words } = this;
+      words[(record + L.TRACK_COPIED) >>> 2] = copied ? 1 : 0;
+      p = { unknown, origin: wide, copied, found: -1, words, counts: (record + L.TRACK_READS) >>> 2, record };
     }
     this.setPartial(page, p);
     return p;
@@ -165,10 +175,11 @@ export class ObservedMemory {
     const source = Math.floor(from / 4096);
     const { buffer } = this.room!;
     const maskAt = (mask: Uint8Array | undefined) => (mask?.buffer === buffer ? mask.byteOffset : 0);
-    const words = new Uint32Array(buffer, p.record + L.TRACK_SHIFT, 3);
-    words[0] = from - source * 4096;
-    words[1] = maskAt(this.masks.get(source));
-    words[2] = maskAt(this.masks.get(source + 1));
+    const { words } = this;
+    const at = (p.record + L.TRACK_SHIFT) >>> 2;
+    words[at] = from - source * 4096;
+    words[at + 1] = maskAt(this.masks.get(source));
+    words[at + 2] = maskAt(this.masks.get(source + 1));
   }
 
   /** A page that a loader filled. */
@@ -200,11 +211,11 @@ export class ObservedMemory {
     if (p === undefined) return;
     this.resolve(page, p, offset, length);
     if (this.watching) {
-      p.counts[READS] = 1;
+      p.words[p.counts + READS] = 1;
       return;
     }
-    p.counts[READS]! += times;
-    if (p.counts[READS]! > READ_LIMIT || (p.copied && isEmpty(p.unknown))) this.finish(page, p);
+    p.words[p.counts + READS]! += times;
+    if (p.words[p.counts + READS]! > READ_LIMIT || (p.copied && isEmpty(p.unknown))) this.finish(page, p);
   }
 
   /** The guest or a device overwrites bytes of a partial page. */
@@ -213,10 +224,10 @@ export class ObservedMemory {
     if (p === undefined) return;
     for (let i = offset; i < offset + length; i++) p.unknown[i >> 3]! &= ~(1 << (i & 7));
     if (this.watching) {
-      p.counts[WRITES] = 1;
+      p.words[p.counts + WRITES] = 1;
       return;
     }
-    const writes = ++p.counts[WRITES]!;
+    const writes = ++p.words[p.counts + WRITES]!;
     if (writes > WRITE_LIMIT) this.finish(page, p);
     else if ((p.copied || offset + length === 4096 || writes % WRITE_CHECK === 0) && isEmpty(p.unknown))
       this.finish(page, p);
@@ -338,7 +349,7 @@ export class ObservedMemory {
     const pages = [...new Set([...this.masks.keys(), ...this.partial.keys()])].sort((a, b) => a - b);
     const touched = pages.filter((page) => {
       const p = this.partial.get(page);
-      return p === undefined || p.copied || p.counts[READS] !== 0 || p.counts[WRITES] !== 0 || !isFull(p.unknown);
+      return p === undefined || p.copied || isUsed(p) || !isFull(p.unknown);
     });
     const out = new Uint8Array(touched.length * SAVED_SIZE);
     const view = new DataView(out.buffer);
@@ -349,8 +360,8 @@ export class ObservedMemory {
       view.setUint32(at + 4, p === undefined ? SAVED_KNOWN : p.copied ? SAVED_COPIED : SAVED_LOADED, true);
       if (p === undefined) return;
       view.setFloat64(at + 8, p.origin + 0, true);
-      view.setUint32(at + 16, p.counts[READS]!, true);
-      view.setUint32(at + 20, p.counts[WRITES]!, true);
+      view.setUint32(at + 16, p.words[p.counts + READS]!, true);
+      view.setUint32(at + 20, p.words[p.counts + WRITES]!, true);
       out.set(p.unknown, at + 24);
     });
     return out;
@@ -379,8 +390,8 @@ export class ObservedMemory {
       const loaded = kind === SAVED_LOADED ? this.partial.get(page) : undefined;
       const p = loaded ?? this.begin(page, origin, true);
       this.setOrigin(page, p, origin);
-      p.counts[READS] = view.getUint32(at + 16, true);
-      p.counts[WRITES] = view.getUint32(at + 20, true);
+      p.words[p.counts + READS] = view.getUint32(at + 16, true);
+      p.words[p.counts + WRITES] = view.getUint32(at + 20, true);
       p.unknown.set(saved.subarray(at + 24, at + SAVED_SIZE));
       if (!this.standsForLoaded(page, p)) throw new RangeError(`page ${page} stands for no memory that was loaded`);
       this.setPartial(page, p);
@@ -410,7 +421,7 @@ export class ObservedMemory {
     this.resolve(page, p, 0, 4096);
     this.forget(page);
     // TLB entries that still lead to the record find its limits reached.
-    p.counts.fill(0x7fff_ffff);
+    p.words.fill(0x7fff_ffff, p.counts, p.counts + 2);
     this.whole(page);
   }
 

@@ -14,6 +14,8 @@ export interface HashedMemory {
   readonly pages: number;
   /** 4096 bytes, or those of several pages; a view, read at once. */
   page(n: number, count?: number): Uint8Array;
+  /** Whether a page holds nothing but zeros, where that is told sooner than the page is copied. */
+  isZero?(n: number): boolean;
   /** Pages that were written, or of which a byte became known, since the last hash; at the first, all but zeros. */
   changed(first: boolean): Iterable<number>;
 }
@@ -57,7 +59,8 @@ export class StateHasher {
     hasher.begin(this.#digests, (first, count) => this.#memory.page(first, count));
     for (const n of this.#changed()) {
       const unknown = this.#known?.unknownIn(n);
-      if (unknown && isFull(unknown)) this.#digests.fill(0, n * DIGEST_SIZE, (n + 1) * DIGEST_SIZE);
+      if (this.#memory.isZero?.(n) || (unknown && isFull(unknown)))
+        this.#digests.fill(0, n * DIGEST_SIZE, (n + 1) * DIGEST_SIZE);
       else hasher.add(n, unknown);
     }
     return hasher.end(sha256(cpu));

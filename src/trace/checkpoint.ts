@@ -35,6 +35,12 @@ export interface CheckpointState {
   readonly decoded?: DecodedCode | undefined;
 }
 
+/** A chunk of a checkpoint, and how many bytes say what had been decoded there, which is a measure of the work until then. */
+export interface CheckpointPayload {
+  readonly payload: Uint8Array;
+  readonly code: number;
+}
+
 export interface DecodedCode {
   /** Ways of decoding: bits, flat segments, base and limit of the code segment. */
   readonly modes: readonly (readonly [number, number, number, number])[];
@@ -43,26 +49,28 @@ export interface DecodedCode {
 }
 
 /** Payloads of the chunks of a checkpoint, in their order. Pages are taken as they are needed. */
-export function* encodeCheckpoint(state: CheckpointState, pages: Iterable<SavedPage>): Generator<Uint8Array> {
+export function* encodeCheckpoint(state: CheckpointState, pages: Iterable<SavedPage>): Generator<CheckpointPayload> {
+  const code = state.decoded?.pages.length ?? 0;
   let pageChunks = 0;
   let some: SavedPage[] = [];
   for (const page of pages) {
     some.push(page);
     if (some.length < CHUNK_PAGES) continue;
-    yield encodePages(some);
+    yield { payload: encodePages(some), code };
     pageChunks++;
     some = [];
   }
   if (some.length > 0) {
-    yield encodePages(some);
+    yield { payload: encodePages(some), code };
     pageChunks++;
   }
   const { decoded, ...rest } = state;
-  yield encodeCanonical({
+  const payload = encodeCanonical({
     ...rest,
     pageChunks,
     ...(decoded && { decoded: { ...decoded, modes: decoded.modes.map((mode) => [...mode]) } }),
   });
+  yield { payload, code };
 }
 
 function encodePages(pages: readonly SavedPage[]): Uint8Array {

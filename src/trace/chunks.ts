@@ -25,11 +25,11 @@ export const END_MAGIC = Buffer.from('VMREND\r\n', 'latin1');
 export const MAX_PAYLOAD = 64 * 1024 * 1024;
 
 /** Chunk types this version knows. Readers skip the others. */
-export const CHUNK_TYPES = ['HEAD', 'NOTE', 'EVTS', 'MEMO', 'CHKP', 'SYMS', 'DONE', 'INDX'] as const;
+export const CHUNK_TYPES = ['HEAD', 'NOTE', 'EVTS', 'MEMO', 'KNOW', 'CHKP', 'SYMS', 'DONE', 'INDX'] as const;
 export type ChunkType = (typeof CHUNK_TYPES)[number];
 
 /** Chunks outside the content root. */
-const ANCILLARY: readonly string[] = ['NOTE', 'SYMS', 'CHKP', 'INDX'];
+const ANCILLARY: readonly string[] = ['NOTE', 'SYMS', 'KNOW', 'CHKP', 'INDX'];
 
 export const CODEC_NONE = 0;
 export const CODEC_DEFLATE = 1;
@@ -123,10 +123,15 @@ export function decodeChunkHeader(bytes: Buffer): ChunkHeader | string {
 /** Whether unpacking a chunk may be worth other threads. */
 export const isSlowToUnpack = (header: ChunkHeader): boolean => header.codec === CODEC_LZMA;
 
+/** Bytes that are made room for before it is known whether a payload has them. */
+const MAX_PIECE = 0x100_0000;
+
 /** @returns the raw payload. @throws Error when it does not decompress to exactly the length that the header gives. */
 export function decodePayload(header: ChunkHeader, stored: Uint8Array): Uint8Array {
   let raw: Uint8Array;
-  const options = { maxOutputLength: Math.max(header.rawLength, 1) };
+  // Else it comes in pieces of 16 KiB, which are put together.
+  const chunkSize = Math.max(64, Math.min(header.rawLength, MAX_PIECE));
+  const options = { chunkSize, maxOutputLength: Math.max(header.rawLength, 1) };
   if (header.codec === CODEC_NONE) raw = stored;
   else if (header.codec === CODEC_DEFLATE) raw = inflateRawSync(stored, options);
   else if (header.codec === CODEC_BROTLI) raw = brotliDecompressSync(stored, options);

@@ -43,17 +43,23 @@ const TABLES = ['gdtr', 'idtr'] as const;
 const SEGMENT = ['selector', 'base', 'limit', 'attributes'] as const;
 const RANGE = ['address', 'length', 'type'] as const;
 
+/** Addresses past 2^53, of which a number has the upper 53 bits: msgpack takes them as the integers that they are. */
+const exact = (value: number): number | bigint =>
+  Number.isInteger(value) && !Number.isSafeInteger(value) ? BigInt(value) : value;
+const exactly = (fields: object): Record<string, number | bigint> =>
+  Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, exact(value as number)]));
+
 /** The data of a hand-off's event. */
 export function encodeHandoff({ protocol, route, state, memoryMap, structures }: Handoff): Uint8Array {
-  const control = Object.fromEntries(CONTROL.map((name) => [name, state[name]]));
-  const tables = Object.fromEntries(TABLES.map((name) => [name, { ...state[name] }]));
+  const control = Object.fromEntries(CONTROL.map((name) => [name, exact(state[name])]));
+  const tables = Object.fromEntries(TABLES.map((name) => [name, exactly(state[name])]));
   return encodeCanonical({
     control: { ...control, ...tables },
     memoryMap: memoryMap.map(({ address, length, type }) => ({ address, length, type })),
     protocol,
     registers: { ...state.registers, rflags: state.rflags, rip: state.rip },
     route,
-    segments: Object.fromEntries(SEGMENT_REGISTERS.map((name) => [name, { ...state.segments[name] }])),
+    segments: Object.fromEntries(SEGMENT_REGISTERS.map((name) => [name, exactly(state.segments[name])])),
     structures: structures.map(({ name, address, length, fields }) => ({
       address,
       fields: fields.map(([field, value]) => [field, value]),

@@ -66,12 +66,14 @@ export interface TraceSummary {
   readonly milestones: readonly Milestone[];
 }
 
-/** Where a chunk starts; `event` and `cycle` are those before its first event, 0 for other chunks. */
+/** Where a chunk starts; `event` and `cycle` are those before its first event, or the checkpoint's, 0 for other chunks. */
 export interface IndexEntry {
   readonly type: string;
   readonly offset: number;
   readonly event: number;
   readonly cycle: number;
+  /** Of a checkpoint: how many bytes say what had been decoded. */
+  readonly code?: number;
 }
 
 export function encodeHeader(header: TraceHeader): Uint8Array {
@@ -177,19 +179,23 @@ export function decodeSummary(bytes: Uint8Array): TraceSummary {
 }
 
 export function encodeIndex(chunks: readonly IndexEntry[], root: string): Uint8Array {
-  return encodeCanonical({ chunks: chunks.map((c) => [c.type, c.offset, c.event, c.cycle]), root });
+  return encodeCanonical({
+    chunks: chunks.map((c) => [c.type, c.offset, c.event, c.cycle, ...(c.code === undefined ? [] : [c.code])]),
+    root,
+  });
 }
 
 export function decodeIndex(bytes: Uint8Array): { chunks: IndexEntry[]; root: string } {
   const map = record(decodeCanonical(bytes), 'the index');
   const chunks = list(map.chunks, 'chunks').map((item) => {
-    const [type, offset, event, cycle] = list(item, 'chunks');
+    const [type, offset, event, cycle, code] = list(item, 'chunks');
     const max = Number.MAX_SAFE_INTEGER;
     return {
       type: text(type, 'type'),
       offset: integer(offset, max, 'offset'),
       event: integer(event, max, 'event'),
       cycle: integer(cycle, max, 'cycle'),
+      ...(code !== undefined && { code: integer(code, max, 'code') }),
     };
   });
   return { chunks, root: text(map.root, 'root') };

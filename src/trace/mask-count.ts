@@ -17,17 +17,20 @@ interface MaskRow {
 
 export class MaskCounter {
   readonly #rows: MaskRow[] = [];
+  /** The memory's, which does not grow while masks are added: asking for it takes longer than the rest. */
+  readonly #buffer: ArrayBuffer;
   private readonly bitsOf: (address: number, step: number, masks: number) => number;
 
   /** @param memory in which masks lie */
-  constructor(private readonly memory: WebAssembly.Memory) {
+  constructor(memory: WebAssembly.Memory) {
+    this.#buffer = memory.buffer;
     const instance = new WebAssembly.Instance(new WebAssembly.Module(emitCount()), { env: { memory } });
     this.bitsOf = instance.exports.count as MaskCounter['bitsOf'];
   }
 
   /** Count a mask from now on. @returns false when it does not lie in the memory */
   add(mask: Uint8Array): boolean {
-    if (mask.buffer !== this.memory.buffer) return false;
+    if (mask.buffer !== this.#buffer) return false;
     const { byteOffset } = mask;
     const row = this.#rows.at(-1);
     if (row?.count === 1) row.step = byteOffset - row.address;

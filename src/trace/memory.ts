@@ -8,6 +8,7 @@
 import { encodeCanonical } from './codec.js';
 import { decodeRuns, MEMORY_SPAN } from './memory-runs.js';
 import { type PackedPage, packPage } from './page-packer.js';
+import { ZERO_PAGE } from './state-digest.js';
 import { VarintWriter } from './varint.js';
 
 const PAGE = 4096;
@@ -27,6 +28,23 @@ export interface MemoryRegion {
   /** Guest physical. */
   readonly address: number;
   readonly data: Uint8Array;
+}
+
+/** What of some regions lies in pages where they have anything but zeros. */
+export function withoutBlanks(regions: readonly MemoryRegion[]): MemoryRegion[] {
+  const found: MemoryRegion[] = [];
+  for (const { address, data } of regions) {
+    let from = 0;
+    for (let at = 0, next = 0; at < data.length; at = next) {
+      next = Math.min(data.length, at + PAGE - ((address + at) % PAGE));
+      // The comparison that is built in is quick from the first call on.
+      if (data[at] !== 0 || Buffer.compare(data.subarray(at, next), ZERO_PAGE.subarray(0, next - at)) !== 0) continue;
+      if (at > from) found.push({ address: address + from, data: data.subarray(from, at) });
+      from = next;
+    }
+    if (data.length > from) found.push({ address: address + from, data: data.subarray(from) });
+  }
+  return found;
 }
 
 /** Every byte, for recorders that do not track. */

@@ -77,8 +77,11 @@ let packer: EventPacker | undefined;
 
 /** The payload of a batch of events, packed: what a job with it comes to. */
 export function pressEvents(events: EventBatch): PressedPayload {
-  packer ??= new EventPacker();
-  const raw = packer.pack(events);
+  const own = packer ?? new EventPacker();
+  // One that fails in the middle is of no use any more.
+  packer = undefined;
+  const raw = own.pack(events);
+  packer = own;
   return { type: 'EVTS', raw, ...packPayload('EVTS', raw) };
 }
 
@@ -98,27 +101,37 @@ export function sharedPages(pages: readonly ObservedPage[]): PagesJob {
   const masks = new Uint8Array(room(MASK_SIZE));
   const sources = new Uint32Array(room(4));
   const offsets = new Float64Array(room(8));
-  const isShared = ({ bytes }: ObservedPage) => bytes.buffer instanceof SharedArrayBuffer;
-  const copies = new Uint8Array(new SharedArrayBuffer(pages.filter((page) => !isShared(page)).length * PAGE_SIZE));
-  const buffers = [copies.buffer];
-  let copied = 0;
-  pages.forEach((page, i) => {
-    const { address, bytes, mask } = page;
+  const buffers: SharedArrayBuffer[] = [];
+  const unshared: number[] = [];
+  // Pages come region by region, and to ask what kind of buffer one has costs as much as to copy its mask.
+  let last: ArrayBufferLike | undefined;
+  let source = -1;
+  for (let i = 0; i < length; i++) {
+    const { address, bytes, mask } = pages[i]!;
+    const { buffer } = bytes;
+    if (buffer !== last) source = buffer instanceof SharedArrayBuffer ? placeIn(buffers, buffer) : -1;
+    last = buffer;
+    if (source < 0) unshared.push(i);
     addresses[i] = address;
     lengths[i] = bytes.length;
     masks.set(mask, i * MASK_SIZE);
-    if (isShared(page)) {
-      const buffer = bytes.buffer as SharedArrayBuffer;
-      const known = buffers.indexOf(buffer);
-      sources[i] = known < 0 ? buffers.push(buffer) - 1 : known;
-      offsets[i] = bytes.byteOffset;
-    } else {
-      offsets[i] = copied;
-      copies.set(bytes, copied);
-      copied += bytes.length;
-    }
+    sources[i] = source;
+    offsets[i] = bytes.byteOffset;
+  }
+  const copies = new Uint8Array(new SharedArrayBuffer(unshared.length * PAGE_SIZE));
+  unshared.forEach((i, n) => {
+    copies.set(pages[i]!.bytes, n * PAGE_SIZE);
+    sources[i] = buffers.length;
+    offsets[i] = n * PAGE_SIZE;
   });
+  if (unshared.length > 0) buffers.push(copies.buffer);
   return { addresses, lengths, masks, buffers, sources, offsets };
+}
+
+/** The place of a value in a list, to which it is added where it is not there. */
+function placeIn<T>(list: T[], value: T): number {
+  const known = list.indexOf(value);
+  return known < 0 ? list.push(value) - 1 : known;
 }
 
 function* payloadsOf(job: PagesJob, pause?: () => void): Generator<PayloadJob> {

@@ -2,11 +2,12 @@
 // first writes it does the job. So what the thread has not begun when it is wanted is done by who wants it, at once. What is
 // soon done goes before what is not, and in between.
 //
-// Invariant: a thread that does not start, fails or dies costs time only: its jobs are done here.
+// Invariant: a thread that does not start, fails or dies costs time only: its jobs are done here. A job that fails on it does
+// so here, too, where that can be told.
 
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import { awaitEnd, begin, end, isOver, type JobState, newState } from './job-state.js';
+import { awaitEnd, begin, end, giveBack, isOver, type JobState, newState } from './job-state.js';
 import {
   doJob,
   isHash,
@@ -76,7 +77,7 @@ export class Ticket {
 
   /** Wait for the thread, which has begun the job. */
   await(): void {
-    awaitEnd(this.#state);
+    awaitEnd(this.#state, () => this.thread.isThere);
     this.thread.receive();
     if (!this.isDone) this.doHere();
   }
@@ -112,6 +113,8 @@ export class PressThread {
   #sent = 0;
   #worker: Worker | undefined;
   #port: MessagePort | undefined;
+  /** It did not start, or ended before its time: there is not to be another. */
+  #isLost = false;
 
   /** Called before anything but a hash is done where it was asked for: what it stands on may be under way. */
   onWorkHere: (() => void) | undefined;
@@ -123,9 +126,18 @@ export class PressThread {
     return this.#worker !== undefined;
   }
 
+  /**
+   * Whether it may still end what it has begun. The events of its end come only when this thread is idle, but an event
+   * loop that is over has an idle time of -1 at once. Node tells that only of a loop that it was asked about before,
+   * since this thread was idle: so each job that is sent asks.
+   */
+  get isThere(): boolean {
+    return this.#worker !== undefined && this.#worker.performance.eventLoopUtilization().idle >= 0;
+  }
+
   /** There is a processor for it. */
   get canStart(): boolean {
-    return this.module !== undefined && availableParallelism() > 1;
+    return this.module !== undefined && !this.#isLost && availableParallelism() > 1;
   }
 
   /**
@@ -136,9 +148,9 @@ export class PressThread {
     const sent: SentJob = { n: this.#sent++, job, state };
     const ticket = new Ticket(this, sent);
     if (!this.isStarted && !this.canStart) return ticket;
-    if (!this.#worker) this.#start(this.module!);
+    if (!this.#worker && !this.#start(this.module!)) return ticket;
     if (!isHash(job)) this.#open.set(sent.n, ticket);
-    this.#port!.postMessage(sent);
+    if (this.isThere) this.#port!.postMessage(sent);
     return ticket;
   }
 
@@ -167,20 +179,38 @@ export class PressThread {
     this.#port = undefined;
   }
 
-  #start(module: URL): void {
+  /** @returns false when there is no thread to be had */
+  #start(module: URL): boolean {
     const { port1, port2 } = new MessageChannel();
     const line: PressLine = { port: port2 };
-    this.#worker = new Worker(module, {
-      workerData: line,
-      transferList: [port2],
-      execArgv: [],
-      resourceLimits: THREAD_LIMITS,
-    });
-    this.#worker.on('error', () => {});
-    this.#worker.unref();
+    let worker: Worker;
+    try {
+      worker = new Worker(module, {
+        workerData: line,
+        transferList: [port2],
+        execArgv: [],
+        resourceLimits: THREAD_LIMITS,
+      });
+    } catch {
+      this.#isLost = true;
+      port1.close();
+      return false;
+    }
+    worker.on('error', () => {});
+    worker.on('exit', () => this.#lose(worker));
+    worker.unref();
+    this.#worker = worker;
     this.#port = port1;
     port1.on('message', (answer: Answer) => this.#keep(answer));
     port1.unref();
+    return true;
+  }
+
+  /** A thread has ended. */
+  #lose(worker: Worker): void {
+    if (worker !== this.#worker) return;
+    this.#isLost = true;
+    this.close();
   }
 
   #keep({ n, payload, parts }: Answer): void {
@@ -205,7 +235,6 @@ export function pressOnThread({ port }: PressLine): void {
     end(state);
   };
   const work = ({ n, job, state }: SentJob, pause?: () => void): void => {
-    if (!begin(state)) return;
     const outcome: Outcome = doJob(job, pause);
     if (!outcome) {
       answer(state);
@@ -223,8 +252,16 @@ export function pressOnThread({ port }: PressLine): void {
     const buffers = 'raw' in job ? [stored.buffer] : [raw.buffer, stored.buffer];
     answer(state, { n, payload: { ...outcome, raw, stored } }, buffers as ArrayBuffer[]);
   };
+  const tryWork = (sent: SentJob, pause?: () => void): void => {
+    if (!begin(sent.state)) return;
+    try {
+      work(sent, pause);
+    } catch {
+      giveBack(sent.state);
+    }
+  };
   const come = (sent: SentJob): void => {
-    if (isQuick(sent.job)) work(sent);
+    if (isQuick(sent.job)) tryWork(sent);
     else later.push(sent);
   };
   const pause = (): void => {
@@ -232,6 +269,6 @@ export function pressOnThread({ port }: PressLine): void {
   };
   port.on('message', (sent: SentJob) => {
     come(sent);
-    for (let next = later.shift(); next; next = later.shift()) work(next, pause);
+    for (let next = later.shift(); next; next = later.shift()) tryWork(next, pause);
   });
 }

@@ -4,6 +4,7 @@
 
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { type CheckpointState, decodeCheckpoint, decodePages, type SavedPage } from './checkpoint.js';
+import { type Checkpoint, indexedCheckpoints } from './checkpoint-places.js';
 import type { ChunkPlace } from './chunk-place.js';
 import {
   CHUNK_HEADER_SIZE,
@@ -35,26 +36,29 @@ import {
   type TraceSummary,
 } from './header.js';
 import { unpackKept } from './kept-unpacked.js';
+import { decodeKnown, type KnownChange } from './known-words.js';
 import { decodeMemory, type MemoryPiece } from './memory.js';
 import { decodeRuns, type MemoryRuns } from './memory-runs.js';
 import type { SiteCode } from './sink.js';
 import { SymbolTable } from './symbols.js';
 
 const READ_SIZE = 0x10_0000;
-/** Bytes of unpacked payloads that are kept. */
+/** Bytes of unpacked payloads that are kept, and events. */
 const MAX_UNPACKED = 0x200_0000;
+const MAX_KEPT_EVENTS = 0x10_0000;
 
-/** A state, and the chunks with the pages that changed before it. */
-export interface Checkpoint {
-  readonly state: CheckpointState;
-  readonly pages: readonly ChunkPlace[];
+/** What a reader has found out about a file, for another one of the same file. */
+export interface Verified {
+  readonly size: number;
+  readonly chunks: readonly ChunkPlace[];
+  readonly checkpoints: readonly Checkpoint[];
 }
 
 export interface OpenOptions {
   /** Accept a recording that was cut off: what is there up to the last whole chunk. */
   readonly partial?: boolean;
-  /** Checkpoints that another reader of this file has found, from the first on. */
-  readonly checkpoints?: readonly Checkpoint[];
+  /** Of a finished file that another reader has verified and has open: it is not verified once more. */
+  readonly verified?: Verified;
 }
 
 export class TraceReader {
@@ -73,18 +77,21 @@ export class TraceReader {
   readonly #code = new Map<string, SiteCode>();
   /** Events up to the end of a chunk of them, by its offset, as far as they have been read. */
   readonly #ends = new Map<number, number>();
+  /** Chunks of events that root() has come by, by offset. */
+  readonly #blocks = new Map<number, EventBlock>();
   #symbols: SymbolTable | undefined | null = null;
-  #checkpointList: readonly Checkpoint[] | undefined;
+  #checkpoints: readonly Checkpoint[] | undefined;
   /** Raw payloads of chunks that are slow to unpack, by offset, since they are asked for twice and take long. */
   readonly #unpacked = new Map<number, Uint8Array | undefined>();
 
   private constructor(path: string, options: OpenOptions) {
     this.path = path;
     this.#file = openTrace(path);
-    this.#checkpointList = options.checkpoints;
     try {
       this.size = fstatSync(this.#file).size;
-      const { chunks, cutAt } = this.#scan();
+      const verified = options.verified?.size === this.size ? options.verified : undefined;
+      this.#checkpoints = verified?.checkpoints;
+      const { chunks, cutAt } = verified ? { chunks: verified.chunks, cutAt: undefined } : this.#scan();
       this.chunks = chunks;
       const done = this.#find('DONE');
       this.damage = cutAt === undefined ? undefined : `the recording was cut off at offset ${cutAt}`;
@@ -120,6 +127,7 @@ export class TraceReader {
   close(): void {
     if (this.#file >= 0) closeSync(this.#file);
     this.#file = -1;
+    this.#blocks.clear();
   }
 
   /** The chunks of events, in order; without those that have been read before and have only events before `from`. */
@@ -132,7 +140,7 @@ export class TraceReader {
         next = end;
         continue;
       }
-      const block = this.#decode(place, (raw) => new EventBlock(raw));
+      const block = this.#blocks.get(place.offset) ?? this.#decode(place, (raw) => new EventBlock(raw));
       if (block.first !== next) this.#refuse(`events ${next} to ${block.first} are missing`, place.offset);
       next += block.count;
       this.#ends.set(place.offset, next);
@@ -170,32 +178,51 @@ export class TraceReader {
     for (const chunk of this.chunks) if (chunk.type === 'MEMO') yield this.#decode(chunk, decodeRuns);
   }
 
-  /** States from which a replay can begin, in order. */
-  get checkpoints(): readonly CheckpointState[] {
-    return this.checkpointList.map(({ state }) => state);
+  /** Where a replay can begin, in order. */
+  get checkpoints(): readonly Checkpoint[] {
+    const index = this.#find('INDX');
+    this.#checkpoints ??= index && indexedCheckpoints(this.chunks, this.#decode(index, decodeIndex).chunks);
+    this.#checkpoints ??= this.#readCheckpoints();
+    return this.#checkpoints;
+  }
+
+  /** What one of them says itself. */
+  checkpointState({ state }: Checkpoint): CheckpointState {
+    return this.#decode(state, decodeCheckpoint);
   }
 
   /** Pages that changed between checkpoint `n` - 1, or the beginning, and `n`. */
   *checkpointPages(n: number): Generator<SavedPage> {
-    for (const place of this.checkpointList[n]?.pages ?? []) yield* this.#decode(place, decodePages);
+    for (const place of this.checkpoints[n]?.pages ?? []) yield* this.#decode(place, decodePages);
   }
 
-  /** With their places, for another reader. They are found from the end, since a checkpoint's state stands behind its pages. */
-  get checkpointList(): readonly Checkpoint[] {
-    if (this.#checkpointList) return this.#checkpointList;
+  /** For another reader of the file. @param last number of the last checkpoint that it needs */
+  verified(last: number): Verified {
+    return { size: this.size, chunks: this.chunks, checkpoints: this.checkpoints.slice(0, last + 1) };
+  }
+
+  /** Found from the end, since a checkpoint's state stands behind its pages. */
+  #readCheckpoints(): Checkpoint[] {
     const places = this.chunks.filter(({ type }) => type === 'CHKP');
     const found: Checkpoint[] = [];
     for (let end = places.length; end > 0; ) {
       const place = places[end - 1]!;
-      const { pageChunks, ...state } = this.#decode(place, decodeCheckpoint);
+      const { pageChunks, cycle, event, decoded } = this.#decode(place, decodeCheckpoint);
       const start = end - 1 - pageChunks;
-      if (start < 0 || state.event >= (found[0]?.state.event ?? Number.POSITIVE_INFINITY))
+      if (start < 0 || event >= (found[0]?.event ?? Number.POSITIVE_INFINITY))
         this.#refuse('the checkpoints are not in order: record the boot again', place.offset);
-      found.unshift({ state, pages: places.slice(start, end - 1) });
+      found.unshift({ cycle, event, code: decoded?.pages.length, state: place, pages: places.slice(start, end - 1) });
       end = start;
     }
-    this.#checkpointList = found;
     return found;
+  }
+
+  /** What state hashes count as zeros, as it changes; undefined when the trace does not say it. */
+  knownWords(): KnownChange[] | undefined {
+    const chunks = this.chunks.filter(({ type }) => type === 'KNOW');
+    if (chunks.length === 0) return undefined;
+    const pages = Math.floor(this.header.memory / 4096);
+    return chunks.flatMap((chunk) => this.#decode(chunk, (raw) => decodeKnown(raw, pages)));
   }
 
   /** The kernel's symbols, if the trace has them. */
@@ -210,13 +237,24 @@ export class TraceReader {
   /**
    * The hash of the content, computed from the content and compared with the one in the index.
    * Equal roots, equal boots. Undefined when the recording was cut off.
+   * @param events of which the first ones, as far as that is not too much, are kept unpacked for who reads them next
    */
-  root(): string | undefined {
+  root(events = 0): string | undefined {
     const index = this.#find('INDX');
     if (!index) return undefined;
     const content = new ContentRoot();
+    let [next, bytes] = [0, 0];
     for (const place of this.chunks) {
-      if ((place.flags & FLAG_ANCILLARY) === 0) this.#decode(place, (raw) => content.add(place.type, raw));
+      if ((place.flags & FLAG_ANCILLARY) !== 0) continue;
+      bytes += place.type === 'EVTS' ? place.rawLength : 0;
+      const keep = place.type === 'EVTS' && next < events && bytes <= MAX_UNPACKED;
+      const block = this.#decode(place, (raw) => {
+        content.add(place.type, raw);
+        return keep ? new EventBlock(raw) : undefined;
+      });
+      if (!block) continue;
+      next = block.first + block.count;
+      if (next <= MAX_KEPT_EVENTS) this.#blocks.set(place.offset, block);
     }
     const root = content.digest().toString('hex');
     const stored = this.#decode(index, decodeIndex).root;
@@ -278,6 +316,8 @@ export class TraceReader {
   #scan(): { chunks: ChunkPlace[]; cutAt: number | undefined } {
     const preamble = this.#checkPreamble();
     const chunks: ChunkPlace[] = [];
+    // Memory of their own for all pieces would have to be found and cleared by the system.
+    const room = Buffer.allocUnsafe(Math.min(READ_SIZE, this.size));
     let link: Uint8Array = firstLink(preamble);
     let offset = PREAMBLE_SIZE;
     // A file that ends as a finished one does was not cut off: a length that leads past its end is damage.
@@ -301,7 +341,7 @@ export class TraceReader {
       }
       if (left < CHUNK_HEADER_SIZE + header.storedLength + LINK_SIZE) return this.#cut(chunks, offset, finished);
       const payloadAt = offset + CHUNK_HEADER_SIZE;
-      link = this.#hashLink(link, bytes, payloadAt, header.storedLength);
+      link = this.#hashLink(link, bytes, payloadAt, header.storedLength, room);
       const linkAt = payloadAt + header.storedLength;
       if (!this.#read(linkAt, LINK_SIZE).equals(link)) {
         const what = `chunk ${number} (${header.type}) at offset ${offset} does not match its hash`;
@@ -344,18 +384,18 @@ export class TraceReader {
     }
   }
 
-  #hashLink(previous: Uint8Array, header: Buffer, at: number, length: number): Buffer {
+  #hashLink(previous: Uint8Array, header: Buffer, at: number, length: number, room: Buffer): Buffer {
     const hash = startLink(previous, header);
     for (let done = 0; done < length; ) {
-      const piece = this.#read(at + done, Math.min(READ_SIZE, length - done));
+      const piece = this.#read(at + done, Math.min(READ_SIZE, length - done), room);
       hash.update(piece);
       done += piece.length;
     }
     return hash.digest();
   }
 
-  #read(offset: number, length: number): Buffer {
-    const bytes = Buffer.allocUnsafe(length);
+  #read(offset: number, length: number, room?: Buffer): Buffer {
+    const bytes = room?.subarray(0, length) ?? Buffer.allocUnsafe(length);
     let done = 0;
     while (done < length) {
       let count: number;

@@ -48,6 +48,11 @@ export class VarintReader {
   #at = 0;
   constructor(readonly bytes: Uint8Array) {}
 
+  /** Bytes read so far. */
+  get position(): number {
+    return this.#at;
+  }
+
   get done(): boolean {
     return this.#at === this.bytes.length;
   }

@@ -4,6 +4,7 @@
 
 import { accessSync, closeSync, constants, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { CheckpointPayload } from './checkpoint.js';
 import {
   type ChunkType,
   ContentRoot,
@@ -30,6 +31,7 @@ import {
   type TraceHeader,
   type TraceNotes,
 } from './header.js';
+import { KnownLog } from './known-words.js';
 import { LateHasher } from './late-hash.js';
 import { ALL_OBSERVED, encodeMemory, type MemoryRegion, type ObservedMemory } from './memory.js';
 import { MemoryStream } from './memory-stream.js';
@@ -78,8 +80,12 @@ export class TraceWriter implements EventSink {
   #eventChunks = 0;
   readonly #memory = new Press(this.#thread);
   #stream: MemoryStream | undefined;
-  #checkpoint: ((event: number) => Iterable<Uint8Array>) | undefined;
+  #checkpoint: ((event: number) => Iterable<CheckpointPayload>) | undefined;
   readonly #checkpoints = new Press(this.#thread);
+  /** What the index says of each payload of theirs. */
+  readonly #checkpointPlaces: Omit<IndexEntry, 'type' | 'offset'>[] = [];
+  #knownLog: KnownLog | undefined;
+  readonly #known = new Press(this.#thread);
 
   /**
    * Create FILE.partial and write the header.
@@ -129,7 +135,11 @@ export class TraceWriter implements EventSink {
     if (batches.batch.count >= FLUSH_AT_HASH && this.#open < 0) this.#flush();
     this.#stream?.step();
     if (this.#checkpoint) {
-      for (const payload of this.#checkpoint(this.events)) this.#checkpoints.addPayload('CHKP', payload);
+      const { events: event } = this;
+      for (const { payload, code } of this.#checkpoint(event)) {
+        this.#checkpoints.addPayload('CHKP', payload);
+        this.#checkpointPlaces.push({ event, cycle: this.#site.cycle, code });
+      }
     }
   }
 
@@ -158,8 +168,14 @@ export class TraceWriter implements EventSink {
     this.#stream = new MemoryStream(memory, observed, (pages) => this.#memory.addPages(pages), room);
   }
 
+  /** Takes what changes of what state hashes count as zeros. */
+  knownLog(): KnownLog {
+    this.#knownLog = new KnownLog((payload) => this.#known.addPayload('KNOW', payload));
+    return this.#knownLog;
+  }
+
   /** Ask at each state hash for the payloads of a checkpoint: none when none is due. `event` counts those before it. */
-  takeCheckpoints(take: (event: number) => Iterable<Uint8Array>): void {
+  takeCheckpoints(take: (event: number) => Iterable<CheckpointPayload>): void {
     this.#checkpoint = take;
   }
 
@@ -173,9 +189,13 @@ export class TraceWriter implements EventSink {
     this.#flush();
     // What is left of memory is the thread's while this one packs events.
     const streamed = this.#stream?.finish() ?? false;
+    const known = this.#knownLog?.take();
+    if (streamed && known) this.#known.addPayload('KNOW', known);
     this.#writeEvents(this.#events.finish());
     if (streamed) this.#writePressed(this.#memory);
     else this.#writeMemory(end);
+    this.#writePressed(this.#known);
+    if (!streamed && known) this.#chunk('KNOW', known);
     this.#writePressed(this.#checkpoints);
     this.#thread.close();
     if (end.symbols) this.#chunk('SYMS', end.symbols.encode());
@@ -258,7 +278,8 @@ export class TraceWriter implements EventSink {
 
   #chunk(type: ChunkType, raw: Uint8Array, packed?: PackedPayload): void {
     const { header, stored } = encodeChunk(type, raw, packed);
-    if (type !== 'EVTS') this.#index.push({ type, offset: this.#offset, event: 0, cycle: 0 });
+    const place = type === 'CHKP' ? this.#checkpointPlaces.shift() : undefined;
+    if (type !== 'EVTS') this.#index.push({ type, offset: this.#offset, event: 0, cycle: 0, ...place });
     this.#link = startLink(this.#link, header).update(stored).digest();
     if ((header[5]! & FLAG_ANCILLARY) === 0) this.#root.add(type, raw);
     this.#write(header);

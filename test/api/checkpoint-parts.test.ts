@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { record } from '../../src/api/record.js';
 import { replayStretch } from '../../src/api/sealed-replay.js';
+import type { Plain } from '../../src/platform/device.js';
 import { decodeCanonical, encodeCanonical } from '../../src/trace/codec.js';
 import { TraceReader } from '../../src/trace/reader.js';
 import { pvhKernel } from '../boot/guest-builder.js';
@@ -54,12 +55,40 @@ test('a part that comes to code from before its checkpoint agrees with the whole
   };
   t.is(await differs(output), undefined);
 
+  // A trace that does not say what its state hashes count as zeros has it found out.
+  const silent = join(directory, 'silent');
+  const all = payloadsOf(readFileSync(output));
+  const kept = all.filter(({ type }) => type !== 'KNOW');
+  t.true(kept.length < all.length);
+  writeFileSync(silent, sealTrace(kept));
+  t.is(await differs(silent), undefined);
+
   // As traces were before their checkpoints said what was decoded.
   const older = join(directory, 'older');
-  const payloads = payloadsOf(readFileSync(output)).map((payload) => {
+  const payloads = kept.map((payload) => {
     const { decoded, ...rest } = payload.type === 'CHKP' ? (decodeCanonical(payload.raw) as Record<string, never>) : {};
     return decoded === undefined ? payload : { ...payload, raw: encodeCanonical(rest) };
   });
   writeFileSync(older, sealTrace(payloads));
   t.is(await differs(older), 'state-hash');
+});
+
+test('a trace from before hashes went by words replays', async (t) => {
+  const path = new URL('before-words.trace', import.meta.url).pathname;
+  const reader = TraceReader.open(path);
+  t.is((reader.header.entry as Record<string, unknown>).words, undefined);
+  const { divergence, exitCode } = await replayStretch(reader, {});
+  reader.close();
+  t.deepEqual([divergence, exitCode], [undefined, 0]);
+  // Its state hashes are others by words.
+  const asWords = join(directory, 'as-words');
+  const payloads = payloadsOf(readFileSync(path)).map((payload) => {
+    if (payload.type !== 'HEAD') return payload;
+    const head = decodeCanonical(payload.raw) as { entry: Record<string, Plain> } & Record<string, Plain>;
+    return { ...payload, raw: encodeCanonical({ ...head, entry: { ...head.entry, words: 8 } }) };
+  });
+  writeFileSync(asWords, sealTrace(payloads));
+  const other = TraceReader.open(asWords);
+  t.is((await replayStretch(other, {})).divergence?.expected?.kind, 'state-hash');
+  other.close();
 });

@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { makeGuest } from '../../src/api/guest.js';
+import { type Guest, makeGuest, NO_SEAMS } from '../../src/api/guest.js';
 import type { BootOptions } from '../../src/api/options.js';
 import { UserError } from '../../src/api/user-error.js';
 import { ImageError } from '../../src/boot/boot-error.js';
+import { PAGE_PARTIAL } from '../../src/cpu/physical.js';
+import type { TraceHeader } from '../../src/trace/header.js';
 import { bzImage, pvhKernel } from '../boot/guest-builder.js';
 import { VECTORS } from '../boot/unpack/vectors.js';
 
@@ -51,6 +53,26 @@ test('the header says where an initrd and modules lie', (t) => {
       ['module', place('module', 1)],
     ],
   );
+});
+
+const loadedOf = ({ header }: { header: TraceHeader }) =>
+  (header.entry as { loaded: readonly [number, number][] }).loaded;
+
+test('pages of zeros that a loader left are not looked after, unless a trace says so', (t) => {
+  const blank = put('blank', new Uint8Array(0x3000).fill(1, 0, 1));
+  const options = { kernel, initrd: blank, memory: 4 * MIB };
+  const guest = makeGuest(options);
+  const { address } = guest.boot.segments.find(({ role }) => role === 'initrd')!;
+  const isPartial = ({ cpu }: Guest, page: number) => (cpu.physical.flags[address / 4096 + page]! & PAGE_PARTIAL) !== 0;
+  t.deepEqual(
+    loadedOf(guest).filter(([at]) => at >= address && at < address + 0x3000),
+    [[address, 4096]],
+  );
+  t.deepEqual([isPartial(guest, 0), isPartial(guest, 1)], [true, false]);
+  const loaded = [[address + 4096, 100] as const];
+  const as = makeGuest(options, { ...NO_SEAMS, tracking: { loaded, words: 8 } });
+  t.deepEqual(loadedOf(as), loaded);
+  t.deepEqual([isPartial(as, 0), isPartial(as, 1)], [false, true]);
 });
 
 mkdirSync(join(directory, 'folder'));

@@ -2,7 +2,7 @@
 
 import test from 'ava';
 import fc from 'fast-check';
-import { mostParts, shareOut } from '../../src/api/sealed-shares.js';
+import { shareOut } from '../../src/api/sealed-shares.js';
 
 const every = (cycles: number, count: number) =>
   Array.from({ length: count }, (_, i) => ({ cycle: (i + 1) * cycles, event: (i + 1) * 10 }));
@@ -30,9 +30,9 @@ test('parts follow each other from the beginning to the end', (t) => {
 });
 
 test('a short boot is left whole where its parts would want for processors', (t) => {
-  const short = every(134_217_728, 6);
-  t.is(shareOut(short, 850_000_000, 2, 2).length, 1);
-  t.is(shareOut(short, 850_000_000, 2, 8).length, 2);
+  const short = every(134_217_728, 3);
+  t.is(shareOut(short, 420_000_000, 2, 2).length, 1);
+  t.is(shareOut(short, 420_000_000, 2, 8).length, 2);
   t.is(shareOut(every(134_217_728, 13), 1_753_343_756, 2, 2).length, 2);
   t.is(shareOut(every(500_000_000, 13), 7_000_000_000, 2, 2).length, 2);
   t.is(shareOut(every(500_000_000, 13), 7_000_000_000, 2, 1).length, 1);
@@ -43,9 +43,19 @@ test('the first part, whose code is cold, has fewer cycles', (t) => {
   t.true(first!.to!.cycle < 1_753_343_756 / 3);
 });
 
-test('whether there may be parts is known before the checkpoints are', (t) => {
-  t.is(mostParts(850_000_000, 2, 2), 1);
-  t.is(mostParts(1_753_343_756, 1, 2), 1);
-  t.is(mostParts(1_753_343_756, 2, 2), 2);
-  t.is(mostParts(1_753_343_756, 9, Number.POSITIVE_INFINITY), 9);
+test('code that is new later moves the cut', (t) => {
+  const cutWith = (late: number) => {
+    const list = every(134_217_728, 13).map((cut, n) => ({ ...cut, code: n < late ? 100_000 : 900_000 }));
+    return shareOut(list, 1_753_343_756, 2, 8)[0]!.to!.cycle;
+  };
+  t.true(cutWith(2) < cutWith(6));
+});
+
+test('pages that a part would have to begin with keep a cut away', (t) => {
+  const withPages = (count: number) => {
+    const pages = (n: number) => (n === 0 ? [{ rawLength: 4096 * count }] : []);
+    return every(134_217_728, 13).map((cut, n) => ({ ...cut, code: 900_000, pages: pages(n) }));
+  };
+  t.is(shareOut(withPages(9_000), 1_753_343_756, 2, 8).length, 2);
+  t.is(shareOut(withPages(200_000), 1_753_343_756, 2, 8).length, 1);
 });

@@ -139,6 +139,8 @@ test('a REP MOVS or STOS at a device does what a loop over its items does, and t
     }),
     { numRuns: 120 },
   );
+  const long = { kind: 'stos', size: 1, wide: false, count: 2500, from: 0, to: 0 } as const;
+  run(whole, { ...long, slices: [], override: false, down: false, step: false });
   t.true(whole.seen.longest > 256 && whole.seen.longest <= 1024);
 });
 

@@ -2,13 +2,17 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import { StateHasher } from '../../src/replay/state-hash.js';
 import { decodeChunkHeader, encodeChunk } from '../../src/trace/chunks.js';
+import { EventBatches } from '../../src/trace/event-batch.js';
 import { EventStream } from '../../src/trace/event-stream.js';
 import { KINDS } from '../../src/trace/events.js';
+import { isOver, newState } from '../../src/trace/job-state.js';
 import { LateHasher } from '../../src/trace/late-hash.js';
 import { Press } from '../../src/trace/press.js';
+import { type EventJob, pressEvents, sharedPayload } from '../../src/trace/press-jobs.js';
 import { PressThread } from '../../src/trace/press-thread.js';
 import { unpackAll } from '../../src/trace/unpack-pool.js';
 
@@ -108,11 +112,18 @@ test('state hashes that come late are those that are waited for, whoever works t
     page: (n: number, count = 1) => memory.subarray(n * 4096, (n + count) * 4096),
     changed: () => changed,
   };
+  let zeros = 0;
+  const isZero = (n: number) => {
+    const isZero = hashed.page(n).every((byte) => byte === 0);
+    if (isZero) zeros++;
+    return isZero;
+  };
   const known = { unknownIn: (n: number) => masks[n] };
   const reference = new StateHasher(hashed, known);
-  const others = [undefined, worker('press-worker'), new URL('file:///nowhere.js')].map((module) => {
+  const others = [undefined, worker('press-worker'), new URL('file:///nowhere.js')].map((module, n) => {
     const thread = new PressThread(module);
-    return { thread, late: new LateHasher(thread), hasher: new StateHasher(hashed, known) };
+    const memory = n === 1 ? { ...hashed, isZero } : hashed;
+    return { thread, late: new LateHasher(thread), hasher: new StateHasher(memory, known) };
   });
   t.true(others.every(({ late }) => late.isWorth(PAGES) && !late.isWorth(1)));
   // More pages than may be under way, then few, some of them the same ones.
@@ -136,6 +147,7 @@ test('state hashes that come late are those that are waited for, whoever works t
     }
     memory.set(before);
   }
+  t.true(zeros > PAGES / 5);
   for (const { thread } of others) thread.close();
 });
 
@@ -164,4 +176,65 @@ test('events wait for the hash that stands among them', (t) => {
     }
     thread.close();
   }
+});
+
+const ENDS = {
+  'ends by itself': 'process.exit()',
+  'runs out of memory': 'const all = []; for (;;) all.push(new Array(1000).fill(0))',
+};
+for (const [ends, how] of Object.entries(ENDS)) {
+  test(`a thread that ${ends} in the middle of a job is missed by a thread that is never idle, and the job is done`, async (t) => {
+    const program = `import { workerData } from 'node:worker_threads';
+      let begun = false;
+      workerData.port.on('message', ({ state }) => {
+        if (begun) { ${how}; }
+        begun = Atomics.compareExchange(state, 0, 0, 1) === 0;
+      });`;
+    const thread = new PressThread(new URL(`data:text/javascript,${encodeURIComponent(program)}`));
+    const job = sharedPayload('MEMO', inputs[0]!);
+    const state = newState();
+    const ticket = thread.submit(job, state);
+    while (Atomics.load(state, 0) === 0) await setTimeout(1);
+    for (let turns = 0; turns < 3; turns++) await setImmediate();
+    const later = thread.submit(job);
+    for (let looks = 0; looks < 1000 && thread.isThere; looks++) Atomics.wait(newState(), 0, 0, 20);
+    t.false(thread.isThere);
+    const alone = new PressThread(undefined).submit(job);
+    for (const one of [ticket, later, alone]) one.finish();
+    for (const { payload } of [ticket, later]) {
+      t.deepEqual(Buffer.from(payload!.stored), Buffer.from(alone.payload!.stored));
+      t.is(payload!.codec, alone.payload!.codec);
+    }
+    // Told of its end, it is not begun again.
+    while (thread.isStarted) await setTimeout(1);
+    t.false(thread.canStart);
+    thread.close();
+  });
+}
+
+test('a job that fails on the thread is given back and fails here, and the thread goes on', async (t) => {
+  const batches = new EventBatches({ cycle: 1, cs: 8, ripLow: 0, ripHigh: 0 });
+  for (let i = 0; i < 100; i++) batches.append(KINDS['port-read'].id, i, 1, i, 0, '', new Uint8Array());
+  const events = batches.next();
+  const expected = pressEvents(events);
+  const thread = new PressThread(worker('press-worker'));
+  const states = [newState(), newState()];
+  // It has found the symbols when it gets to what is wrong.
+  const broken: EventJob = { events: { ...events, late: [{ at: 0, hash: new Uint8Array(newState().buffer) }] } };
+  const [bad, good] = [broken, { events }].map((job, i) => thread.submit(job, states[i]));
+  while (!isOver(states[1]!)) await setTimeout(1);
+  t.throws(() => bad!.finish(), { message: /state hash/ });
+  thread.onWorkHere = () => t.fail();
+  good!.finish();
+  t.deepEqual(Buffer.from(good!.payload!.raw), Buffer.from(expected.raw));
+  thread.close();
+});
+
+test('where no thread can be started, its jobs are done here', (t) => {
+  const thread = new PressThread(new URL('http://localhost/press-worker.js'));
+  const ticket = thread.submit(sharedPayload('MEMO', inputs[0]!));
+  t.false(thread.isStarted || thread.canStart);
+  ticket.finish();
+  t.deepEqual(Buffer.from(ticket.payload!.raw), Buffer.from(inputs[0]!));
+  thread.close();
 });

@@ -11,13 +11,15 @@ const state = {
   tracked: Uint8Array.of(4, 5),
   handoff: [[0x100_0000, 'pvh']] as const,
 };
+const payloadsOf = (...of: Parameters<typeof encodeCheckpoint>) =>
+  [...encodeCheckpoint(...of)].map((one) => one.payload);
 const pages = Array.from({ length: 5000 }, (_, n) => ({
   number: n * 3,
   bytes: n % 7 === 0 ? undefined : new Uint8Array(4096).fill(n),
 }));
 
 test('state and pages come back, the pages in chunks before the state', (t) => {
-  const payloads = [...encodeCheckpoint(state, pages)];
+  const payloads = payloadsOf(state, pages);
   t.is(payloads.length, 4);
   const { processor, tracked, ...rest } = decodeCheckpoint(payloads.at(-1)!);
   t.deepEqual(rest, { cycle: state.cycle, event: state.event, handoff: [[0x100_0000, 'pvh']], pageChunks: 3 });
@@ -33,11 +35,11 @@ test('state and pages come back, the pages in chunks before the state', (t) => {
 
 test('what was decoded comes back', (t) => {
   const decoded = { modes: [[64, 15, 0, 0xffff_ffff] as const], pages: Uint8Array.of(6), stop: 7 };
-  const found = decodeCheckpoint([...encodeCheckpoint({ ...state, decoded }, [])].at(-1)!).decoded!;
+  const found = decodeCheckpoint(payloadsOf({ ...state, decoded }, []).at(-1)!).decoded!;
   t.deepEqual({ ...found, pages: Uint8Array.from(found.pages) }, decoded);
   for (const wrong of [{ modes: [[64, 15]] }, { modes: [['64', 0, 0, 0]] }, { pages: 1 }, { stop: -1 }]) {
     const bad = { ...state, decoded: { ...decoded, ...wrong } } as never;
-    t.throws(() => decodeCheckpoint([...encodeCheckpoint(bad, [])].at(-1)!), { message: /modes|pages|stop/ });
+    t.throws(() => decodeCheckpoint(payloadsOf(bad, []).at(-1)!), { message: /modes|pages|stop/ });
   }
 });
 

@@ -37,19 +37,26 @@ export function payloadsOf(file: Buffer): Payload[] {
   }
 }
 
-/** A trace of these payloads: chain, root, index and trailer are those of an honest file. */
-export function sealTrace(payloads: readonly Payload[]): Buffer {
+/**
+ * A trace of these payloads: chain, root, index and trailer are those of an honest file.
+ * @param place what the index says of a payload besides
+ */
+export function sealTrace(
+  payloads: readonly Payload[],
+  place: (payload: Payload) => Partial<IndexEntry> = () => ({}),
+): Buffer {
   const preamble = encodePreamble();
   const parts: Uint8Array[] = [preamble];
   const root = new ContentRoot();
   const index: IndexEntry[] = [];
   let link: Uint8Array = firstLink(preamble);
   let offset = preamble.length;
-  const add = ({ type, raw }: Payload): void => {
+  const add = (payload: Payload): void => {
+    const { type, raw } = payload;
     const { header, stored } = encodeChunk(type, raw);
     link = startLink(link, header).update(stored).digest();
     if ((header[5]! & FLAG_ANCILLARY) === 0) root.add(type, raw);
-    index.push({ type, offset, event: 0, cycle: 0 });
+    index.push({ type, offset, event: 0, cycle: 0, ...place(payload) });
     parts.push(header, stored, link);
     offset += header.length + stored.length + link.length;
   };

@@ -71,6 +71,15 @@ test('a record comes back with every field in its order', (t) => {
   t.regex(handoffText(seen), /^handoff pvh at 0x8:0x100000, cycle 7, route firmware\n/);
 });
 
+test('tables and segments may lie in the upper half of memory', (t) => {
+  const gs = { ...segment, base: Number(0xffff_8880_0fc0_0000n) };
+  const segments = { ...sample.state.segments, gs };
+  const gdtr = { base: Number(0xffff_fe00_0000_1000n), limit: 127 };
+  const seen = view({ ...sample, state: { ...sample.state, segments, gdtr } });
+  t.is(seen.segments.gs!.base, '0xffff88800fc00000');
+  t.is(seen.control['gdtr.base'], '0xfffffe0000001000');
+});
+
 test('of two records exactly the fields that differ are named', (t) => {
   const other: Handoff = {
     ...sample,

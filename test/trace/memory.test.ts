@@ -1,7 +1,14 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { decodeCanonical, encodeCanonical } from '../../src/trace/codec.js';
-import { ALL_OBSERVED, decodeMemory, encodeMemory, MEMORY_CHUNK, MEMORY_SPAN } from '../../src/trace/memory.js';
+import {
+  ALL_OBSERVED,
+  decodeMemory,
+  encodeMemory,
+  MEMORY_CHUNK,
+  MEMORY_SPAN,
+  withoutBlanks,
+} from '../../src/trace/memory.js';
 
 const maskOf = (observed: (address: number) => boolean) => ({
   observedIn: (page: number) => {
@@ -89,6 +96,31 @@ test('a long region is split by what is stored and by what is covered', (t) => {
   t.deepEqual(
     chunks.map((found) => found.map(({ address, data: bytes }) => [address, bytes.indexOf(1), bytes.indexOf(2)])),
     [[[0, 10, -1]], [[MEMORY_SPAN, -1, 10]]],
+  );
+});
+
+test('pages of zeros are left out of regions, and nothing else', (t) => {
+  const page = fc.oneof(
+    fc.constant(new Uint8Array(4096)),
+    fc.nat(4095).map((at) => new Uint8Array(4096).fill(1, at, at + 1)),
+  );
+  fc.assert(
+    fc.property(fc.nat(5000), fc.array(page, { maxLength: 8 }), fc.nat(4095), (address, pages, cut) => {
+      const data = Uint8Array.from(Buffer.concat(pages)).subarray(0, Math.max(0, pages.length * 4096 - cut));
+      const kept = new Uint8Array(data.length);
+      for (const region of withoutBlanks([{ address, data }])) {
+        t.true(region.data.length > 0);
+        kept.fill(1, region.address - address, region.address - address + region.data.length);
+        t.deepEqual(region.data, data.subarray(region.address - address).subarray(0, region.data.length));
+      }
+      const ofPage = (at: number) => Math.floor((address + at) / 4096);
+      const used = new Set([...data.keys()].filter((at) => data[at] !== 0).map(ofPage));
+      t.deepEqual(
+        kept,
+        data.map((_, at) => (used.has(ofPage(at)) ? 1 : 0)),
+      );
+    }),
+    { numRuns: 50 },
   );
 });
 

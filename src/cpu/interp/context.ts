@@ -29,6 +29,8 @@ export interface SharedFunctions {
   readonly stackSegmented: FunctionHandle;
   readonly missedRead: FunctionHandle;
   readonly missedWrite: FunctionHandle;
+  /** (linear i64, bytes, items) → items. */
+  readonly trackedFill: FunctionHandle;
   readonly slowWrite: FunctionHandle;
   readonly slowModify: FunctionHandle;
   readonly slowCommit: FunctionHandle;
@@ -166,6 +168,10 @@ export class InterpreterContext extends BodyContext {
       this.f.call(this.shared.slowCommit);
       this.checkAbort();
     });
+  }
+
+  override trackedFill(linear: Expr, bytes: number, items: Expr): Expr {
+    return this.let(this.shared.trackedFill.call(linear, i32.const(bytes), items));
   }
 
   override checkAbort(): void {

@@ -106,7 +106,7 @@ function defineMemoryFunctions(
   m: ModuleBuilder,
   imports: { slowRead: FunctionHandle; slowWrite: FunctionHandle; slowModify: FunctionHandle },
 ) {
-  const { trackedRead, trackedWrite, trackedModify } = defineTracking(m);
+  const { trackedRead, trackedWrite, trackedModify, trackedFill } = defineTracking(m);
   const fill = definePageWalk(m);
   /** The page's entry has just been filled: return where the data is, unless it is a partial page's. */
   const returnHit = (f: FunctionBuilder, tag: number) => {
@@ -174,7 +174,7 @@ function defineMemoryFunctions(
     f.if(fill.call(linear, access), () => f.return(i32.add(low(linear), i32.load(entry, L.TLB_ADDEND))));
     slow.slowModify.call(low(linear), high(linear), access, f.param(1)).write(f.body);
   });
-  return { load, store, hostForWrite, missedRead, missedWrite };
+  return { load, store, hostForWrite, missedRead, missedWrite, trackedFill };
 }
 
 /**

@@ -18,6 +18,11 @@ export interface TrackingFunctions {
   readonly trackedWrite: FunctionHandle;
   /** Read, and then written. */
   readonly trackedModify: FunctionHandle;
+  /**
+   * (linear i64, bytes i32, items i32): items of a fill, upwards in one page → how many of them are to be stored now, the
+   * record being kept. None of them is one that `trackedWrite` might leave to the slow way: 0 where the first one is.
+   */
+  readonly trackedFill: FunctionHandle;
 }
 
 /** An address behind a page's mask of unknown bytes. */
@@ -41,6 +46,10 @@ function defineIsKnown(m: ModuleBuilder): FunctionHandle {
   return isKnown;
 }
 
+/** i32: the tag of a TLB entry is not that of a page which is partial. */
+const isNotTracked = (entry: Expr, tag: number, page: Expr): Expr =>
+  i64.ne(i64.load(entry, tag), i64.or(page, BigInt(L.TLB_PARTIAL)));
+
 /** One access to the page of a TLB entry, in a function of (linear, access). */
 class TrackedAccess {
   readonly record: Expr;
@@ -62,7 +71,7 @@ class TrackedAccess {
     this.bytes = f.let(i32.and(f.param(1), 0xff));
     this.entry = f.let(dataTlbEntry(linear, i32.load(L.DATA_TLB)));
     const last = i64.and(i64.add(linear, i64.sub(i64.extendU(this.bytes), 1n)), ~0xfffn);
-    this.giveUpIf(i64.ne(i64.load(this.entry, tag), i64.or(last, BigInt(L.TLB_PARTIAL))));
+    this.giveUpIf(isNotTracked(this.entry, tag, last));
     this.record = f.let(i32.load(this.entry, L.TLB_TRACK));
     this.offset = f.let(i32.and(i32.wrap(linear), 0xfff));
     this.byte = f.let(i32.add(this.record, i32.shrU(this.offset, 3)));
@@ -154,6 +163,58 @@ class TrackedAccess {
   }
 }
 
+/** Take bits [start, end) out of a record's unknown bytes; `end` lies in the page, too. */
+function emitForget(f: FunctionBuilder, record: Expr, start: Expr, end: Expr): void {
+  const first = f.let(i32.add(record, i32.shrU(start, 3)));
+  const last = f.let(i32.add(record, i32.shrU(end, 3)));
+  const before = i32.sub(i32.shl(1, i32.and(start, 7)), 1);
+  const head = f.let(i32.and(i32.load8U(first, L.TRACK_UNKNOWN), before));
+  const tail = f.let(i32.and(i32.load8U(last, L.TRACK_UNKNOWN), i32.shl(0xff, i32.and(end, 7))));
+  f.store8(first, head, L.TRACK_UNKNOWN);
+  f.memoryFill(i32.add(first, L.TRACK_UNKNOWN + 1), i32.const(0), i32.sub(last, first));
+  f.store8(last, i32.or(i32.load8U(last, L.TRACK_UNKNOWN), tail), L.TRACK_UNKNOWN);
+}
+
+function defineTrackedFill(m: ModuleBuilder): FunctionHandle {
+  const trackedFill = m.declare([I64, I32, I32], I32);
+  m.define(trackedFill, (f) => {
+    const [linear, bytes] = [f.param(0), f.param(1)];
+    const giveUpIf = (condition: Expr) => f.if(condition, () => f.return(i32.const(0)));
+    const entry = f.let(dataTlbEntry(linear, i32.load(L.DATA_TLB)));
+    giveUpIf(isNotTracked(entry, L.TLB_WRITE, i64.and(linear, ~0xfffn)));
+    const record = f.let(i32.load(entry, L.TLB_TRACK));
+    const start = f.let(i32.and(i32.wrap(linear), 0xfff));
+    const items = f.local(I32);
+    f.set(items, f.param(2));
+    const atMost = (n: Expr) => f.set(items, select(i32.ltS(n, items), n, items));
+    // Up to the next time to look whether the page is known: behind that many writes, at the page's end.
+    const writes = f.let(i32.load(record, L.TRACK_WRITES));
+    giveUpIf(i32.geU(writes, WRITE_LIMIT));
+    atMost(f.let(i32.sub(WRITE_CHECK - 1, i32.remU(writes, WRITE_CHECK))));
+    atMost(f.let(i32.divU(i32.sub(4095, start), bytes)));
+    f.if(i32.load(record, L.TRACK_COPIED), () => {
+      // The page is known with its last unknown byte: not up to the 64 bytes where that is, unless it is before these.
+      const at = f.local(I32);
+      f.set(at, i32.const(MASK_SIZE));
+      f.loop((again) => {
+        giveUpIf(i32.eqz(at));
+        f.set(at, i32.sub(at, 8));
+        f.brIf(again, i64.eqz(i64.load(i32.add(record, at), L.TRACK_UNKNOWN)));
+      });
+      const group = f.let(i32.shl(at, 3));
+      f.if(i32.gtU(i32.add(group, 64), start), () => {
+        giveUpIf(i32.leU(group, start));
+        atMost(f.let(i32.divU(i32.sub(group, start), bytes)));
+      });
+    });
+    giveUpIf(i32.eqz(items));
+    f.store32(record, i32.add(writes, items), L.TRACK_WRITES);
+    emitForget(f, record, start, f.let(i32.add(start, i32.mul(items, bytes))));
+    items.write(f.body);
+  });
+  return trackedFill;
+}
+
 export function defineTracking(m: ModuleBuilder): TrackingFunctions {
   const isKnown = defineIsKnown(m);
   const trackedRead = m.declare([I64, I32], I32);
@@ -185,5 +246,5 @@ export function defineTracking(m: ModuleBuilder): TrackingFunctions {
     f.store32(a.record, writes, L.TRACK_WRITES);
     a.host().write(f.body);
   });
-  return { trackedRead, trackedWrite, trackedModify };
+  return { trackedRead, trackedWrite, trackedModify, trackedFill: defineTrackedFill(m) };
 }

@@ -438,6 +438,9 @@ export class RegionContext extends BodyContext {
   override budget(): Expr {
     return this.frame.budget;
   }
+  override trackedFill(): Expr {
+    throw new NotTranslated();
+  }
   override chargeIteration(): Expr {
     throw new NotTranslated();
   }

@@ -100,10 +100,20 @@ export function emitRun(
     f.set(items, least(c, inPage, select(i32.gtS(budget, 0), i32.add(budget, 1), i32.const(1))));
     f.if(i64.ltU(count, i64.extendU(items)), () => f.set(items, i32.wrap(count)));
     f.if(i32.gtS(items, 1), () => {
-      const length = c.let(i32.mul(items, bytes));
+      const length = f.local(I32);
+      f.set(length, i32.mul(items, bytes));
       // The run's lowest byte lies so far below its first item.
       const below = c.let(i64.extendU(select(down, i32.sub(length, bytes), i32.const(0))));
-      const target = hostOf(c, c.let(i64.sub(to, below)), length, L.TLB_WRITE);
+      const target = f.local(I32);
+      f.set(target, hostOf(c, c.let(i64.sub(to, below)), length, L.TLB_WRITE));
+      // It may be memory not all of which is known.
+      if (!moves)
+        f.if(i32.eqz(i32.or(target, down)), () => {
+          f.set(items, c.trackedFill(to, bytes, items));
+          f.set(length, i32.mul(items, bytes));
+          const host = i32.add(i32.wrap(to), i32.load(dataTlbEntry(to, i32.load(L.DATA_TLB)), L.TLB_ADDEND));
+          f.if(items, () => f.set(target, host));
+        });
       const source = moves ? hostOf(c, c.let(i64.sub(from, below)), length, L.TLB_READ) : target;
       const apart = moves
         ? i32.geU(select(down, i32.sub(source, target), i32.sub(target, source)), length)

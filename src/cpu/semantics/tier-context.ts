@@ -65,6 +65,11 @@ export abstract class TierContext {
   /** Address in linear memory where `bytes` bytes can be read and then written; storeModified commits. */
   protected abstract hostForWrite(linear: Expr, bytes: number): Expr;
   protected abstract commitModified(host: Expr): void;
+  /**
+   * i32: of a run of stores upwards in a page that not all is known of, items that are accounted for and may be stored;
+   * 0 where the first is to be stored by itself.
+   */
+  abstract trackedFill(linear: Expr, bytes: number, items: Expr): Expr;
   /** Leave the instruction when ABORT is set. */
   abstract checkAbort(): void;
   /** Leave the instruction at once. */

@@ -9,6 +9,7 @@ import { packageFile } from '../../../bin/package.js';
 import * as fuzz from '../../../src/fuzz/index.js';
 import { record } from '../../../src/index.js';
 import { decodeCheckpoint, decodePages } from '../../../src/trace/checkpoint.js';
+import { indexedCheckpoints } from '../../../src/trace/checkpoint-places.js';
 import type { ChunkType } from '../../../src/trace/chunks.js';
 import { decodeCanonical } from '../../../src/trace/codec.js';
 import { TraceError } from '../../../src/trace/error.js';
@@ -18,6 +19,7 @@ import { decodeHandoff, diffHandoff, handoffsOf, handoffText } from '../../../sr
 import { decodeHeader, decodeIndex, decodeNotes, decodeSummary } from '../../../src/trace/header.js';
 import { inspect, inspectionText, listEvents } from '../../../src/trace/inspect.js';
 import { kallsymsIn } from '../../../src/trace/kallsyms.js';
+import { decodeKnown, ToldWords } from '../../../src/trace/known-words.js';
 import { decodeMemory } from '../../../src/trace/memory.js';
 import { FILTER_COUNT, unfilterRun } from '../../../src/trace/memory-filters.js';
 import { TraceReader } from '../../../src/trace/reader.js';
@@ -70,7 +72,10 @@ function readWhole(bytes: Uint8Array): void {
       for (const view of listEvents(reader)) if (/undefined/.test(view.text)) throw new TypeError(view.text);
       for (const handoff of handoffsOf(reader)) handoffText(handoff);
       for (const _ of reader.memory());
-      for (const [n] of reader.checkpoints.entries()) for (const _ of reader.checkpointPages(n));
+      for (const [n, checkpoint] of reader.checkpoints.entries()) {
+        reader.checkpointState(checkpoint);
+        for (const _ of reader.checkpointPages(n));
+      }
       reader.symbols?.lookup(0xffff_ffff_8100_0000n);
       reader.root();
     } finally {
@@ -153,7 +158,11 @@ export const traceRows: readonly Parser[] = [
   payload('NOTE', ['header'], decodeNotes),
   payload('DONE', ['header'], decodeSummary),
   {
-    ...payload('INDX', ['header'], decodeIndex),
+    ...payload('INDX', ['header', 'checkpoint-places'], (raw) => {
+      const { chunks } = decodeIndex(raw);
+      const places = chunks.map((one) => ({ ...one, codec: 0, flags: 0, storedLength: 0, rawLength: 0 }));
+      indexedCheckpoints(places, chunks);
+    }),
     inputs: async () => damaged((await recordings()).map((trace) => trace.subarray(-2000, -48))),
   },
   payload('EVTS', ['event-block', 'event-layout', 'events', 'varint'], (raw) => {
@@ -161,6 +170,10 @@ export const traceRows: readonly Parser[] = [
     for (let i = 0; i < block.count; i++) block.at(i).data.length;
   }),
   payload('MEMO', ['memory', 'memory-filters', 'memory-runs'], decodeMemory),
+  payload('KNOW', ['known-words'], (raw) => {
+    const told = new ToldWords(1 << 16, [], decodeKnown(raw, 1 << 16));
+    for (const page of told.update(Number.MAX_SAFE_INTEGER, [])) told.unknownIn(page);
+  }),
   {
     ...payload('CHKP', ['checkpoint'], (raw) => {
       decodeCheckpoint(raw);
