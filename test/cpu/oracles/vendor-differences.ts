@@ -28,6 +28,8 @@ const named = (...mnemonics: string[]) => {
 /** All pairs of these vectors: which of several faults comes first is not compared. */
 const anyOf = (...vectors: number[]) => vectors.flatMap((a) => vectors.map((b): [number, number] => [a, b]));
 const hasRexW = ({ given, rex }: GeneratedCase) => given.bits === 64 && (rex & 8) !== 0;
+/** Of an opcode after 0F: no prefix has that byte. */
+const isLocked = ({ given }: GeneratedCase) => given.code.subarray(0, given.code.indexOf(0x0f)).includes(0xf0);
 const compares = named('CMPS', 'CMPSB', 'SCAS', 'SCASB');
 const farPointers = named('LDS', 'LES', 'LSS', 'LFS', 'LGS', 'JMPF', 'CALLF');
 const bounds = named('BOUND');
@@ -125,6 +127,10 @@ const AMD: readonly Difference[] = [
     name: 'LOCK MOV CR0 reaches CR8 (APM vol. 3, MOV CRn)',
     applies: ({ row }) => row.operands.some((operand) => operand.kind === 'C'),
     relaxed: { vectors: [[6, 13]] },
+  },
+  {
+    name: 'LOCK VERW with a memory operand is executed where microcode makes VERW clear buffers (Zen 4, 0x1000065)',
+    applies: (generated) => generated.row.mnemonic === 'VERW' && isLocked(generated),
   },
   {
     name: 'F3 makes LOOPNE wait for ZF = 0 to end, F2 LOOPE for ZF = 1',
