@@ -107,6 +107,9 @@ async function assertCommands(t: ExecutionContext, script: string): Promise<void
   }
 }
 
+/** Folders of the cache that boots begin with (kept-translations.ts, kept-payloads.ts). */
+const KEPT = ['translated', 'packed'];
+
 interface Step {
   uses?: string;
   run?: string;
@@ -121,11 +124,18 @@ test('the action is composite, passes no input to the shell as text, and its com
   t.is(action.runs.using, 'composite');
   const inputs = Object.keys(action.inputs);
   for (const [, name] of text.matchAll(/\$\{\{ inputs\.([a-z-]+) \}\}/g)) t.true(inputs.includes(name!), name);
-  for (const step of action.runs.steps as Step[]) {
+  const all = action.runs.steps as Step[];
+  for (const step of all.filter(({ run }) => run !== undefined)) {
     t.is(step.shell, 'bash');
     t.false(step.run!.includes('${{'), 'inputs come through the environment');
     await assertCommands(t, step.run!);
   }
+  const kept = all.filter(({ run }) => run === undefined);
+  t.deepEqual(
+    kept.map(({ uses }) => uses),
+    ['actions/cache@v4'],
+  );
+  t.deepEqual(kept[0]!.with!.path!.match(/[a-z]+$/gm), KEPT);
   const workflow = parse(blocks.find(({ file }) => file?.endsWith('boots.yml'))!.text);
   const steps = workflow.jobs.gate.steps as Step[];
   const used = steps.find(({ uses }) => uses === './node_modules/vmreplay')!;
@@ -168,6 +178,9 @@ test('the GitLab jobs are YAML, and their scripts run shard by shard and join th
   const { shell, write } = await workplace(t);
   const jobs = parse(blocks.find(({ file }) => file === '.gitlab-ci.yml')!.text, { strict: true, uniqueKeys: true });
   t.deepEqual(Object.keys(jobs), ['boots', 'boots-report']);
+  const kept = (jobs.boots.cache.paths as string[]).map((path) => path.replace('.vmreplay-cache/', ''));
+  t.deepEqual(kept, KEPT);
+  t.is(jobs.boots.variables.VMREPLAY_CACHE, '$CI_PROJECT_DIR/.vmreplay-cache');
   for (const { script } of Object.values(jobs) as { script: string[] }[])
     for (const line of script) await assertCommands(t, line);
   const kernel = packageFile('corpus/smc/smc.elf');
