@@ -29,27 +29,38 @@ export function unpackLz4(data: Uint8Array, limit: number): Uint8Array {
 }
 
 function unpackBlock(block: Uint8Array, output: Output): void {
+  const { length } = block;
   const start = output.length;
-  const next = (): number => {
-    if (at >= block.length) throw new DamagedData('an LZ4 block ends inside a sequence');
-    return block[at++]!;
-  };
-  const extended = (length: number): number => {
-    if (length < 15) return length;
-    for (let byte = 255; byte === 255; length += byte) byte = next();
-    return length;
-  };
   let at = 0;
-  while (at < block.length) {
-    const token = next();
-    const literals = extended(token >> 4);
-    if (literals > block.length - at) throw new DamagedData('an LZ4 block ends inside literals');
-    output.append(block.subarray(at, at + literals));
+  while (at < length) {
+    const token = block[at++]!;
+    let literals = token >> 4;
+    if (literals === 15) {
+      let byte: number;
+      do {
+        if (at >= length) throw insideSequence();
+        literals += byte = block[at++]!;
+      } while (byte === 255);
+    }
+    if (literals > length - at) throw new DamagedData('an LZ4 block ends inside literals');
+    output.appendFrom(block, at, literals);
     at += literals;
     // The last sequence has no match.
-    if (at === block.length) break;
-    const distance = next() | (next() << 8);
-    output.copy(distance, extended(token & 15) + 4, start);
+    if (at === length) break;
+    if (length - at < 2) throw insideSequence();
+    const distance = block[at]! | (block[at + 1]! << 8);
+    at += 2;
+    let matched = (token & 15) + 4;
+    if (matched === 19) {
+      let byte: number;
+      do {
+        if (at >= length) throw insideSequence();
+        matched += byte = block[at++]!;
+      } while (byte === 255);
+    }
+    output.copy(distance, matched, start);
     if (output.length - start > BLOCK) throw new DamagedData('an LZ4 block unpacks to more than 8 MiB');
   }
 }
+
+const insideSequence = (): DamagedData => new DamagedData('an LZ4 block ends inside a sequence');

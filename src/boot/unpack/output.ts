@@ -3,6 +3,9 @@
 
 import { DamagedData } from './damaged-data.js';
 
+/** Bytes that are copied sooner one by one than by a call: most sequences of a packed kernel have fewer. */
+const FEW = 64;
+
 export class Output {
   bytes: Uint8Array;
   /** Bytes produced so far. */
@@ -24,9 +27,16 @@ export class Output {
   }
 
   append(data: Uint8Array): void {
-    this.reserve(data.length);
-    this.bytes.set(data, this.length);
-    this.length += data.length;
+    this.appendFrom(data, 0, data.length);
+  }
+
+  /** Append `count` bytes of `data` from `at` on, all of which are there. */
+  appendFrom(data: Uint8Array, at: number, count: number): void {
+    this.reserve(count);
+    const { bytes, length } = this;
+    this.length += count;
+    if (count > FEW) bytes.set(data.subarray(at, at + count), length);
+    else for (let i = 0; i < count; i++) bytes[length + i] = data[at + i]!;
   }
 
   /** Repeat `count` bytes from `distance` bytes back; the two may overlap. `start` is where history begins. */
@@ -37,7 +47,7 @@ export class Output {
     let to = this.length;
     let from = to - distance;
     this.length += count;
-    if (distance >= count) {
+    if (distance >= count && count > FEW) {
       bytes.copyWithin(to, from, from + count);
       return;
     }
