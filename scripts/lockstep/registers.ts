@@ -45,6 +45,7 @@ const SEGMENT = index('es');
 const LDTR = index('ldtr');
 const TR = index('tr');
 const GDTR = index('gdtr.base');
+const IDTR = index('idtr.base');
 const CR0 = index('cr0');
 const CR3 = index('cr3');
 const EFER = index('efer');
@@ -83,6 +84,10 @@ export function ourRegisters(cpu: Cpu): Registers {
   return values;
 }
 
+/** Outside 64-bit mode the monitor shows half of a segment's base, too, and outside long mode half of a table's. */
+const isBase = (field: number): boolean =>
+  (field >= SEGMENT && field < GDTR && (field - SEGMENT) % 4 === 1) || field === GDTR || field === IDTR;
+
 /** Field numbers that differ. `ignored` holds flags that do not count. */
 export function differing(ours: Registers, theirs: Registers, ignored = 0): number[] {
   const found: number[] = [];
@@ -93,7 +98,7 @@ export function differing(ours: Registers, theirs: Registers, ignored = 0): numb
     if (a === b) continue;
     if (i === RFLAGS && (((a as number) ^ (b as number)) & ~(RF | ignored)) === 0) continue;
     // Half a register: the other half is not known.
-    if (i <= RIP && theirs[8] === undefined && BigInt.asUintN(32, a as bigint) === b) continue;
+    if ((i <= RIP || isBase(i)) && theirs[8] === undefined && BigInt.asUintN(32, a as bigint) === b) continue;
     // Without a selector, LDTR and TR hold what reset left there, which is each machine's own.
     if (i >= LDTR && i < TR + 4 && theirs[i < TR ? LDTR : TR] === 0 && ours[i < TR ? LDTR : TR] === 0) continue;
     found.push(i);
@@ -159,7 +164,7 @@ export function parseDump(lines: readonly string[]): Registers {
       case 'GDT':
       case 'IDT': {
         const digits = line.length > 30 ? 16 : 8;
-        const at = key === 'GDT' ? GDTR : GDTR + 2;
+        const at = key === 'GDT' ? GDTR : IDTR;
         values[at] = wide(line, 9, digits);
         values[at + 1] = word(line, 10 + digits);
         break;

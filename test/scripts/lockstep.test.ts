@@ -9,7 +9,7 @@ import { lockstepGuest } from '../../scripts/lockstep/corpus.js';
 import { hasQemu } from '../../scripts/lockstep/qemu.js';
 import { lockstep } from '../../scripts/lockstep/search.js';
 
-const QUICK = ['debug-exit', 'e820', 'irq-pit', 'long-mode', 'reset-cf9', 'smc'];
+const QUICK = ['debug-exit', 'e820', 'high-tables', 'irq-pit', 'long-mode', 'reset-cf9', 'smc'];
 const NEEDS = '(needs qemu-system-x86)';
 const withQemu = hasQemu() ? test : test.skip;
 const guests = await corpusGuests();
