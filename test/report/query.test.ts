@@ -6,6 +6,7 @@ import { type Address, formatAddress, parseAddress } from '../../src/report/page
 import { TraceData } from '../../src/report/page/columns.js';
 import { Filter, parseQuery, rangeOf } from '../../src/report/page/query.js';
 import { splitPayload } from '../../src/report/payload.js';
+import type { TraceEvent } from '../../src/trace/events.js';
 import { syntheticEvents, syntheticPayload } from './synthetic.js';
 
 const parsed = splitPayload(syntheticPayload(syntheticEvents(600)));
@@ -81,6 +82,29 @@ test('each property selects what it names', (t) => {
     found('device:uart0 event:0..60'),
     where((i) => data.classOf(i).device === 'uart0' && i <= 60),
   );
+});
+
+test('a value of 64 bits is found by all of them', (t) => {
+  const values = [0x1000n, 0xffff_ffff_8200_1000n, 0xffff_ffff_8200_1001n, 0x1_0000_1000n];
+  const events = values.map(
+    (value, index): TraceEvent => ({
+      ...[...syntheticEvents(1)][0]!,
+      ...{ index, cycle: index, kind: 'msr-write', address: 0xc000_0100, size: 0 },
+      ...{ value: Number(value & 0xffff_ffffn), valueHigh: Number(value >> 32n) },
+    }),
+  );
+  const { head, columns } = splitPayload(syntheticPayload(events));
+  const wide = new TraceData(head, columns);
+  const matches = (query: string) => {
+    const filter = new Filter(wide, parseQuery(query));
+    return values.flatMap((_, i) => (filter.matches(i) ? [i] : []));
+  };
+  t.deepEqual(matches('value:0x1000'), [0]);
+  t.deepEqual(matches('value:0xffffffff82001000'), [1]);
+  t.deepEqual(matches('value:0xffffffff82001001'), [2]);
+  t.deepEqual(matches('value:0x1001..0xffffffff82001000'), [1, 3]);
+  t.deepEqual(matches('value:0xffffffff82001001..'), [2]);
+  t.deepEqual(matches('-value:..0x100001000'), [1, 2]);
 });
 
 test('an address comes back from the link that it makes', (t) => {

@@ -111,6 +111,11 @@ export class TraceData {
     return this.classOf(i).address ?? this.#address[i]!;
   }
 
+  /** The upper 32 bits of a value that has 64. */
+  valueHigh(i: number): number {
+    return this.#valueHigh.get(i) ?? 0;
+  }
+
   rip(i: number): bigint {
     const site = this.site[i]!;
     return (BigInt(this.#ripHigh[site]!) << 32n) | BigInt(this.#ripLow[site]!);
@@ -146,7 +151,7 @@ export class TraceData {
       address: this.address(i),
       size,
       value: this.value[i]!,
-      valueHigh: this.#valueHigh.get(i) ?? 0,
+      valueHigh: this.valueHigh(i),
       name,
       data: hasData ? this.data(i) : NONE,
       dataLength: hasData ? this.#dataLength[i]! : 0,

@@ -45,15 +45,21 @@ const isRange = (key: string): boolean => ['addr', 'value', 'cycle', 'event'].in
 
 /** `5`, `0x10`, `5..9`, `5..`, `..9`; underscores and commas are fine. */
 export function rangeOf(text: string): readonly [from: number, to: number] | undefined {
-  const number = (part: string): number => {
+  const bounds = boundsOf(text);
+  return bounds && [Number(bounds[0]), Number(bounds[1])];
+}
+
+/** The same for values of 64 bits. */
+function boundsOf(text: string): readonly [from: bigint, to: bigint | number] | undefined {
+  const number = (part: string): bigint | undefined => {
     const digits = part.replaceAll(/[_,]/g, '');
-    return /^(\d+|0x[0-9a-f]+)$/.test(digits) ? Number(digits) : Number.NaN;
+    return /^(\d+|0x[0-9a-f]+)$/.test(digits) ? BigInt(digits) : undefined;
   };
   const [first = '', last, ...more] = text.split('..');
   if (more.length > 0) return undefined;
-  const from = first === '' && last !== undefined ? 0 : number(first);
+  const from = first === '' && last !== undefined ? 0n : number(first);
   const to = last === undefined ? from : last === '' ? Number.POSITIVE_INFINITY : number(last);
-  return Number.isNaN(from) || Number.isNaN(to) ? undefined : [from, to];
+  return from === undefined || to === undefined ? undefined : [from, to];
 }
 
 const [NO, YES, ASK] = [0, 1, 2];
@@ -139,8 +145,16 @@ function testOf(data: TraceData, { key, value, negated }: Clause): Test {
       });
       return { negated, byClass, event: (i) => inRange(data.address(i)) };
     }
-    case 'value':
-      return { negated, byClass: ask, event: (i) => inRange(data.value[i]!) };
+    case 'value': {
+      const [from, to] = boundsOf(value) ?? [1n, 0n];
+      const event = (i: number): boolean => {
+        const high = data.valueHigh(i);
+        if (high === 0) return inRange(data.value[i]!);
+        const whole = (BigInt(high) << 32n) | BigInt(data.value[i]!);
+        return whole >= from && whole <= to;
+      };
+      return { negated, byClass: ask, event };
+    }
     case 'cycle':
       return { negated, byClass: ask, event: (i) => inRange(data.cycle[i]!) };
     case 'event':
