@@ -79,11 +79,12 @@ export class FwCfg {
   }
 
   /** Low half (written to 0x518): the transfer starts. */
-  dmaStart(value: number): number {
-    this.#descriptor = this.#dmaHigh * 0x1_0000_0000 + swap32(value);
+  dmaStart(value: number): bigint {
+    const descriptor = (BigInt(this.#dmaHigh) << 32n) | BigInt(swap32(value));
+    this.#descriptor = Number(descriptor);
     this.#dmaHigh = 0;
     this.#dma = undefined;
-    return this.#descriptor;
+    return descriptor;
   }
 
   /** The device read guest memory: its descriptor, if the address is the one. */
@@ -92,11 +93,11 @@ export class FwCfg {
     const view = new DataView(data.buffer, data.byteOffset, data.length);
     const control = view.getUint32(0);
     const length = view.getUint32(4);
-    const target = Number(view.getBigUint64(8));
+    const target = view.getBigUint64(8);
     if ((control & DMA_SELECT) !== 0) this.select(control >>> 16);
     const item = this.name(this.#selected);
     const offset = this.#offset;
-    if ((control & DMA_READ) !== 0) this.#dma = { address: target, length, offset };
+    if ((control & DMA_READ) !== 0) this.#dma = { address: Number(target), length, offset };
     if ((control & (DMA_READ | DMA_SKIP | DMA_WRITE)) !== 0) this.#offset += length;
     const verb =
       (control & DMA_READ) !== 0

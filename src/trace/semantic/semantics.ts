@@ -23,7 +23,7 @@ export interface Meaning {
 
 export type MeaningInput = Omit<TraceEvent, 'index'>;
 
-const hex = (value: number): string => `0x${value.toString(16)}`;
+const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 /** Longest value that is shown as characters too. */
 const PRINTABLE = /^[\x20-\x7e]+$/;
 

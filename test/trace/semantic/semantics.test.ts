@@ -97,6 +97,21 @@ test('an fw_cfg DMA read is followed through its descriptor', (t) => {
   t.is(status!.text, 'fw_cfg DMA done');
 });
 
+test('addresses of fw_cfg DMA are said to the last of their 64 bits', (t) => {
+  const descriptor = Buffer.alloc(16);
+  descriptor.writeUInt32BE(((0x09 << 16) | 8 | 2) >>> 0, 0);
+  descriptor.writeUInt32BE(13, 4);
+  descriptor.writeBigUInt64BE(0xffff_8880_0000_0001n, 8);
+  const swapped = (value: number) => Buffer.from(Uint32Array.of(value).buffer).swap32().readUInt32LE();
+  const high = meanings(out(0x514, swapped(0xffff_8880), 4), out(0x518, swapped(1), 4));
+  t.is(high.at(-1)!.text, 'fw_cfg DMA by descriptor 0xffff888000000001');
+  const control = lastOf(
+    out(0x518, 0x0050_0000, 4),
+    event({ kind: 'dma-read', address: 0x5000, value: 16, data: descriptor }),
+  );
+  t.regex(control.text, /guest 0xffff888000000001$/);
+});
+
 test('table-loader commands are said in words', (t) => {
   const command = Buffer.alloc(128);
   command.writeUInt32LE(1, 0);
