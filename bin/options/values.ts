@@ -87,9 +87,16 @@ export function collectTexts(text: string, before: string[] = []): string[] {
   return [...before, parseText(text)];
 }
 
-/** Addresses, repeatable. */
-export function collectAddresses(text: string, before: number[] = []): number[] {
-  return [...before, parseCount(text)];
+/**
+ * Addresses from 0 to 2^64 - 1, repeatable: underscores and a hexadecimal form are fine.
+ * @returns hexadecimal text, which has room for all 64 bits
+ */
+export function collectAddresses(text: string, before: string[] = []): string[] {
+  const digits = text.replaceAll('_', '');
+  const value = /^(\d+|0x[0-9a-f]+)$/i.test(digits) ? BigInt(digits) : -1n;
+  if (value < 0n || value >= 1n << 64n)
+    throw new InvalidArgumentError('an address of 64 bits such as 0xffffffff81000000 is needed');
+  return [...before, `0x${value.toString(16)}`];
 }
 
 /** An fw_cfg item of the user's, by QEMU's `-fw_cfg`: `name=opt/x,file=F` or `name=opt/x,string=S`, repeatable. */

@@ -3,7 +3,7 @@
 // memory type registers, the same entry state. So the two start equal and no firmware has to be followed.
 //
 // It runs from the end of the first 4 GiB, in 16 and 32 bits, and uses no RAM. LDTR and the upper halves of registers
-// stay as reset leaves them.
+// stay as reset leaves them: what an entry state has of them must be 0 there.
 
 import type { EntryState } from '../../src/boot/image.js';
 import type { AccessSize } from '../../src/cpu/bus.js';
@@ -71,13 +71,13 @@ export function buildEntryRom({ entry, shadow, setup, msrs }: EntryRom): Uint8Ar
   if (tr.selector >= 0x18) {
     if (tr.selector > GDT_SIZE - 8 || tr.limit > 0xffff) throw new RangeError('the entry ROM has no such task segment');
     const attributes = BigInt(tr.attributes & ~TSS_BUSY & 0xff);
-    const base = BigInt(tr.base);
+    const { base } = tr;
     const descriptor = BigInt(tr.limit) | ((base & 0xff_ffffn) << 16n) | (attributes << 40n) | ((base >> 24n) << 56n);
     view.setBigUint64(TABLES + tr.selector, descriptor, true);
   }
   rom.set([...u16(GDT_SIZE - 1), ...u32(ROM_BASE + TABLES)], TABLES + OWN_GDTR);
-  rom.set([...u16(entry.gdtr.limit), ...u32(entry.gdtr.base)], TABLES + ENTRY_GDTR);
-  rom.set([...u16(entry.idtr.limit), ...u32(entry.idtr.base)], TABLES + ENTRY_IDTR);
+  rom.set([...u16(entry.gdtr.limit), ...low(entry.gdtr.base)], TABLES + ENTRY_GDTR);
+  rom.set([...u16(entry.idtr.limit), ...low(entry.idtr.base)], TABLES + ENTRY_IDTR);
   const stub = new Assembler(rom, STUB, ROM_SIZE - 16);
   stub.emit(0xfa, 0x2e, 0x66, 0x0f, 0x01, 0x16, ...u16((TABLES + OWN_GDTR) & 0xffff)); // cli; lgdt cs:[…]
   stub.emit(0x66, 0xb8, ...u32(0x11), 0x0f, 0x22, 0xc0, 0x66, 0xea, ...u32(ROM_BASE), ...u16(8));
@@ -88,7 +88,7 @@ export function buildEntryRom({ entry, shadow, setup, msrs }: EntryRom): Uint8Ar
 /** Control registers, tables, segments, registers, and the jump. */
 function enter(code: Assembler, entry: EntryState): void {
   code.emit(0xb8, ...u32(entry.cr4), 0x0f, 0x22, 0xe0);
-  code.emit(0xb8, ...u32(entry.cr3), 0x0f, 0x22, 0xd8);
+  code.emit(0xb8, ...low(entry.cr3), 0x0f, 0x22, 0xd8);
   // EFER.LME; LMA follows from paging.
   if (entry.efer) code.emit(0xb9, ...u32(0xc000_0080), 0x31, 0xd2, 0xb8, ...u32(entry.efer & ~0x400), 0x0f, 0x30);
   code.emit(0xb8, ...u32(entry.cr0), 0x0f, 0x22, 0xc0);
@@ -106,9 +106,9 @@ function enter(code: Assembler, entry: EntryState): void {
   for (const [name, modrm] of segments) code.emit(0x66, 0xb8, ...u16(entry.segments[name].selector), 0x8e, modrm);
   const order = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'] as const;
   order.forEach((name, n) => {
-    code.emit(0xb8 + n, ...u32(Number(entry.registers[name] & 0xffff_ffffn)));
+    code.emit(0xb8 + n, ...low(entry.registers[name]));
   });
-  code.emit(0xea, ...u32(Number(entry.rip & 0xffff_ffffn)), ...u16(entry.segments.cs.selector));
+  code.emit(0xea, ...low(entry.rip), ...u16(entry.segments.cs.selector));
 }
 
 class Assembler {
@@ -146,3 +146,8 @@ class Assembler {
 
 const u16 = (value: number) => [value & 0xff, (value >>> 8) & 0xff];
 const u32 = (value: number) => [...u16(value & 0xffff), ...u16(value >>> 16)];
+/** What 32-bit code can load. @throws RangeError when there is more */
+function low(value: bigint): number[] {
+  if (value > 0xffff_ffffn) throw new RangeError(`the entry ROM cannot load 0x${value.toString(16)}`);
+  return u32(Number(value));
+}

@@ -65,7 +65,7 @@ export class GdbClient {
   }
 
   /** Have the machine stop at a linear address, in whatever mode it comes there. */
-  async setBreakpoint(address: number): Promise<void> {
+  async setBreakpoint(address: bigint): Promise<void> {
     const answer = await this.request(`Z0,${address.toString(16)},1`);
     if (answer !== 'OK') throw new Error(`the gdb server sets no breakpoint at 0x${address.toString(16)}: ${answer}`);
   }

@@ -15,15 +15,15 @@ const CODE_OR_DATA = 0x10;
 const ACCESSED = 1;
 
 /** Linear address at which a hand-off was recorded. */
-export const entryOf = ({ registers: { rip }, segments: { cs } }: HandoffView): number =>
-  Number(rip) + Number(cs?.base ?? 0);
+export const entryOf = ({ registers: { rip }, segments: { cs } }: HandoffView): bigint =>
+  BigInt(rip ?? 0) + BigInt(cs?.base ?? 0);
 
 function stateOf(dump: Registers): EntryState {
   const value = (name: string): bigint => BigInt(dump[FIELDS.indexOf(name)] ?? 0);
   const number = (name: string): number => Number(value(name));
   const segment = (name: string) => ({
     selector: number(name),
-    base: number(`${name}.base`),
+    base: value(`${name}.base`),
     limit: number(`${name}.limit`),
     attributes: number(`${name}.attributes`),
   });
@@ -32,12 +32,12 @@ function stateOf(dump: Registers): EntryState {
     rip: value('rip'),
     rflags: number('rflags'),
     cr0: number('cr0'),
-    cr3: number('cr3'),
+    cr3: value('cr3'),
     cr4: number('cr4'),
     efer: number('efer'),
     segments: Object.fromEntries(SEGMENT_REGISTERS.map((name) => [name, segment(name)])) as EntryState['segments'],
-    gdtr: { base: number('gdtr.base'), limit: number('gdtr.limit') },
-    idtr: { base: number('idtr.base'), limit: number('idtr.limit') },
+    gdtr: { base: value('gdtr.base'), limit: number('gdtr.limit') },
+    idtr: { base: value('idtr.base'), limit: number('idtr.limit') },
   };
 }
 

@@ -122,7 +122,7 @@ export async function qemuSide(
   try {
     gdb = await GdbClient.connect(socket);
     const entries = new Map(ours.handoffs.map((view) => [entryOf(view), view]));
-    const stops = undisturbed ? [] : [...ours.sites, ...entries.keys()];
+    const stops = undisturbed ? [] : [...[...ours.sites].map(BigInt), ...entries.keys()];
     for (const site of new Set(stops)) await gdb.setBreakpoint(site);
     const ended = watch(options, directory, stop.signal).then(() => gdb?.interrupt());
     const watched = await follow(gdb, directory, entries, options.memory ?? 128 * MIB);
@@ -154,7 +154,7 @@ interface Transfer {
 async function follow(
   gdb: GdbClient,
   directory: string,
-  entries: Map<number, HandoffView>,
+  entries: Map<bigint, HandoffView>,
   ramSize: number,
 ): Promise<{ transfers: Transfer[]; handoffs: HandoffView[]; alive: boolean }> {
   const transfers: Transfer[] = [];
@@ -163,11 +163,11 @@ async function follow(
     if (!(await gdb.continue())) return { transfers, handoffs, alive: false };
     if (gdb.lastStop === SIGINT) return { transfers, handoffs, alive: true };
     const dumped = parseDump((await gdb.monitor('info registers')).split('\n'));
-    const expected = entries.get(Number(linearOf(dumped)));
+    const expected = entries.get(linearOf(dumped));
     const handoff = expected && (await handoffFrom(dumped, expected, () => dump(gdb, directory, 0, ramSize)));
     if (handoff) {
       handoffs.push(handoff);
-      entries.delete(Number(linearOf(dumped)));
+      entries.delete(linearOf(dumped));
     }
     const [eax, edx] = [RAX, RDX].map((n) => Number(BigInt.asUintN(32, BigInt(dumped[n] ?? 0)))) as [number, number];
     if ((edx & 0xffff) !== DMA_LOW) {

@@ -10,7 +10,7 @@ export function checkOptions(options: BootOptions): void {
   const counts = { seed: options.seed, 'until-cycle': options.untilCycle, 'max-cycles': options.maxCycles };
   for (const [name, value] of Object.entries(counts)) checkCount(`--${name}`, value);
   for (const { cycle } of options.type ?? []) checkCount('--type', cycle);
-  for (const address of options.handoffAt ?? []) checkCount('--handoff-at', address);
+  for (const address of options.handoffAt ?? []) checkAddress('--handoff-at', address);
   if (options.machine !== 'microvm') {
     const devices = (options.devices ?? []).length > 0;
     if (devices) throw new UserError('--device is for --machine microvm; leave it out, or choose that machine');
@@ -23,6 +23,13 @@ export function checkOptions(options: BootOptions): void {
   } catch {
     throw new UserError(`--rtc ${options.rtc}: that is no time in ISO 8601; give one such as 2020-01-01T00:00:00Z`);
   }
+}
+
+/** A number, or hexadecimal text of up to 64 bits. */
+function checkAddress(option: string, value: number | string): void {
+  if (typeof value === 'number') checkCount(option, value);
+  else if (!/^0x[0-9a-f]{1,16}$/i.test(value))
+    throw new UserError(`${option} ${value}: an address of 64 bits such as 0xffffffff81000000 is needed`);
 }
 
 function checkCount(option: string, value: number | undefined): void {

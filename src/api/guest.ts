@@ -394,13 +394,13 @@ function handoffPoints(
   load: FirmwareLoad | undefined,
 ): HandoffPoint[] {
   const direct = () => [
-    { address: entry.segments.cs.base + Number(entry.rip), protocol: route as DirectRoute },
+    { address: entry.segments.cs.base + entry.rip, protocol: route as DirectRoute },
     ...(handoffs ?? []),
   ];
   // Without a kernel given the guest's own boot loader brings one, from wherever.
-  const own = [{ address: 0, protocol: 'jump' as const }];
+  const own = [{ address: 0n, protocol: 'jump' as const }];
   const known = route === 'firmware' ? (load?.handoffs ?? own) : direct();
-  return [...known, ...handoffAt.map((address) => ({ address, protocol: 'any' as const }))];
+  return [...known, ...handoffAt.map((address) => ({ address: BigInt(address), protocol: 'any' as const }))];
 }
 
 /** An fw_cfg item of the user's. @throws UserError when there is one of that name already, or no room */
@@ -422,16 +422,16 @@ function enter(cpu: Cpu, boot: BootImage): void {
   });
   state.rip = e.rip;
   state.set32(L.CR0, e.cr0 >>> 0);
-  state.set64(L.CR3, BigInt(e.cr3));
+  state.set64(L.CR3, e.cr3);
   state.set32(L.CR4, e.cr4 >>> 0);
   state.set32(L.EFER, e.efer >>> 0);
   SEGMENT_REGISTERS.forEach((name, n) => {
     const s = e.segments[name];
-    state.setSegment(n, s.selector, BigInt(s.base), s.limit, s.attributes);
+    state.setSegment(n, s.selector, s.base, s.limit, s.attributes);
   });
-  state.set64(L.GDTR_BASE, BigInt(e.gdtr.base));
+  state.set64(L.GDTR_BASE, e.gdtr.base);
   state.set32(L.GDTR_LIMIT, e.gdtr.limit);
-  state.set64(L.IDTR_BASE, BigInt(e.idtr.base));
+  state.set64(L.IDTR_BASE, e.idtr.base);
   state.set32(L.IDTR_LIMIT, e.idtr.limit);
   state.set32(L.CPL, 0);
   state.eflags = e.rflags;

@@ -29,13 +29,13 @@ export class HandoffWatch {
     points: readonly HandoffPoint[],
   ) {
     this.#points = points.filter(({ protocol }) => protocol !== 'jump');
-    for (const { address } of this.#points) cpu.setBreakpoint(BigInt(address));
+    for (const { address } of this.#points) cpu.setBreakpoint(address);
     if (this.#points.length < points.length) cpu.onFarJump = () => this.#farJump();
   }
 
   /** Points that are still watched for: a watch made with them goes on where this one is. */
   get waiting(): readonly HandoffPoint[] {
-    return this.cpu.onFarJump ? [...this.#points, { address: 0, protocol: 'jump' }] : this.#points;
+    return this.cpu.onFarJump ? [...this.#points, { address: 0n, protocol: 'jump' }] : this.#points;
   }
 
   /**
@@ -45,7 +45,7 @@ export class HandoffWatch {
   reached(): RunEnd | undefined {
     const { cpu } = this;
     const state = entryState(cpu);
-    const here = Number(cpu.state.is64 ? state.rip : BigInt.asUintN(32, state.rip + BigInt(state.segments.cs.base)));
+    const here = cpu.state.linearIp;
     const found = this.#points.filter(({ address, protocol }) => address === here && isEntry(protocol, state));
     this.#points = this.#points.filter((point) => !found.includes(point));
     if (this.#jumped) {
@@ -57,17 +57,17 @@ export class HandoffWatch {
       this.listener(handoff.protocol, encodeHandoff(handoff));
       if (protocol === 'jump') this.#expectKernelBehind(handoff);
     }
-    cpu.clearBreakpoint(BigInt(here));
+    cpu.clearBreakpoint(here);
     if (!this.#points.some(({ address }) => address === here)) return undefined;
     // Not entered yet: firmware may have code of its own there.
     const end = cpu.runUntil(cpu.now + 1);
-    cpu.setBreakpoint(BigInt(here));
+    cpu.setBreakpoint(here);
     return end.reason === 'until-cycle' || end.reason === 'breakpoint' ? undefined : end;
   }
 
   /** Watch no more: for machines whose hand-off nobody records. */
   forget(): void {
-    for (const { address } of this.#points) this.cpu.clearBreakpoint(BigInt(address));
+    for (const { address } of this.#points) this.cpu.clearBreakpoint(address);
     this.#points = [];
     this.cpu.onFarJump = undefined;
   }
@@ -81,7 +81,7 @@ export class HandoffWatch {
     // Firmware jumps far thousands of times. Setup code is entered at offset 0; no kernel is entered with paging on.
     if (state.isProtected ? (state.cr0 & CR0_PG) !== 0 : state.rip !== 0n) return;
     const registers = { rax: state.reg(RAX), rbx: state.reg(RBX), rsi: state.reg(RSI) };
-    const marks = { cr0: state.cr0, efer: state.efer, registers, segments: { cs: { base: Number(state.base(L.CS)) } } };
+    const marks = { cr0: state.cr0, efer: state.efer, registers, segments: { cs: { base: state.base(L.CS) } } };
     if (protocolOf(marks, this.#read) === 'unknown') return;
     cpu.onFarJump = undefined;
     this.#jumped = true;
@@ -94,8 +94,9 @@ export class HandoffWatch {
     const header = structures.find(({ name }) => name === 'setup_header');
     const start = header?.fields.find(([name]) => name === 'code32_start')?.[1];
     if (typeof start !== 'number') return;
-    this.#points.push({ address: start, protocol: 'linux32' });
-    this.cpu.setBreakpoint(BigInt(start));
+    const address = BigInt(start);
+    this.#points.push({ address, protocol: 'linux32' });
+    this.cpu.setBreakpoint(address);
   }
 }
 
@@ -103,7 +104,7 @@ export class HandoffWatch {
 export function entryState({ state }: Cpu): EntryState {
   const segment = (n: number): SegmentState => ({
     selector: state.selector(n),
-    base: Number(state.base(n)),
+    base: state.base(n),
     limit: state.limit(n),
     attributes: state.attributes(n),
   });
@@ -112,11 +113,11 @@ export function entryState({ state }: Cpu): EntryState {
     rip: state.rip,
     rflags: state.eflags,
     cr0: state.cr0,
-    cr3: Number(state.cr3),
+    cr3: state.cr3,
     cr4: state.cr4,
     efer: state.efer,
     segments: Object.fromEntries(SEGMENT_REGISTERS.map((name, n) => [name, segment(n)])) as EntryState['segments'],
-    gdtr: { base: Number(state.get64(L.GDTR_BASE)), limit: state.get32(L.GDTR_LIMIT) },
-    idtr: { base: Number(state.get64(L.IDTR_BASE)), limit: state.get32(L.IDTR_LIMIT) },
+    gdtr: { base: state.get64(L.GDTR_BASE), limit: state.get32(L.GDTR_LIMIT) },
+    idtr: { base: state.get64(L.IDTR_BASE), limit: state.get32(L.IDTR_LIMIT) },
   };
 }

@@ -61,8 +61,11 @@ export interface BootOptions {
   noReboot?: boolean;
   /** The debug-exit code that means success; none when absent. */
   successCode?: number;
-  /** Linear addresses at which a kernel is entered, beside those that follow from the images. */
-  handoffAt?: readonly number[];
+  /**
+   * Linear addresses at which a kernel is entered, beside those that follow from the images: numbers below 2^53, or
+   * hexadecimal text of up to 64 bits (`0xffffffff81000000`).
+   */
+  handoffAt?: readonly (number | string)[];
   /** Execution tier; never changes a trace. */
   engine?: 'auto' | 'interp' | 'jit';
   /** Bytes that the guest writes to its first serial port. */

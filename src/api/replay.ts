@@ -141,7 +141,9 @@ function bootOptionsOf(reader: TraceReader): BootOptions {
     }),
     rtc: o.rtc,
     seed: o.seed,
-    handoffAt: entryOf(reader).points.flatMap(({ address, protocol }) => (protocol === 'any' ? [address] : [])),
+    handoffAt: entryOf(reader).points.flatMap(({ address, protocol }) =>
+      protocol === 'any' ? [`0x${address.toString(16)}`] : [],
+    ),
   };
 }
 

@@ -10,7 +10,7 @@ import { SMRAM_IN_SMM, SMRAM_OPEN } from '../replay/record.js';
 import { PlayerBus } from '../replay/replay.js';
 import type { CheckpointState, DecodedCode, SavedPage } from '../trace/checkpoint.js';
 import { TraceError } from '../trace/error.js';
-import { binary, integer, list, record } from '../trace/fields.js';
+import { binary, integer, list, record, unsigned64 } from '../trace/fields.js';
 import { ToldWords, WORD_SIZE } from '../trace/known-words.js';
 import type { MemoryRuns } from '../trace/memory-runs.js';
 import type { TraceReader } from '../trace/reader.js';
@@ -208,7 +208,7 @@ export function entryOf({ header, path }: TraceReader): {
     // A trace from before there were hand-offs has none to watch for.
     const points = list(entry.handoff ?? [], 'handoff').map((item) => {
       const [address, protocol] = list(item, 'handoff');
-      return { address: integer(address, Number.MAX_SAFE_INTEGER, 'handoff'), protocol: protocolOf(protocol) };
+      return { address: unsigned64(address, 'handoff'), protocol: protocolOf(protocol) };
     });
     if (points.length > MOST_HANDOFFS) throw new Error('there are too many hand-offs');
     return { processor, tracking: { loaded, words }, points };

@@ -15,20 +15,25 @@ const FLAT_LIMIT = 0xffff_ffff;
 
 /** A flat segment register: base 0, limit 4 GiB. */
 export function flat(selector: number, attributes: number): SegmentState {
-  return { selector, base: 0, limit: FLAT_LIMIT, attributes };
+  return { selector, base: 0n, limit: FLAT_LIMIT, attributes };
 }
 
 /** LDTR as reset leaves it (SDM vol. 3, table 10-1): no table, nothing loads through it. */
-export const RESET_LDTR: SegmentState = { selector: 0, base: 0, limit: 0xffff, attributes: 0x82 };
+export const RESET_LDTR: SegmentState = { selector: 0, base: 0n, limit: 0xffff, attributes: 0x82 };
 /** TR as reset leaves it: a busy 32-bit TSS. */
-export const RESET_TR: SegmentState = { selector: 0, base: 0, limit: 0xffff, attributes: TSS };
+export const RESET_TR: SegmentState = { selector: 0, base: 0n, limit: 0xffff, attributes: TSS };
 
-/** A global descriptor table with the given registers at their selectors and null everywhere else. */
+/**
+ * A global descriptor table with the given registers at their selectors and null everywhere else.
+ * @throws RangeError for a base past the 32 bits that a descriptor of 8 bytes has
+ */
 export function buildGdt(segments: readonly SegmentState[]): Uint8Array {
   const size = Math.max(...segments.map((segment) => (segment.selector & ~7) + 8));
   const table = new Uint8Array(size);
   const view = new DataView(table.buffer);
-  for (const { selector, base, limit, attributes } of segments) {
+  for (const { selector, base: address, limit, attributes } of segments) {
+    if (address > 0xffff_ffffn) throw new RangeError(`a descriptor has no room for the base 0x${address.toString(16)}`);
+    const base = Number(address);
     const stored = attributes & 0x8000 ? Math.floor(limit / 4096) : limit;
     const at = selector & ~7;
     view.setUint16(at, stored & 0xffff, true);

@@ -55,9 +55,9 @@ export function linuxItems(request: FirmwareRequest, initrdEnd: number): Omit<Fi
     item32(FW_CFG.SETUP_SIZE, setup.length),
     { key: FW_CFG.SETUP_DATA, data: setup },
   ];
-  const handoffs: HandoffPoint[] = [{ address: realAddress + 0x200, protocol: 'linux16' }];
+  const handoffs: HandoffPoint[] = [{ address: BigInt(realAddress) + 0x200n, protocol: 'linux16' }];
   // Where the setup code goes on to; a zImage moves itself first.
-  if (!low) handoffs.push({ address: reader.u32(0x214, what), protocol: 'linux32' });
+  if (!low) handoffs.push({ address: BigInt(reader.u32(0x214, what)), protocol: 'linux32' });
   return { items, segments: [], symbols: [], handoffs };
 }
 

@@ -98,7 +98,7 @@ export function multibootItems(request: FirmwareRequest, headerAt: number): Omit
     item32(FW_CFG.INITRD_SIZE, info.length),
     { key: FW_CFG.INITRD_DATA, data: info },
   ];
-  const handoffs = [{ address: kernel.entry, protocol: 'multiboot' as const }];
+  const handoffs = [{ address: BigInt(kernel.entry), protocol: 'multiboot' as const }];
   return { items, segments: kernel.segments, symbols: kernel.symbols, handoffs };
 }
 

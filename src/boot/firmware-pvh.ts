@@ -29,6 +29,6 @@ export function pvhItems(request: FirmwareRequest, initrdEnd: number): Omit<Firm
     { key: FW_CFG.SETUP_DATA, data: header },
     ...initrdItems(request.initrd, initrdEnd).items,
   ];
-  const handoffs = [{ address: entry, protocol: 'pvh' as const }];
+  const handoffs = [{ address: BigInt(entry), protocol: 'pvh' as const }];
   return { items, segments: elfMemory(elf, request.lowMemoryEnd), symbols: elfSymbols(elf), handoffs };
 }

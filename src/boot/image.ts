@@ -49,26 +49,33 @@ export type GeneralRegister = (typeof GENERAL_REGISTERS)[number];
 export const SEGMENT_REGISTERS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
 export type SegmentRegister = (typeof SEGMENT_REGISTERS)[number];
 
-/** A loaded segment register. `attributes` has the format of SEG_ATTRIBUTES in cpu/layout.ts; `limit` is in bytes. */
+/**
+ * A loaded segment register. `base` has 64 bits, `limit` is in bytes, and `attributes` has the format of SEG_ATTRIBUTES in
+ * cpu/layout.ts.
+ */
 export interface SegmentState {
   selector: number;
-  base: number;
+  base: bigint;
   limit: number;
   attributes: number;
 }
 
+/** GDTR or IDTR: a linear address of 64 bits, and the offset of the last byte. */
 export interface TableRegister {
-  base: number;
+  base: bigint;
   limit: number;
 }
 
-/** The processor at the guest's first instruction; what is not here is as after reset. */
+/**
+ * The processor at the guest's first instruction; what is not here is as after reset. What is a number has 32 bits: the
+ * upper halves of CR0, CR4, EFER and RFLAGS are reserved.
+ */
 export interface EntryState {
   registers: Record<GeneralRegister, bigint>;
   rip: bigint;
   rflags: number;
   cr0: number;
-  cr3: number;
+  cr3: bigint;
   cr4: number;
   efer: number;
   segments: Record<SegmentRegister, SegmentState>;

@@ -136,7 +136,7 @@ function buildBootParams(linux: LinuxImage, request: LinuxRequest, initrd: Segme
 /** Protected mode, no paging, flat segments; ESI points at boot_params; EBP, EDI and EBX are zero. */
 function entry32(segments: Segment[]): EntryState {
   const [code, data] = [flat(BOOT_CS, CODE32), flat(BOOT_DS, DATA32)];
-  const task = { selector: BOOT_TSS, base: 0, limit: 0x67, attributes: TSS };
+  const task = { selector: BOOT_TSS, base: 0n, limit: 0x67, attributes: TSS };
   const gdt = buildGdt([code, data, task]);
   segments.push({ address: GDT_ADDRESS, data: gdt, role: 'gdt' });
   return {
@@ -144,12 +144,12 @@ function entry32(segments: Segment[]): EntryState {
     rip: BigInt(KERNEL_ADDRESS),
     rflags: 2,
     cr0: CR0_PE | CR0_ET,
-    cr3: 0,
+    cr3: 0n,
     cr4: 0,
     efer: 0,
     segments: { cs: code, ds: data, es: data, ss: data, fs: data, gs: data, ldtr: RESET_LDTR, tr: task },
-    gdtr: { base: GDT_ADDRESS, limit: gdt.length - 1 },
-    idtr: { base: 0, limit: 0 },
+    gdtr: { base: BigInt(GDT_ADDRESS), limit: gdt.length - 1 },
+    idtr: { base: 0n, limit: 0 },
   };
 }
 
@@ -169,7 +169,7 @@ function entry64(segments: Segment[]): EntryState {
     ...entry,
     rip: BigInt(KERNEL_ADDRESS + ENTRY_64),
     cr0: CR0_PE + CR0_ET + CR0_PG,
-    cr3: PAGE_TABLES_ADDRESS,
+    cr3: BigInt(PAGE_TABLES_ADDRESS),
     cr4: CR4_PAE,
     efer: EFER_LME_LMA,
     segments: { ...entry.segments, cs: code },

@@ -59,7 +59,7 @@ export function buildLinux16(request: LinuxRequest): BootImage {
   ];
   const real = (selector: number): SegmentState => ({
     selector,
-    base: selector << 4,
+    base: BigInt(selector << 4),
     limit: 0xffff,
     attributes: REAL_MODE,
   });
@@ -73,7 +73,7 @@ export function buildLinux16(request: LinuxRequest): BootImage {
       rip: 0n,
       rflags: 2,
       cr0: 0x10, // ET, which reads as 1 always
-      cr3: 0,
+      cr3: 0n,
       cr4: 0,
       efer: 0,
       segments: {
@@ -81,14 +81,14 @@ export function buildLinux16(request: LinuxRequest): BootImage {
         ...{ ds: data, es: data, ss: data, fs: data, gs: data },
         ...{ ldtr: RESET_LDTR, tr: RESET_TR },
       },
-      gdtr: { base: 0, limit: 0 },
-      idtr: { base: 0, limit: VECTORS_LIMIT },
+      gdtr: { base: 0n, limit: 0 },
+      idtr: { base: 0n, limit: VECTORS_LIMIT },
     },
     structures: [
       { name: 'setup_header', address: SETUP_ADDRESS + 0x1f1, length: linux.header.length },
       { name: 'cmdline', address: cmdline.address, length: cmdline.data.length },
     ],
     symbols: [],
-    handoffs: [{ address: linux.code32Start, protocol: 'linux32' }],
+    handoffs: [{ address: BigInt(linux.code32Start), protocol: 'linux32' }],
   };
 }

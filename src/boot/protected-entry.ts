@@ -8,7 +8,7 @@ import { type EntryState, registers } from './image.js';
 const [CS, DS, TR] = [0x08, 0x10, 0x18];
 const CODE = flat(CS, CODE32);
 const DATA = flat(DS, DATA32);
-const TASK = { selector: TR, base: 0, limit: 0x67, attributes: TSS };
+const TASK = { selector: TR, base: 0n, limit: 0x67, attributes: TSS };
 
 /** The GDT for the entry state. */
 export const protectedGdt = (): Uint8Array => buildGdt([CODE, DATA, TASK]);
@@ -24,11 +24,11 @@ export function protectedEntry(values: Parameters<typeof registers>[0], entry: n
     rip: BigInt(entry),
     rflags: 2,
     cr0: 0x11, // PE, and ET, which reads as 1 always
-    cr3: 0,
+    cr3: 0n,
     cr4: 0,
     efer: 0,
     segments: { cs: CODE, ds: DATA, es: DATA, ss: DATA, fs: DATA, gs: DATA, ldtr: RESET_LDTR, tr: TASK },
-    gdtr: { base: gdt, limit: TR + 7 },
-    idtr: { base: 0, limit: 0 },
+    gdtr: { base: BigInt(gdt), limit: TR + 7 },
+    idtr: { base: 0n, limit: 0 },
   };
 }

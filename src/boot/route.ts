@@ -13,7 +13,7 @@ export const HANDOFF_PROTOCOLS: readonly HandoffProtocol[] = [
 
 /** An instruction at which a kernel is entered. */
 export interface HandoffPoint {
-  /** Linear address. */
-  readonly address: number;
+  /** Linear address, 64 bits. */
+  readonly address: bigint;
   readonly protocol: HandoffProtocol;
 }

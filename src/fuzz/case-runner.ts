@@ -178,7 +178,7 @@ export class CaseRunner {
     const { guest, memory, entry } = this.#machine;
     const { cpu } = guest;
     const recorder = new StretchRecorder(cpu, this.#bus, memory, this.#snapshot, () => this.#strays.length);
-    const taken = new Set(entry.points.map(({ address }) => BigInt(address)));
+    const taken = new Set(entry.points.map(({ address }) => address));
     if (this.#until?.at === 'address') taken.add(this.#until.address);
     const run = (cycle: number) => this.#runTo(cycle).reason === 'until-cycle';
     const play: Stage['play'] = (bytes, body) => {

@@ -138,7 +138,7 @@ function bootWords(boot: BootOptions): string[] {
   option('until-cycle', boot.untilCycle);
   option('success-code', boot.successCode);
   option('max-cycles', boot.maxCycles);
-  for (const address of boot.handoffAt ?? []) option('handoff-at', `0x${address.toString(16)}`);
+  for (const address of boot.handoffAt ?? []) option('handoff-at', `0x${BigInt(address).toString(16)}`);
   return words;
 }
 

@@ -24,6 +24,8 @@ const CR0_PE = 1;
 const CR0_PG = 0x8000_0000;
 const EFER_LMA = 0x400;
 const FOUR_GIB = 0xffff_ffff;
+/** Physical addresses have at most 52 bits. */
+const PAST_ANY_ADDRESS = 1n << 52n;
 const [MULTIBOOT_MAGIC, MULTIBOOT2_MAGIC] = [0x2bad_b002, 0x36d7_6289];
 /** Of a segment's attributes, bits 8 to 23 of a descriptor's upper half: D/B, L. */
 const [ATTR_DEFAULT, ATTR_LONG] = [0x4000, 0x2000];
@@ -108,7 +110,7 @@ function machine({ protocol, state }: Handoff, must: Must): void {
         'DS, ES and SS alike',
         () => `${name} ${hex(segments[name].base)}`,
       );
-    must(cs.base === segments.ds.base + 0x200, 'CS is 0x20 behind DS', () => `CS ${hex(cs.selector)}`);
+    must(cs.base === segments.ds.base + 0x200n, 'CS is 0x20 behind DS', () => `CS ${hex(cs.selector)}`);
     return;
   }
   const long = protocol === 'linux64';
@@ -121,7 +123,7 @@ function machine({ protocol, state }: Handoff, must: Must): void {
     must((cs.attributes & ATTR_DEFAULT) !== 0, 'CS is a 32-bit segment');
     for (const name of ['cs', ...DATA_SEGMENTS] as const)
       must(
-        segments[name].base === 0 && segments[name].limit === FOUR_GIB,
+        segments[name].base === 0n && segments[name].limit === FOUR_GIB,
         'flat segments',
         () => `${name}: base ${hex(segments[name].base)}, limit ${hex(segments[name].limit)}`,
       );
@@ -180,13 +182,15 @@ function apart(ranges: readonly Range[], must: Must): void {
 function memoryMap({ memoryMap, protocol }: Handoff, must: Must): void {
   if (protocol === 'linux16' || memoryMap.length === 0) return;
   must(
-    memoryMap.some(({ type, length }) => type === 1 && length > 0),
+    memoryMap.some(({ type, length }) => type === 1 && length > 0n),
     'RAM in the memory map',
   );
-  const sorted = [...memoryMap].filter(({ length }) => length > 0).sort((a, b) => a.address - b.address);
+  const sorted = [...memoryMap]
+    .filter(({ length }) => length > 0n)
+    .sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
   for (const { address, length } of sorted)
     must(
-      address + length <= 2 ** 52,
+      address + length <= PAST_ANY_ADDRESS,
       'no entry past any address',
       () => `entry ${hex(address)}, length ${hex(length)}`,
     );

@@ -38,7 +38,7 @@ export class KernelEntry {
     if (this.#watched) return;
     this.#watched = true;
     const { cpu } = this.#guest;
-    for (const { address } of this.points) cpu.setBreakpoint(BigInt(address));
+    for (const { address } of this.points) cpu.setBreakpoint(address);
     cpu.onFarJump = () => this.#farJump();
   }
 
@@ -47,7 +47,7 @@ export class KernelEntry {
     this.#watched = false;
     this.#jumped = false;
     const { cpu } = this.#guest;
-    for (const { address } of this.points) cpu.clearBreakpoint(BigInt(address));
+    for (const { address } of this.points) cpu.clearBreakpoint(address);
     cpu.onFarJump = undefined;
   }
 
@@ -76,31 +76,31 @@ export class KernelEntry {
       this.#jumped = false;
       return true;
     }
-    const here = this.#here();
+    const here = this.#here;
     return this.points.some(({ address, protocol }) => address === here && isEntry(protocol, state));
   }
 
   /** Execute the instruction at a breakpoint of this watch. */
   pass(): RunEnd | undefined {
     const { cpu } = this.#guest;
-    const here = BigInt(this.#here());
+    const here = this.#here;
     cpu.clearBreakpoint(here);
     const end = cpu.runUntil(cpu.now + 1);
-    if (this.points.some(({ address }) => BigInt(address) === here)) cpu.setBreakpoint(here);
+    if (this.points.some(({ address }) => address === here)) cpu.setBreakpoint(here);
     return end.reason === 'until-cycle' || end.reason === 'breakpoint' ? undefined : end;
   }
 
   /** What is handed over, read in a machine that stands there. */
   record(): Handoff {
     const { cpu, boot } = this.#guest;
-    const here = this.#here();
+    const here = this.#here;
     const point = this.points.find(({ address }) => address === here);
     const read = (address: number, length: number) => cpu.physical.read(address, length);
     return readHandoff(point?.protocol ?? 'any', boot.route, entryState(cpu), read);
   }
 
-  #here(): number {
-    return Number(BigInt.asUintN(48, this.#guest.cpu.state.linearIp));
+  get #here(): bigint {
+    return this.#guest.cpu.state.linearIp;
   }
 
   /** As HandoffWatch does it. */
@@ -109,7 +109,7 @@ export class KernelEntry {
     const { state } = cpu;
     if (state.isProtected ? (state.cr0 & CR0_PG) !== 0 : state.rip !== 0n) return;
     const registers = { rax: state.reg(RAX), rbx: state.reg(RBX), rsi: state.reg(RSI) };
-    const marks = { cr0: state.cr0, efer: state.efer, registers, segments: { cs: { base: Number(state.base(L.CS)) } } };
+    const marks = { cr0: state.cr0, efer: state.efer, registers, segments: { cs: { base: state.base(L.CS) } } };
     const read = (address: number, length: number) => cpu.physical.read(address, length);
     const found = protocolOf(marks, read);
     if (found === 'unknown' || (this.protocol !== undefined && found !== this.protocol)) return;

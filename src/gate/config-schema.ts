@@ -10,6 +10,9 @@ export const ROUTES = ['pvh', 'linux64', 'linux32', 'linux16', 'multiboot', 'mul
 const UNITS: Record<string, number> = { '': 2 ** 20, B: 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 const SIZE = /^(\d{1,15})([BKMGbkmg]?)$/;
 
+/** 64 bits. */
+const HEXADECIMAL = /^0x[0-9A-Fa-f]{1,16}$/;
+
 /** Bytes of a size that the schema accepts. */
 export function sizeInBytes(size: number | string): number {
   if (typeof size === 'number') return size;
@@ -30,6 +33,9 @@ const fields = <T extends z.ZodRawShape>(shape: T) =>
   z.strictObject(shape, {
     error: (issue) => (issue.code === 'unrecognized_keys' ? undefined : 'an object, { … }, is needed'),
   });
+
+const AN_ADDRESS = 'a number below 2^53, or text such as "0xffffffff81000000", is needed';
+const address = z.union([count, z.string().regex(HEXADECIMAL, AN_ADDRESS)], { error: AN_ADDRESS });
 
 const A_SIZE = 'a size such as "256M", or a number of bytes, is needed';
 const size = z.union([positive, z.string().regex(SIZE, A_SIZE)], { error: A_SIZE });
@@ -117,7 +123,7 @@ const boot = fields({
   maxCycles: positive.optional(),
   noReboot: flag.optional(),
   successCode: count.optional(),
-  handoffAt: z.array(count).optional(),
+  handoffAt: z.array(address).optional(),
   engine: choice(['auto', 'interp', 'jit']).optional(),
 });
 

@@ -113,7 +113,8 @@ export interface GateBoot {
   readonly maxCycles?: number | undefined;
   readonly noReboot?: boolean | undefined;
   readonly successCode?: number | undefined;
-  readonly handoffAt?: readonly number[] | undefined;
+  /** Numbers below 2^53, or hexadecimal text of up to 64 bits (`0xffffffff81000000`). */
+  readonly handoffAt?: readonly (number | string)[] | undefined;
   readonly engine?: 'auto' | 'interp' | 'jit' | undefined;
 }
 

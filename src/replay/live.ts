@@ -6,7 +6,7 @@ import type { RunEnd } from '../cpu/bus.js';
 import { codeToValue, EMPTY, type EventKind, KIND_BY_ID, KINDS, type TraceEvent } from '../trace/events.js';
 import type { TraceReader } from '../trace/reader.js';
 import type { EventSink, Site } from '../trace/sink.js';
-import { actualEvent, type Divergence, differingFields, divergence } from './divergence.js';
+import { actualEvent, agrees, type Divergence, differingFields, divergence } from './divergence.js';
 
 export class ComparingSink implements EventSink {
   readonly #events: Generator<TraceEvent>;
@@ -45,7 +45,7 @@ export class ComparingSink implements EventSink {
     if (this.#divergence) return;
     const expected = this.#next();
     const actual = actualEvent(this.#site, kindName(kind), address, size, value, valueHigh, name, data);
-    if (!expected || differingFields(expected, actual).length > 0) this.#diverge(expected, actual);
+    if (!expected || !agrees(expected, actual)) this.#diverge(expected, actual);
     else this.#position++;
   }
 

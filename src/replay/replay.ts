@@ -14,8 +14,8 @@ import type { Site } from '../trace/sink.js';
 import {
   type ActualEvent,
   actualEvent,
+  agrees,
   type Divergence,
-  differingFields,
   divergence,
   sameBytes,
   siteRip,
@@ -300,7 +300,7 @@ export class PlayerBus implements Bus {
   #compare(actual: ActualEvent): boolean {
     if (this.#divergence) return false;
     const head = this.#head;
-    if (!head || differingFields(head, actual).length > 0) {
+    if (!head || !agrees(head, actual)) {
       this.#diverge(head, actual);
       return false;
     }

@@ -6,7 +6,7 @@
 // when the state that it gives has the hash that was recorded there.
 
 import { decodeCanonical, encodeCanonical } from './codec.js';
-import { binary, integer, list, record, text } from './fields.js';
+import { binary, integer, list, record, text, unsigned64 } from './fields.js';
 
 const PAGE = 4096;
 /** Pages in one chunk at most. */
@@ -30,7 +30,7 @@ export interface CheckpointState {
   /** What is known of pages that a loader filled, as the processor saves it. */
   readonly tracked: Uint8Array;
   /** Points at which a kernel may still be entered, as in the header. */
-  readonly handoff: readonly (readonly [address: number, protocol: string])[];
+  readonly handoff: readonly (readonly [address: bigint, protocol: string])[];
   /** Code that has been decoded, as the processor saves it, and the cycle of its next stop; older traces do not say. */
   readonly decoded?: DecodedCode | undefined;
 }
@@ -96,7 +96,7 @@ export function decodeCheckpoint(payload: Uint8Array): CheckpointState & { reado
     tracked: binary(map.tracked, 'tracked'),
     handoff: list(map.handoff, 'handoff').map((item) => {
       const [address, protocol] = list(item, 'handoff');
-      return [integer(address, Number.MAX_SAFE_INTEGER, 'handoff'), text(protocol, 'handoff')] as const;
+      return [unsigned64(address, 'handoff'), text(protocol, 'handoff')] as const;
     }),
     pageChunks: integer(map.pageChunks, MAX_PAGE_CHUNKS, 'pageChunks'),
     ...(map.decoded !== undefined && { decoded: decodedOf(record(map.decoded, 'decoded')) }),

@@ -19,8 +19,9 @@ export function integer(value: unknown, max: number, field: string): number {
   return number;
 }
 
+/** A whole number of 64 bits. A float is one, too, where it has no fraction: other writers may have no wider integers. */
 export function unsigned64(value: unknown, field: string): bigint {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return BigInt(value);
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 64) return BigInt(value);
   if (typeof value === 'bigint' && value >= 0n && value < 1n << 64n) return value;
   throw new Error(`${field} is not a 64-bit number`);
 }

@@ -4,6 +4,7 @@
 
 import type { Handoff } from '../boot/handoff/handoff.js';
 import { GENERAL_REGISTERS, SEGMENT_REGISTERS } from '../boot/image.js';
+import type { Plain } from '../platform/device.js';
 import { decodeCanonical, encodeCanonical } from './codec.js';
 import { TraceError } from './error.js';
 import type { TraceEvent } from './events.js';
@@ -43,23 +44,16 @@ const TABLES = ['gdtr', 'idtr'] as const;
 const SEGMENT = ['selector', 'base', 'limit', 'attributes'] as const;
 const RANGE = ['address', 'length', 'type'] as const;
 
-/** Addresses past 2^53, of which a number has the upper 53 bits: msgpack takes them as the integers that they are. */
-const exact = (value: number): number | bigint =>
-  Number.isInteger(value) && !Number.isSafeInteger(value) ? BigInt(value) : value;
-const exactly = (fields: object): Record<string, number | bigint> =>
-  Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, exact(value as number)]));
-
 /** The data of a hand-off's event. */
 export function encodeHandoff({ protocol, route, state, memoryMap, structures }: Handoff): Uint8Array {
-  const control = Object.fromEntries(CONTROL.map((name) => [name, exact(state[name])]));
-  const tables = Object.fromEntries(TABLES.map((name) => [name, exactly(state[name])]));
+  const { cr0, cr3, cr4, efer, gdtr, idtr } = state;
   return encodeCanonical({
-    control: { ...control, ...tables },
+    control: { cr0, cr3, cr4, efer, gdtr: { ...gdtr }, idtr: { ...idtr } },
     memoryMap: memoryMap.map(({ address, length, type }) => ({ address, length, type })),
     protocol,
     registers: { ...state.registers, rflags: state.rflags, rip: state.rip },
     route,
-    segments: Object.fromEntries(SEGMENT_REGISTERS.map((name) => [name, exactly(state.segments[name])])),
+    segments: Object.fromEntries(SEGMENT_REGISTERS.map((name) => [name, { ...state.segments[name] }])),
     structures: structures.map(({ name, address, length, fields }) => ({
       address,
       fields: fields.map(([field, value]) => [field, value]),
@@ -110,6 +104,20 @@ export function decodeHandoff(data: Uint8Array, at: { cycle: number; cs: number;
       };
     }),
   };
+}
+
+/** Bits that addresses and lengths of a memory map had in earlier traces. */
+const EARLIER_RANGE = 53;
+
+/** Whether a hand-off was recorded as what this one is but for the upper bits of its memory map, which were left out. */
+export function isEarlierForm(recorded: Uint8Array, data: Uint8Array): boolean {
+  const map = record(decodeCanonical(data), 'a hand-off') as Record<string, Plain>;
+  const narrow = (value: unknown): bigint => BigInt.asUintN(EARLIER_RANGE, unsigned64(value, 'a range'));
+  const memoryMap = list(map.memoryMap, 'memoryMap').map((item) => {
+    const { address, length, type } = record(item, 'a range') as Record<string, Plain>;
+    return { address: narrow(address), length: narrow(length), type: type! };
+  });
+  return Buffer.compare(encodeCanonical({ ...map, memoryMap }), recorded) === 0;
 }
 
 /** The hand-offs of a trace, in order. @throws TraceError */

@@ -38,11 +38,11 @@ test('a PVH kernel enters flat 32-bit protected mode with EBX at a version 1 sta
   t.is(entry.cr0, 0x11);
   t.is(entry.cr4, 0);
   t.is(entry.rflags & 0x2_0300, 0);
-  t.like(entry.segments.cs, { base: 0, limit: 0xffff_ffff, attributes: 0xc09b });
+  t.like(entry.segments.cs, { base: 0n, limit: 0xffff_ffff, attributes: 0xc09b });
   for (const name of ['ds', 'es', 'ss'] as const) {
-    t.like(entry.segments[name], { base: 0, limit: 0xffff_ffff, attributes: 0xc093 });
+    t.like(entry.segments[name], { base: 0n, limit: 0xffff_ffff, attributes: 0xc093 });
   }
-  t.like(entry.segments.tr, { base: 0, limit: 0x67, attributes: 0x8b });
+  t.like(entry.segments.tr, { base: 0n, limit: 0x67, attributes: 0x8b });
 
   const info = memory(image, Number(entry.registers.rbx), 56);
   t.is(info.getUint32(0, true), 0x336ec578);
@@ -105,7 +105,7 @@ test('a Linux kernel enters 64-bit mode at startup_64 over an identity map, RSI 
 
   // Walk the tables for addresses at both ends of each GiB.
   for (const address of [0, 0x1234_5678, 0x3fff_ffff, 0x4000_0000, 0x8000_0000, 0xfee0_0000, 0xffff_ffff]) {
-    let table = entry.cr3;
+    let table = Number(entry.cr3);
     for (const shift of [39, 30]) {
       const next = memory(image, table + 8 * (Math.floor(address / 2 ** shift) % 512), 8).getBigUint64(0, true);
       t.is(next & 0xfffn, 3n);
@@ -144,7 +144,7 @@ test('by the 32-bit entry a Linux kernel finds flat segments, no paging, and EBP
   t.like(entry.segments.cs, { selector: 0x10, attributes: 0xc09b });
   t.like(entry.segments.ds, { selector: 0x18, attributes: 0xc093 });
   t.is(entry.registers.rbp | entry.registers.rdi | entry.registers.rbx, 0n);
-  const gdt = memory(image, entry.gdtr.base, entry.gdtr.limit + 1);
+  const gdt = memory(image, Number(entry.gdtr.base), entry.gdtr.limit + 1);
   t.is(gdt.getBigUint64(0x10, true), 0x00cf9b000000ffffn);
   t.is(gdt.getBigUint64(0x18, true), 0x00cf93000000ffffn);
   t.is(memory(image, Number(entry.registers.rsi), 4096).getBigUint64(0x70, true), 0xe_0000n);
@@ -227,7 +227,7 @@ test('by the 16-bit entry a Linux kernel is entered in its setup code, the loade
   const image = buildBoot({ route: 'linux16', kernel: file(bzImage()), initrd, append: 'a b', memoryMap });
   const { entry } = image;
   t.is(entry.cr0 & 1, 0);
-  t.like(entry.segments.cs, { selector: 0x1020, base: 0x1_0200, limit: 0xffff });
+  t.like(entry.segments.cs, { selector: 0x1020, base: 0x1_0200n, limit: 0xffff });
   t.is(entry.rip, 0n);
   for (const name of ['ds', 'es', 'fs', 'gs', 'ss'] as const) t.is(entry.segments[name].selector, 0x1000);
   t.is(entry.rflags & 0x200, 0);
@@ -241,7 +241,7 @@ test('by the 16-bit entry a Linux kernel is entered in its setup code, the loade
   t.is(setup.getUint32(0x21c, true), 5000);
   t.is(memory(image, 4 * 0x15, 4).getUint16(2, true), 0xf000, 'INT 15h');
   t.true(image.firmware!.every(({ address }) => address >= 0x9_fc00 && address < 0x10_0000));
-  t.deepEqual(image.handoffs, [{ address: 0x10_0000, protocol: 'linux32' }]);
+  t.deepEqual(image.handoffs, [{ address: 0x10_0000n, protocol: 'linux32' }]);
 });
 
 test('a file offers the routes that stand in it, the PVH note first', (t) => {

@@ -58,9 +58,9 @@ for (const [route, magic, header] of [
     t.is(entry.rip, 0x20_0000n);
     t.is(entry.cr0 & 0x8000_0001, 1);
     t.is(entry.rflags & 0x2_0200, 0);
-    t.like(entry.segments.cs, { base: 0, limit: 0xffff_ffff, attributes: 0xc09b });
+    t.like(entry.segments.cs, { base: 0n, limit: 0xffff_ffff, attributes: 0xc09b });
     for (const name of ['ds', 'es', 'fs', 'gs', 'ss'] as const)
-      t.like(entry.segments[name], { base: 0, limit: 0xffff_ffff, attributes: 0xc093 });
+      t.like(entry.segments[name], { base: 0n, limit: 0xffff_ffff, attributes: 0xc093 });
     t.is(entry.registers.rbx % 8n, 0n);
   });
 

@@ -1,8 +1,10 @@
 // The hand-off through the command line: recorded by a direct route and through firmware, shown, compared across routes.
 // What needs the firmware that `vmreplay fetch` brings is skipped without it, and its title says so.
 
+import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { packageFile } from '../../bin/package.js';
+import { record } from '../../src/api/record.js';
 import { cachedImage } from '../../src/fetch/cache.js';
 import { scratch, vmreplay } from './vmreplay.js';
 
@@ -69,6 +71,46 @@ test('an address of the user is watched, too, and once', async (t) => {
       [next, 'pvh'],
     ],
   );
+});
+
+test('tables and segments in the upper half of memory are recorded and compared to the last bit', async (t) => {
+  const file = await scratch(t);
+  const kernel = packageFile('corpus/high-tables/high-tables.elf');
+  const entry = '0xffffffff80101000';
+  for (const word of ['even', 'odd']) {
+    const high = ['--kernel', kernel, '--memory', '64M', '--append', word, '--handoff-at', entry];
+    t.is((await vmreplay('record', ...high, '-o', file(word))).code, 0);
+    t.is((await vmreplay('replay', file(word))).code, 0);
+    t.is((await vmreplay('replay', '--live', file(word))).code, 0);
+  }
+  const views = JSON.parse((await vmreplay('inspect', '--handoff', '--json', file('odd'))).stdout);
+  t.like(views[1], { rip: entry, protocol: 'unknown', segments: { fs: { base: '0xffff888000000001' } } });
+  const { stdout } = await vmreplay('diff', '--only', 'handoff', '--json', file('even'), file('odd'));
+  const found = (JSON.parse(stdout).handoff as { field: string; a: string; b: string }[]).filter(
+    ({ field }) => !field.startsWith('pvh: cmdline'),
+  );
+  t.deepEqual(
+    found.map(({ field }) => field),
+    ['gs.base', 'ldtr.base', 'tr.base', 'control.gdtr.base', 'control.idtr.base'].map((field) => `unknown: ${field}`),
+  );
+  for (const { a, b } of found) t.is(BigInt(a) ^ BigInt(b), 1n);
+  t.like(found[0], { a: '0xffffffff82001000', b: '0xffffffff82001001' });
+  t.like(found[4], { a: '0xfffffe0000001000', b: '0xfffffe0000001001' });
+  const text = (await vmreplay('diff', '--only', 'handoff', file('even'), file('odd'))).stdout;
+  t.regex(text, /unknown: control\.idtr\.base: 0xfffffe0000001000 in A, 0xfffffe0000001001 in B/);
+  // A program may say the address as text, too: what both say is the same point.
+  await record({ kernel, memory: 64 << 20, append: 'odd', handoffAt: [entry], output: file('again') });
+  t.deepEqual(await readFile(file('again')), await readFile(file('odd')));
+});
+
+test('an address that has more than 64 bits is refused', async (t) => {
+  const file = (await scratch(t))('a.trace');
+  const { code, stderr } = await vmreplay('record', ...boot('pvh'), '--handoff-at', '0x10000000000000000', '-o', file);
+  t.is(code, 2);
+  t.regex(stderr, /an address of 64 bits such as 0xffffffff81000000 is needed/);
+  const guest = { kernel: packageFile('corpus/debug-exit/debug-exit.elf'), output: file };
+  for (const address of ['0x', 'main', '0x10000000000000000', 2 ** 53, -1])
+    await t.throwsAsync(record({ ...guest, handoffAt: [address] }), { message: /^--handoff-at .* is needed$/ });
 });
 
 withPvhRom(

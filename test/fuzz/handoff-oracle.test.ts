@@ -37,7 +37,7 @@ const broken: Record<string, [route: string, rule: string, change: (handoff: Han
   'a segment with a base': [
     'pvh',
     'flat segments',
-    ({ state }) => (state.segments.ds = { ...state.segments.ds, base: 16 }),
+    ({ state }) => (state.segments.ds = { ...state.segments.ds, base: 16n }),
   ],
   'a 16-bit code segment': [
     'multiboot2',
@@ -75,7 +75,7 @@ const broken: Record<string, [route: string, rule: string, change: (handoff: Han
   'RAM over reserved memory': [
     'pvh',
     'RAM apart in the memory map',
-    ({ memoryMap }) => memoryMap.push({ address: 0x20_0000, length: 0x1000, type: 2 }),
+    ({ memoryMap }) => memoryMap.push({ address: 0x20_0000n, length: 0x1000n, type: 2 }),
   ],
   'no RAM': [
     'pvh',

@@ -35,6 +35,10 @@ const WRONG: readonly (readonly [value: unknown, sentence: string])[] = [
     { boots: [{ name: 'a', memory: '12X' }] },
     'f: boots[0].memory: a size such as "256M", or a number of bytes, is needed',
   ],
+  [
+    { boots: [{ name: 'a', handoffAt: ['0xffffffff8100000g'] }] },
+    'f: boots[0].handoffAt[0]: a number below 2^53, or text such as "0xffffffff81000000", is needed',
+  ],
   [{ boots: [{ name: 'a', seed: -1 }] }, 'f: boots[0].seed: a whole number from 0 to 2^53 - 1 is needed'],
   [
     { boots: [{ name: 'a', hold: { events: { onyl: [] } } }] },
@@ -129,6 +133,7 @@ test('the published JSON schema is the one that configurations are checked with'
   const published = JSON.parse(await readFile(packageFile('schemas/gate-config-1.json'), 'utf8'));
   t.deepEqual(published, jsonSchema(), 'npm run gate:schema writes it');
   const validate = new Ajv2020().compile(published);
+  t.true(validate({ boots: [{ name: 'a', handoffAt: [0x10_0000, '0xffffffff81000000'] }] }));
   t.true(validate({ $schema: 'x', boots: [{ name: 'a', memory: '1G', hold: { events: { only: ['uart0'] } } }] }));
   // What a schema cannot say is checked by the program alone: patterns of regular expressions, and what spans settings.
   const beyond = /regular expression|holds the boot|is the name of|routes|one of file and string/;

@@ -9,7 +9,10 @@ const state = {
   event: 77,
   processor: Uint8Array.of(1, 2, 3),
   tracked: Uint8Array.of(4, 5),
-  handoff: [[0x100_0000, 'pvh']] as const,
+  handoff: [
+    [0x100_0000n, 'pvh'],
+    [0xffff_ffff_8010_1001n, 'any'],
+  ] as const,
 };
 const payloadsOf = (...of: Parameters<typeof encodeCheckpoint>) =>
   [...encodeCheckpoint(...of)].map((one) => one.payload);
@@ -22,7 +25,12 @@ test('state and pages come back, the pages in chunks before the state', (t) => {
   const payloads = payloadsOf(state, pages);
   t.is(payloads.length, 4);
   const { processor, tracked, ...rest } = decodeCheckpoint(payloads.at(-1)!);
-  t.deepEqual(rest, { cycle: state.cycle, event: state.event, handoff: [[0x100_0000, 'pvh']], pageChunks: 3 });
+  t.deepEqual(rest, {
+    cycle: state.cycle,
+    event: state.event,
+    handoff: state.handoff.map((one) => [...one]),
+    pageChunks: 3,
+  });
   t.deepEqual([Uint8Array.from(processor), Uint8Array.from(tracked)], [state.processor, state.tracked]);
   const found = new Map(
     payloads.slice(0, -1).flatMap((payload) => decodePages(payload).map(({ number, bytes }) => [number, bytes])),

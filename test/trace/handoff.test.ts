@@ -1,20 +1,22 @@
 // The hand-off record as a trace stores it: what is encoded comes back, and of two records exactly the fields that are
-// not the same are named.
+// not the same are named. Whatever has 64 bits keeps them.
 
 import test from 'ava';
 import fc from 'fast-check';
 import type { Handoff } from '../../src/boot/handoff/handoff.js';
-import { registers, type SegmentState } from '../../src/boot/image.js';
+import { registers, SEGMENT_REGISTERS, type SegmentState } from '../../src/boot/image.js';
 import {
   decodeHandoff,
   diffHandoff,
   encodeHandoff,
   handoffFields,
   handoffText,
+  isEarlierForm,
   pairHandoffs,
 } from '../../src/trace/handoff.js';
+import { decodeMsgpack } from './independent-msgpack.js';
 
-const segment: SegmentState = { selector: 8, base: 0, limit: 0xffff_ffff, attributes: 0xc09b };
+const segment: SegmentState = { selector: 8, base: 0n, limit: 0xffff_ffff, attributes: 0xc09b };
 const sample: Handoff = {
   protocol: 'pvh',
   route: 'firmware',
@@ -23,7 +25,7 @@ const sample: Handoff = {
     rip: 0x10_0000n,
     rflags: 2,
     cr0: 0x11,
-    cr3: 0,
+    cr3: 0n,
     cr4: 0,
     efer: 0,
     segments: {
@@ -36,10 +38,10 @@ const sample: Handoff = {
       ldtr: segment,
       tr: segment,
     },
-    gdtr: { base: 0x1_8000, limit: 31 },
-    idtr: { base: 0, limit: 0 },
+    gdtr: { base: 0x1_8000n, limit: 31 },
+    idtr: { base: 0n, limit: 0 },
   },
-  memoryMap: [{ address: 0, length: 0x9_fc00, type: 1 }],
+  memoryMap: [{ address: 0n, length: 0x9_fc00n, type: 1 }],
   structures: [
     {
       name: 'hvm_start_info',
@@ -71,13 +73,72 @@ test('a record comes back with every field in its order', (t) => {
   t.regex(handoffText(seen), /^handoff pvh at 0x8:0x100000, cycle 7, route firmware\n/);
 });
 
-test('tables and segments may lie in the upper half of memory', (t) => {
-  const gs = { ...segment, base: Number(0xffff_8880_0fc0_0000n) };
-  const segments = { ...sample.state.segments, gs };
-  const gdtr = { base: Number(0xffff_fe00_0000_1000n), limit: 127 };
-  const seen = view({ ...sample, state: { ...sample.state, segments, gdtr } });
-  t.is(seen.segments.gs!.base, '0xffff88800fc00000');
-  t.is(seen.control['gdtr.base'], '0xfffffe0000001000');
+/** Everything in a record that has 64 bits beside the registers: how it is called, and a record with another value there. */
+const WIDE: readonly (readonly [field: string, put: (value: bigint) => Handoff])[] = [
+  ['control.cr3', (cr3) => ({ ...sample, state: { ...sample.state, cr3 } })],
+  ['control.gdtr.base', (base) => ({ ...sample, state: { ...sample.state, gdtr: { base, limit: 31 } } })],
+  ['control.idtr.base', (base) => ({ ...sample, state: { ...sample.state, idtr: { base, limit: 0 } } })],
+  ...SEGMENT_REGISTERS.map((name): [string, (value: bigint) => Handoff] => [
+    `${name}.base`,
+    (base) => {
+      const segments = { ...sample.state.segments, [name]: { ...segment, base } };
+      return { ...sample, state: { ...sample.state, segments } };
+    },
+  ]),
+  ['memory map 0.address', (address) => ({ ...sample, memoryMap: [{ ...sample.memoryMap[0]!, address }] })],
+  ['memory map 0.length', (length) => ({ ...sample, memoryMap: [{ ...sample.memoryMap[0]!, length }] })],
+];
+const any64 = fc.oneof(
+  fc.bigInt(0n, (1n << 64n) - 1n),
+  fc.constantFrom(0n, 1n, 0xffff_ffffn, 1n << 32n, (1n << 53n) + 1n, 0x7fff_ffff_ffff_ffffn, 0xffff_ffff_8200_1000n),
+  fc.constantFrom(0xffff_8880_0000_0001n, 0xffff_fe00_0000_1001n, 0xffff_ffff_ffff_ffffn),
+);
+
+test('whatever has 64 bits is recorded, shown and told apart to the last of them', (t) => {
+  fc.assert(
+    fc.property(fc.constantFrom(...WIDE), any64, fc.nat(63), ([field, put], value, bit) => {
+      const hex = (number: bigint) => `0x${number.toString(16)}`;
+      const other = value ^ (1n << BigInt(bit));
+      const [a, b] = [view(put(value)), view(put(other))];
+      t.is(handoffFields(a).get(field), hex(value));
+      t.true(handoffText(a).includes(hex(value)));
+      t.deepEqual(diffHandoff(a, b), [{ field, a: hex(value), b: hex(other) }]);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a base is an integer of the shortest form, for any msgpack library', (t) => {
+  fc.assert(
+    fc.property(any64, (base) => {
+      const state = { ...sample.state, gdtr: { base, limit: 31 } };
+      const { control } = decodeMsgpack(encodeHandoff({ ...sample, state })) as { control: { gdtr: unknown } };
+      t.deepEqual(control.gdtr, { base, limit: 31n });
+    }),
+  );
+});
+
+test('a base that another writer gave as a float is read for what it is', (t) => {
+  const whole = Buffer.from(encodeHandoff({ ...sample, state: { ...sample.state, cr3: 0xffff_ffff_8200_1000n } }));
+  const at = whole.indexOf(Buffer.from('cr3')) + 3;
+  t.is(whole[at], 0xcf, 'uint 64');
+  whole[at] = 0xcb;
+  whole.writeDoubleBE(0xffff_ffff_8200_1000, at + 1);
+  t.is(decodeHandoff(whole, { cycle: 0, cs: 8, rip: 0n }).control.cr3, '0xffffffff82001000');
+  for (const wrong of [2 ** 64, -1, 0.5, Number.POSITIVE_INFINITY]) {
+    whole.writeDoubleBE(wrong, at + 1);
+    t.throws(() => decodeHandoff(whole, { cycle: 0, cs: 8, rip: 0n }), { message: 'cr3 is not a 64-bit number' });
+  }
+});
+
+test('a memory map of which an earlier program left out the upper bits is no difference, any other is', (t) => {
+  const map = (address: bigint, length: bigint) =>
+    encodeHandoff({ ...sample, memoryMap: [...sample.memoryMap, { address, length, type: 2 }] });
+  const now = map(0x8000_0000_0010_0001n, 0xffff_ffff_ffff_f000n);
+  t.true(isEarlierForm(map(0x10_0001n, 0x1f_ffff_ffff_f000n), now));
+  t.false(isEarlierForm(map(0x10_0000n, 0x1f_ffff_ffff_f000n), now));
+  t.false(isEarlierForm(now, map(0x10_0001n, 0x1f_ffff_ffff_f000n)));
+  t.false(isEarlierForm(Uint8Array.of(1), now));
 });
 
 test('of two records exactly the fields that differ are named', (t) => {

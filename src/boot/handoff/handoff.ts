@@ -5,11 +5,11 @@
 //
 // Invariant: the same processor state and memory give the same record.
 
-import type { E820Entry } from '../../platform/e820.js';
 import type { EntryState } from '../image.js';
 import type { DirectRoute, HandoffProtocol } from '../route.js';
 import {
   type Contents,
+  type HandoffRange,
   type HandoffStructure,
   type ReadMemory,
   readBootParams,
@@ -27,13 +27,14 @@ export interface Handoff {
   /** How the boot was begun: the trace's own route. */
   route: string;
   state: EntryState;
-  memoryMap: E820Entry[];
+  memoryMap: HandoffRange[];
   structures: HandoffStructure[];
 }
 
 const CR0_PE = 1;
 const CR0_PG = 0x8000_0000;
 const EFER_LMA = 0x400;
+const PAST_ANY_ADDRESS = 1n << 52n;
 const [MULTIBOOT_MAGIC, MULTIBOOT2_MAGIC] = [0x2bad_b002, 0x36d7_6289];
 
 /** Whether a processor in this state can be one that enters a kernel by the protocol. */
@@ -67,11 +68,12 @@ function contents(protocol: Handoff['protocol'], state: EntryState, read: ReadMe
     case 'multiboot2':
       return readMultiboot2(read, ebx);
     case 'linux32':
-    case 'linux64':
       return readBootParams(read, esi);
+    case 'linux64':
+      return readBootParams(read, physical(state.registers.rsi));
     case 'linux16':
       // The setup code's segment, 0x20 paragraphs below where it is entered.
-      return readSetupCode(read, Math.max(0, state.segments.cs.base - 0x200));
+      return readSetupCode(read, Math.max(0, low32(state.segments.cs.base) - 0x200));
     default:
       return { structures: [], memoryMap: [] };
   }
@@ -80,7 +82,7 @@ function contents(protocol: Handoff['protocol'], state: EntryState, read: ReadMe
 /** What of the state tells a protocol. */
 export interface EntryMarks extends Pick<EntryState, 'cr0' | 'efer'> {
   readonly registers: Pick<EntryState['registers'], 'rax' | 'rbx' | 'rsi'>;
-  readonly segments: { readonly cs: { readonly base: number } };
+  readonly segments: { readonly cs: { readonly base: bigint } };
 }
 
 /** Which protocol the registers speak, if any does. */
@@ -90,12 +92,16 @@ export function protocolOf(state: EntryMarks, read: ReadMemory): Handoff['protoc
     const bytes = read(address, 4);
     return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true) === magic;
   };
-  if ((cr0 & CR0_PE) === 0) return is(segments.cs.base + 2, SETUP_MAGIC) ? 'linux16' : 'unknown';
+  if ((cr0 & CR0_PE) === 0) return is(low32(segments.cs.base) + 2, SETUP_MAGIC) ? 'linux16' : 'unknown';
   if (low32(registers.rax) === MULTIBOOT_MAGIC) return 'multiboot';
   if (low32(registers.rax) === MULTIBOOT2_MAGIC) return 'multiboot2';
   if (is(low32(registers.rbx), START_INFO_MAGIC)) return 'pvh';
-  if (is(low32(registers.rsi) + 0x202, SETUP_MAGIC)) return (efer & EFER_LMA) !== 0 ? 'linux64' : 'linux32';
+  const isLong = (efer & EFER_LMA) !== 0;
+  const bootParams = isLong ? physical(registers.rsi) : low32(registers.rsi);
+  if (is(bootParams + 0x202, SETUP_MAGIC)) return isLong ? 'linux64' : 'linux32';
   return 'unknown';
 }
 
+/** A pointer of 64 bits by a protocol that maps memory to itself; past any physical address there is none. */
+const physical = (value: bigint): number => Number(value < PAST_ANY_ADDRESS ? value : PAST_ANY_ADDRESS);
 const low32 = (value: bigint): number => Number(BigInt.asUintN(32, value));

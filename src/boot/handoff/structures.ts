@@ -1,7 +1,6 @@
 // What a loader left in memory, read from a guest that is about to enter its kernel. Whatever the memory holds, reading
 // is bounded: entries, texts and tags are counted, not believed. Bytes outside RAM read as all ones.
 
-import type { E820Entry } from '../../platform/e820.js';
 import {
   BOOT_PARAMS,
   type Field,
@@ -26,9 +25,16 @@ export interface HandoffStructure {
   fields: (readonly [name: string, value: FieldValue])[];
 }
 
+/** An entry of a memory map as it stands in memory, whatever it says: address and length in bytes, 64 bits each. */
+export interface HandoffRange {
+  address: bigint;
+  length: bigint;
+  type: number;
+}
+
 export interface Contents {
   structures: HandoffStructure[];
-  memoryMap: E820Entry[];
+  memoryMap: HandoffRange[];
 }
 
 /** Guest physical memory; always as many bytes as asked for. */
@@ -94,7 +100,7 @@ export function readMultiboot(read: ReadMemory, address: number): Contents {
       structures.push(module, ...text(read, `module ${i} cmdline`, numberOf(module, 'string')));
     }
   if (flags & 0x200) structures.push(...text(read, 'boot_loader_name text', field('boot_loader_name')));
-  const memoryMap: E820Entry[] = [];
+  const memoryMap: HandoffRange[] = [];
   const end = flags & 0x40 ? field('mmap_addr') + field('mmap_length') : 0;
   // Each entry says how long it is, without this word.
   for (let at = field('mmap_addr'); at + 24 <= end && memoryMap.length < MOST_RANGES; at += word(read, at) + 4)
@@ -108,7 +114,7 @@ export function readMultiboot2(read: ReadMemory, address: number): Contents {
   const structures: HandoffStructure[] = [
     { name: 'multiboot2_info', address, length: size, fields: [['total_size', size]] },
   ];
-  const memoryMap: E820Entry[] = [];
+  const memoryMap: HandoffRange[] = [];
   const seen: Record<string, number> = {};
   for (let at = address + 8; at + 8 <= address + size && structures.length <= MOST_TAGS; ) {
     const [type, length] = [word(read, at), word(read, at + 4)];
@@ -178,13 +184,13 @@ function textOf(bytes: Uint8Array): string {
   return String.fromCharCode(...(end < 0 ? bytes : bytes.subarray(0, end)));
 }
 
-function ranges(read: ReadMemory, address: number, count: number, size: number): E820Entry[] {
-  const found: E820Entry[] = [];
+function ranges(read: ReadMemory, address: number, count: number, size: number): HandoffRange[] {
+  const found: HandoffRange[] = [];
   for (let i = 0; i < Math.min(count, MOST_RANGES); i++) {
     const bytes = read(address + size * i, 20);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const number = (offset: number) => Number(view.getBigUint64(offset, true) & 0x1f_ffff_ffff_ffffn);
-    found.push({ address: number(0), length: number(8), type: view.getUint32(16, true) });
+    const [start, length] = [view.getBigUint64(0, true), view.getBigUint64(8, true)];
+    found.push({ address: start, length, type: view.getUint32(16, true) });
   }
   return found;
 }

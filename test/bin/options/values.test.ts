@@ -2,6 +2,7 @@ import test from 'ava';
 import { InvalidArgumentError } from 'commander';
 import fc from 'fast-check';
 import {
+  collectAddresses,
   collectFwCfg,
   collectModule,
   collectNames,
@@ -63,6 +64,19 @@ test('counts are exact whole numbers', (t) => {
   }
   t.throws(() => parsePositive('0'), refused);
   t.throws(() => parseText(''), refused);
+});
+
+test('addresses have up to 64 bits', (t) => {
+  t.deepEqual(collectAddresses('0xffffffff_81000001'), ['0xffffffff81000001']);
+  t.deepEqual(collectAddresses('18446744073709551615', ['0x0']), ['0x0', '0xffffffffffffffff']);
+  fc.assert(
+    fc.property(
+      fc.bigInt(0n, (1n << 64n) - 1n),
+      (address) => collectAddresses(`${address}`)[0] === `0x${address.toString(16)}`,
+    ),
+  );
+  for (const text of ['', '-1', '0x', '0x10000000000000000', '18446744073709551616', 'startup_64'])
+    t.throws(() => collectAddresses(text), refused, text);
 });
 
 test('times are ISO 8601, UTC unless they name a zone', (t) => {

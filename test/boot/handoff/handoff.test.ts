@@ -12,6 +12,7 @@ import { bzImage, pvhKernel } from '../guest-builder.js';
 import { elfWith, header1, header2 } from '../multiboot-builder.js';
 
 const memoryMap = firmwareE820(64 << 20);
+const told = memoryMap.map(({ address, length, type }) => ({ address: BigInt(address), length: BigInt(length), type }));
 const initrd = { name: 'initrd', bytes: new Uint8Array(5000) };
 const modules = [{ name: 'm', bytes: Uint8Array.of(1), cmdline: 'words' }];
 
@@ -48,7 +49,7 @@ test('a PVH hand-off tells of start info, command line, modules and map', (t) =>
   t.like(structure('cmdline'), { address: 0x2_0000, length: 4, text: 'a b' });
   t.like(structure('module 0'), { size: 5000n });
   t.like(structure('module 1 cmdline'), { text: 'words' });
-  t.deepEqual(record.memoryMap, memoryMap);
+  t.deepEqual(record.memoryMap, told);
 });
 
 for (const route of ['linux64', 'linux32'] as const) {
@@ -59,7 +60,7 @@ for (const route of ['linux64', 'linux32'] as const) {
     t.like(structure('setup_header'), { address: 0x1_01f1, type_of_loader: 0xb0, ramdisk_size: 5000, version: 0x20f });
     t.is(structure('setup_header').length, 0x26c - 0x1f1);
     t.like(structure('cmdline'), { text: 'console' });
-    t.deepEqual(record.memoryMap, memoryMap);
+    t.deepEqual(record.memoryMap, told);
   });
 }
 
@@ -71,7 +72,7 @@ test('a Multiboot hand-off tells of information, command line, modules, name and
   t.like(structure('cmdline'), { text: 'k a' });
   t.like(structure('module 1 cmdline'), { text: 'm words' });
   t.like(structure('boot_loader_name text'), { text: 'vmreplay' });
-  t.deepEqual(record.memoryMap, memoryMap);
+  t.deepEqual(record.memoryMap, told);
 });
 
 test('a Multiboot2 hand-off tells of every tag', (t) => {
@@ -102,7 +103,7 @@ test('a Multiboot2 hand-off tells of every tag', (t) => {
   t.like(structure('module 0'), { text: 'm words' });
   t.like(structure('basic memory'), { mem_lower: 639 });
   t.like(structure('ACPI old RSDP'), { rsdp: '00'.repeat(20) });
-  t.deepEqual(record.memoryMap, memoryMap);
+  t.deepEqual(record.memoryMap, told);
 });
 
 test('the setup code is entered in real mode, the kernel behind it in protected mode without paging', (t) => {
@@ -114,6 +115,37 @@ test('the setup code is entered in real mode, the kernel behind it in protected 
   t.false(isEntry('linux16', entry));
   t.true(isEntry('any', entry));
   t.true(isEntry('linux64', handoff({ route: 'linux64', kernel: kernel(bzImage()) }).image.entry));
+});
+
+test('a memory map is told as it stands in memory, past any address, too', (t) => {
+  const { image, structure } = handoff({ route: 'pvh', kernel: kernel(pvhKernel()) });
+  const read = memoryOf(image);
+  const [, second] = told;
+  const at = Number((structure('hvm_start_info') as { memmap_paddr?: bigint }).memmap_paddr);
+  const wild = [0xffff_8880_0000_0001n, 0x8020_0000_0000_0fffn] as const;
+  const bytes = Buffer.from(BigUint64Array.of(...wild).buffer);
+  const { memoryMap: map } = readHandoff('pvh', 'direct', image.entry, (address, length) =>
+    address === at ? Uint8Array.from([...bytes, ...read(address + 16, length - 16)]) : read(address, length),
+  );
+  t.deepEqual(map.slice(0, 2), [{ address: wild[0], length: wild[1], type: 1 }, second!]);
+});
+
+test('boot_params of a 64-bit entry lie where all of RSI says', (t) => {
+  const { image, record } = handoff({ route: 'linux64', kernel: kernel(bzImage()) });
+  const above = (rsi: bigint) => ({ ...image.entry, registers: { ...image.entry.registers, rsi } });
+  const read = memoryOf(image);
+  t.is(readHandoff('any', 'direct', above(0x1_0001_0000n), read).protocol, 'unknown');
+  const moved = readHandoff('any', 'direct', above(0x1_0001_0000n), (address, length) =>
+    read(address - 2 ** 32, length),
+  );
+  t.is(moved.protocol, 'linux64');
+  t.is(moved.structures[0]!.address, 0x1_0001_0000);
+  t.deepEqual(moved.structures[0]!.fields, record.structures[0]!.fields);
+  t.is(readHandoff('any', 'direct', above(0xffff_8880_0001_0000n), read).protocol, 'unknown');
+  // In 32-bit mode the upper half says nothing.
+  const narrow = handoff({ route: 'linux32', kernel: kernel(bzImage()) }).image;
+  const entry = { ...narrow.entry, registers: { ...narrow.entry.registers, rsi: 0x1_0001_0000n } };
+  t.is(readHandoff('any', 'direct', entry, memoryOf(narrow)).protocol, 'linux32');
 });
 
 test('where nothing tells, the protocol is unknown and there is no structure', (t) => {
