@@ -105,7 +105,8 @@ export class Tier {
     const { store, kept, translator } = this;
     if (!store || !translator || this.keeping === 'borrows' || (this.keeping === 'uses' && kept)) return;
     const { blocks, installed } = translator.counts;
-    const settled = kept !== undefined && blocks < SETTLED * installed;
+    const renewed = translator.renew();
+    const settled = kept !== undefined && renewed === 0 && blocks < SETTLED * installed;
     if (kept?.settled && settled) return;
     const now = translator.keep(settled);
     if (now) store.write(now);

@@ -238,6 +238,13 @@ export const TLB_LARGE_COUNT = 1024;
 export const TLB_LOCAL = TLB_LARGE + 8 * TLB_LARGE_COUNT;
 export const TLB_LOCAL_LIMIT = 4 * (3 * TLB_ENTRIES + CODE_TLB_ENTRIES);
 
+/**
+ * u16 each, by the address of an instruction's record / UOP_SIZE, modulo SITES: tracked reads of it that tier 0 made, as far
+ * as they can be counted. Instructions may share one: what follows from it is speed alone.
+ */
+export const SITE_READS = TLB_LOCAL + 4 * TLB_LOCAL_LIMIT;
+export const SITES = 0x1_0000;
+
 /** Offset maps of decoded code pages: 4096 u32 addresses of blocks (0 = none), one for each page and code key. */
 export const MAPS = 0x10_0000;
 export const MAP_SIZE = 4096 * 4;

@@ -101,6 +101,13 @@ export function storeTo(
   );
 }
 
+/** A tracked read of the instruction with this record. */
+function noteSite(f: FunctionBuilder, uop: Expr): void {
+  const site = f.let(i32.and(i32.shrU(uop, 3), 2 * (L.SITES - 1)));
+  const reads = f.let(i32.load16U(site, L.SITE_READS));
+  f.store16(site, i32.add(reads, i32.ne(reads, 0xffff)), L.SITE_READS);
+}
+
 /** Define the shared load and store functions. In them an abort is a plain return: the caller checks ABORT. */
 function defineMemoryFunctions(
   m: ModuleBuilder,
@@ -121,7 +128,10 @@ function defineMemoryFunctions(
     const host = f.local(I32);
     const returnTracked = () => {
       f.set(host, trackedRead.call(linear, f.param(1)));
-      f.if(host, () => f.return(host));
+      f.if(host, () => {
+        noteSite(f, f.param(2));
+        f.return(host);
+      });
     };
     returnTracked();
     f.if(fill.call(linear, f.param(1)), () => {

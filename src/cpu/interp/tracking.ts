@@ -50,46 +50,99 @@ function defineIsKnown(m: ModuleBuilder): FunctionHandle {
 const isNotTracked = (entry: Expr, tag: number, page: Expr): Expr =>
   i64.ne(i64.load(entry, tag), i64.or(page, BigInt(L.TLB_PARTIAL)));
 
-/** One access to the page of a TLB entry, in a function of (linear, access). */
+/** An access, in locals or constants: where, of how many bytes, its TLB entry and the page of its last byte (i64). */
+interface Access {
+  readonly linear: Expr;
+  readonly bytes: Expr;
+  readonly entry: Expr;
+  readonly last: Expr;
+}
+
+/** One access to the page of a TLB entry. */
 class TrackedAccess {
   readonly record: Expr;
-  private readonly entry: Expr;
-  private readonly bytes: Expr;
-  private readonly offset: Expr;
+  protected readonly offset: Expr;
   /** Where 32 bits of the page's masks begin with the first byte's eight, and which of them are the access's unknown bytes. */
-  private readonly byte: Expr;
-  private readonly unknown: Expr;
-  private readonly found: Expr;
+  protected readonly byte: Expr;
+  protected readonly unknown: Expr;
+  readonly found: Expr;
 
-  /** Returns 0 from the function where the entry's tag is not that of a partial page. */
+  /**
+   * Gives up where the entry's tag is not that of a partial page.
+   * @param giveUpIf leaves the access to the slow way where its condition holds
+   */
   constructor(
     readonly f: FunctionBuilder,
+    protected readonly access: Access,
+    tag: number,
+    readonly giveUpIf: (condition: Expr) => void,
+  ) {
+    const { linear, bytes, entry, last } = access;
+    this.giveUpIf(isNotTracked(entry, tag, last));
+    this.record = f.let(i32.load(entry, L.TLB_TRACK));
+    this.offset = f.let(i32.and(i32.wrap(linear), 0xfff));
+    this.byte = f.let(i32.add(this.record, i32.shrU(this.offset, 3)));
+    this.unknown = f.let(i32.load(this.byte, L.TRACK_UNKNOWN));
+    const bits = i32.shl(i32.sub(i32.shl(1, bytes), 1), i32.and(this.offset, 7));
+    this.found = f.let(i32.and(this.unknown, bits));
+  }
+
+  /** Take the bytes out of the unknown ones. */
+  protected learn(): void {
+    this.f.store32(this.byte, i32.xor(this.unknown, this.found), L.TRACK_UNKNOWN);
+  }
+
+  /** Bytes of a page that a loader filled are seen. */
+  readLoaded(): void {
+    const { f, byte, found } = this;
+    this.learn();
+    f.store32(byte, i32.or(i32.load(byte, L.TRACK_OBSERVED), found), L.TRACK_OBSERVED);
+  }
+  /** How often the page was read until now; gives up at the limit. */
+  reads(): Expr {
+    const reads = this.f.let(i32.load(this.record, L.TRACK_READS));
+    this.giveUpIf(i32.geU(reads, READ_LIMIT));
+    return reads;
+  }
+  countRead(reads: Expr): void {
+    this.f.store32(this.record, i32.add(reads, 1), L.TRACK_READS);
+  }
+}
+
+/**
+ * Emit what a read notes of a partial page that a loader filled, where it does not note it by a call.
+ * @param giveUpIf branches away where its condition holds: nothing has been noted
+ */
+export function emitTrackedRead(f: FunctionBuilder, access: Access, giveUpIf: (condition: Expr) => void): void {
+  const a = new TrackedAccess(f, access, L.TLB_READ, giveUpIf);
+  const reads = a.reads();
+  f.if(a.found, () => {
+    giveUpIf(i32.load(a.record, L.TRACK_COPIED));
+    a.readLoaded();
+  });
+  a.countRead(reads);
+}
+
+/** One access in a function of (linear, access), which returns 0 where it gives up. */
+class TrackedCall extends TrackedAccess {
+  constructor(
+    f: FunctionBuilder,
     tag: number,
     private readonly isKnown: FunctionHandle,
   ) {
     const linear = f.param(0);
-    this.bytes = f.let(i32.and(f.param(1), 0xff));
-    this.entry = f.let(dataTlbEntry(linear, i32.load(L.DATA_TLB)));
-    const last = i64.and(i64.add(linear, i64.sub(i64.extendU(this.bytes), 1n)), ~0xfffn);
-    this.giveUpIf(isNotTracked(this.entry, tag, last));
-    this.record = f.let(i32.load(this.entry, L.TLB_TRACK));
-    this.offset = f.let(i32.and(i32.wrap(linear), 0xfff));
-    this.byte = f.let(i32.add(this.record, i32.shrU(this.offset, 3)));
-    this.unknown = f.let(i32.load(this.byte, L.TRACK_UNKNOWN));
-    const bits = i32.shl(i32.sub(i32.shl(1, this.bytes), 1), i32.and(this.offset, 7));
-    this.found = f.let(i32.and(this.unknown, bits));
-  }
-
-  giveUpIf(condition: Expr): void {
-    this.f.if(condition, () => this.f.return(i32.const(0)));
+    const bytes = f.let(i32.and(f.param(1), 0xff));
+    const entry = f.let(dataTlbEntry(linear, i32.load(L.DATA_TLB)));
+    const last = i64.and(i64.add(linear, i64.sub(i64.extendU(bytes), 1n)), ~0xfffn);
+    super(f, { linear, bytes, entry, last }, tag, (condition) => f.if(condition, () => f.return(i32.const(0))));
   }
 
   /** The slow way translates again: not to be left out where that counts. */
   giveUpIfCounted(): void {
-    this.giveUpIf(i32.and(i32.load(this.entry, L.TLB_FLAGS), L.TLB_COUNTED));
+    this.giveUpIf(i32.and(i32.load(this.access.entry, L.TLB_FLAGS), L.TLB_COUNTED));
   }
 
-  /** Take the bytes out of the unknown ones; where the page is known by that, it is left as it was, to the slow way. */
+  /** Where the page is known by that, it is left as it was, to the slow way. */
   private learnUnlessLast(): void {
     const { f, byte, unknown } = this;
     this.learn();
@@ -98,13 +151,10 @@ class TrackedAccess {
       f.return(i32.const(0));
     });
   }
-  private learn(): void {
-    this.f.store32(this.byte, i32.xor(this.unknown, this.found), L.TRACK_UNKNOWN);
-  }
 
   /** The bytes are seen. */
   read(): void {
-    const { f, record, byte, offset, found } = this;
+    const { f, record, offset, found } = this;
     f.if(found, () => {
       this.giveUpIf(i32.and(f.param(1), ACCESS_COPY));
       f.if(
@@ -112,7 +162,7 @@ class TrackedAccess {
         () => {
           // The bytes that they stand for lie in one page.
           const from = f.let(i32.add(offset, i32.load(record, L.TRACK_SHIFT)));
-          const over = i32.ne(i32.shrU(from, 12), i32.shrU(i32.sub(i32.add(from, this.bytes), 1), 12));
+          const over = i32.ne(i32.shrU(from, 12), i32.shrU(i32.sub(i32.add(from, this.access.bytes), 1), 12));
           this.giveUpIf(over);
           const behind = i32.shrU(from, 12);
           const mask = f.let(select(behind, i32.load(record, L.TRACK_SEEN_NEXT), i32.load(record, L.TRACK_SEEN)));
@@ -122,18 +172,9 @@ class TrackedAccess {
           const at = f.let(i32.add(mask, i32.shrU(i32.and(from, 0xfff), 3)));
           f.store32(at, i32.or(i32.load(at), bits));
         },
-        () => {
-          this.learn();
-          f.store32(byte, i32.or(i32.load(byte, L.TRACK_OBSERVED), found), L.TRACK_OBSERVED);
-        },
+        () => this.readLoaded(),
       );
     });
-  }
-  /** How often the page was read until now; gives up at the limit. */
-  reads(): Expr {
-    const reads = this.f.let(i32.load(this.record, L.TRACK_READS));
-    this.giveUpIf(i32.geU(reads, READ_LIMIT));
-    return reads;
   }
 
   /** The bytes are overwritten. `checks`: it is looked whether the page is known by now. */
@@ -154,12 +195,12 @@ class TrackedAccess {
     const { f } = this;
     const writes = f.let(i32.add(i32.load(this.record, L.TRACK_WRITES), 1));
     this.giveUpIf(i32.gtU(writes, WRITE_LIMIT));
-    const atEnd = i32.eq(i32.add(this.offset, this.bytes), 4096);
+    const atEnd = i32.eq(i32.add(this.offset, this.access.bytes), 4096);
     return [writes, f.let(i32.or(i32.eqz(i32.remU(writes, WRITE_CHECK)), atEnd))];
   }
 
   host(): Expr {
-    return i32.add(i32.wrap(this.f.param(0)), i32.load(this.entry, L.TLB_ADDEND));
+    return i32.add(i32.wrap(this.f.param(0)), i32.load(this.access.entry, L.TLB_ADDEND));
   }
 }
 
@@ -219,16 +260,16 @@ export function defineTracking(m: ModuleBuilder): TrackingFunctions {
   const isKnown = defineIsKnown(m);
   const trackedRead = m.declare([I64, I32], I32);
   m.define(trackedRead, (f) => {
-    const a = new TrackedAccess(f, L.TLB_READ, isKnown);
+    const a = new TrackedCall(f, L.TLB_READ, isKnown);
     f.if(i32.and(f.param(1), ACCESS_COPY), () => a.giveUpIfCounted());
     const reads = a.reads();
     a.read();
-    f.store32(a.record, i32.add(reads, 1), L.TRACK_READS);
+    a.countRead(reads);
     a.host().write(f.body);
   });
   const trackedWrite = m.declare([I64, I32], I32);
   m.define(trackedWrite, (f) => {
-    const a = new TrackedAccess(f, L.TLB_WRITE, isKnown);
+    const a = new TrackedCall(f, L.TLB_WRITE, isKnown);
     const [writes, checks] = a.writes();
     a.write(checks);
     f.store32(a.record, writes, L.TRACK_WRITES);
@@ -236,13 +277,13 @@ export function defineTracking(m: ModuleBuilder): TrackingFunctions {
   });
   const trackedModify = m.declare([I64, I32], I32);
   m.define(trackedModify, (f) => {
-    const a = new TrackedAccess(f, L.TLB_WRITE, isKnown);
+    const a = new TrackedCall(f, L.TLB_WRITE, isKnown);
     a.giveUpIfCounted();
     const reads = a.reads();
     const [writes, checks] = a.writes();
     a.giveUpIf(checks);
     a.read();
-    f.store32(a.record, i32.add(reads, 1), L.TRACK_READS);
+    a.countRead(reads);
     f.store32(a.record, writes, L.TRACK_WRITES);
     a.host().write(f.body);
   });

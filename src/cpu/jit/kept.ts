@@ -22,6 +22,8 @@ export interface KeptRegion {
   readonly flat: number;
   /** How many of the blocks it is entered by: the first ones. */
   readonly entries: number;
+  /** It was made with tracked reads to note. */
+  readonly notes: boolean;
   readonly blocks: readonly KeptBlock[];
 }
 
@@ -43,7 +45,7 @@ export interface KeptTranslations {
 /** Where kept records end at the latest: room must be left for blocks that are not kept. */
 export const KEPT_END = UOPS + 0x100_0000;
 export const KEPT_SLOTS = 0x8000;
-const MAGIC = 0x324b_5256; // VRK2
+const MAGIC = 0x334b_5256; // VRK3
 
 /** Pieces of one array: counts and addresses as u32, then records, modules and code as they are. */
 export function packKept(kept: KeptTranslations): Uint8Array[] {
@@ -51,8 +53,8 @@ export function packKept(kept: KeptTranslations): Uint8Array[] {
   const data: Uint8Array[] = [];
   for (const { bytes, code, regions } of kept.modules) {
     words.push(bytes.length, code.length, regions.length);
-    for (const { slot, bits, flat, entries, blocks } of regions) {
-      words.push(slot, bits, flat, blocks.length, entries);
+    for (const { slot, bits, flat, entries, notes, blocks } of regions) {
+      words.push(slot, bits, flat, blocks.length, entries, notes ? 1 : 0);
       for (const { header, page, records } of blocks) {
         words.push(header, page, records.length);
         data.push(records);
@@ -99,6 +101,7 @@ export function unpackKept(data: Uint8Array<ArrayBuffer>): KeptTranslations | un
       const blocks: KeptBlock[] = [];
       const count = word(256);
       const entries = word(count);
+      const notes = word(1) === 1;
       for (let n = count; n > 0 && sound; n--) {
         const [header, page, length] = [word(KEPT_END), word(0xf_ffff), word(128 * UOP_SIZE)];
         if (header < UOPS || header % UOP_SIZE !== 0 || header + length > KEPT_END || length < 2 * UOP_SIZE)
@@ -106,7 +109,7 @@ export function unpackKept(data: Uint8Array<ArrayBuffer>): KeptTranslations | un
         blocks.push({ header, page, records: piece(length) });
       }
       if (slot >= slots || ![16, 32, 64].includes(bits)) sound = false;
-      regions.push({ slot, bits, flat, entries, blocks });
+      regions.push({ slot, bits, flat, entries, notes, blocks });
     }
     modules.push({ regions, bytes: piece(sizes[0]), code: piece(sizes[1]) });
   }

@@ -1,7 +1,8 @@
 // Operands of translated code: what the interpreter reads from a micro-op record at run time is a constant here, and
 // general registers and flags are locals (frame.ts). The bodies are the same. What is rare is tier 0's: an instruction
 // that misses the TLB or faults is left to it, with the rest of its block (`resume`), since a call with all locals alive
-// around it costs V8's register allocator more than the instruction. TypeScript operations have the state spilled.
+// around it costs V8's register allocator more than the instruction. Where tier 0 met reads of partial pages, what they
+// see is noted on the spot (interp/tracking.ts). TypeScript operations have the state spilled.
 //
 // Leaving: a branch goes to a block of the region, or returns the header of another block, or sets RIP and has it looked
 // up; an abort sets ABORT_UOP. Each way does what tier 0 does at the same place, links and code TLB included.
@@ -11,6 +12,7 @@ import type { HelperSlots } from '../interp/build.js';
 import { REGION_ABORT } from '../interp/build.js';
 import { IP_PAGE_MASK, loadAt, storeAt } from '../interp/memory.js';
 import type { Operations } from '../interp/operations.js';
+import { emitTrackedRead } from '../interp/tracking.js';
 import { endsBlock } from '../interp/variants.js';
 import * as L from '../layout.js';
 import { BodyContext, type SystemOperation, type Variant } from '../semantics/context.js';
@@ -52,17 +54,23 @@ export interface RegionParts {
 
 /** Thrown while a body is emitted that had better stay in the interpreter. */
 export class NotTranslated {}
+/** Thrown while a body is emitted that reads before it may leave the region: tier 0 would note the read again. */
+export class ReadsTwice {}
 
 export class RegionContext extends BodyContext {
   /** A branch was emitted; the block is over. */
   left = false;
   private readonly where: number;
+  /** What the instruction reads may have been noted. */
+  private noted = false;
 
   constructor(
     private readonly region: RegionParts,
     variant: Variant,
     private readonly at: number,
     private readonly mayCallOut: boolean,
+    /** Reads note here what they see of partial pages, and do not leave the region for it. */
+    private readonly notes = false,
   ) {
     super(region.frame.f, variant, region.flags);
     this.where = region.state.u16[(at + L.UOP_WHERE) >>> 1]!;
@@ -183,15 +191,31 @@ export class RegionContext extends BodyContext {
   }
 
   /** Where an access is on the host, by the TLB. */
-  private host(linear: Expr, tag: number, bytes: number): Expr {
+  private host(linear: Expr, tag: number, bytes: number, missed = (_entry: Expr, _page: Expr) => this.resume()): Expr {
     const entry = this.let(dataTlbEntry(linear, this.frame.tlb));
     const page = i64.and(i64.add(linear, BigInt(bytes - 1)), ~0xfffn);
-    this.f.if(i64.ne(i64.load(entry, tag), page), () => this.resume(), undefined, false);
+    this.f.if(i64.ne(i64.load(entry, tag), page), () => missed(entry, page), undefined, false);
     return i32.add(i32.wrap(linear), i32.load(entry, L.TLB_ADDEND));
   }
 
   override load(linear: Expr, bytes: number, _access = 0): Expr {
-    return this.let(loadAt(this.host(this.let(linear), L.TLB_READ, bytes), bytes));
+    const at = this.let(linear);
+    if (!this.notes) return this.let(loadAt(this.host(at, L.TLB_READ, bytes), bytes));
+    const { f } = this;
+    const host = this.host(at, L.TLB_READ, bytes, (entry, last) =>
+      f.scope(() =>
+        f.block((done) => {
+          f.block((missed) => {
+            const access = { linear: at, bytes: i32.const(bytes), entry, last };
+            emitTrackedRead(f, access, (condition) => f.brIf(missed, condition));
+            f.br(done);
+          });
+          this.resume();
+        }),
+      ),
+    );
+    this.noted = true;
+    return this.let(loadAt(host, bytes));
   }
   override store(linear: Expr, bytes: number, value: Expr, _access = 0): void {
     const at = this.let(linear);
@@ -212,6 +236,7 @@ export class RegionContext extends BodyContext {
    * is where an instruction faults, too, or accesses a device.
    */
   resume(): void {
+    if (this.noted) throw new ReadsTwice();
     this.regionFlags.settleAside();
     this.f.set(this.frame.entry, this.uop());
     this.f.br(this.frame.resume);

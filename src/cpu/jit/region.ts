@@ -21,7 +21,7 @@ import type { FunctionBuilder, Label } from '../wasm/function.js';
 import type { FunctionHandle, ModuleBuilder } from '../wasm/module.js';
 import { RegionFrame } from './frame.js';
 import { flatten, headOf, type Loop, layOut, type Part } from './loops.js';
-import { NotTranslated, RegionContext, type RegionParts } from './region-context.js';
+import { NotTranslated, ReadsTwice, RegionContext, type RegionParts } from './region-context.js';
 import { RegionFlags } from './region-flags.js';
 
 /** Cold rows that call TypeScript only in rare cases: worth emitting all the same. */
@@ -40,6 +40,8 @@ export interface RegionMaker {
   readonly operations: Operations;
   /** Handlers found to be better off in the interpreter. */
   readonly notTranslated: Set<number>;
+  /** Whether reads of the instruction with this record are to note what they see of partial pages. */
+  notes(uop: number): boolean;
 }
 
 export interface RegionPlan {
@@ -386,18 +388,20 @@ class RegionEmitter implements RegionParts {
     const { f, maker, slots } = this;
     const ends = endsBlock(variant);
     const hot = handler < slots.firstOutlined;
-    if (!maker.notTranslated.has(handler)) {
+    const emit = (notes: boolean) => {
+      const c = new RegionContext(this, variant, at, hot || RARELY_CALLS_OUT.has(variant.row.mnemonic), notes);
+      variant.row.body(c);
+      if (ends && !c.left) c.fallOut();
+    };
+    for (let notes = maker.notes(at); !maker.notTranslated.has(handler); notes = false) {
       const restore = this.flags.save();
       try {
-        f.attempt(() => {
-          const c = new RegionContext(this, variant, at, hot || RARELY_CALLS_OUT.has(variant.row.mnemonic));
-          variant.row.body(c);
-          if (ends && !c.left) c.fallOut();
-        });
+        f.attempt(() => emit(notes));
         return;
       } catch (error) {
-        if (!(error instanceof NotTranslated) || hot) throw error;
         restore();
+        if (error instanceof ReadsTwice) continue;
+        if (!(error instanceof NotTranslated) || hot) throw error;
         maker.notTranslated.add(handler);
       }
     }

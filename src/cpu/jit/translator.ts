@@ -33,6 +33,9 @@ export interface TranslatorOptions {
   readonly batch: number;
   /** Cycles after which fewer are translated, too: what is hot is slow until then. */
   readonly patience: number;
+  /** NOTED_READS and RENEWING_READS for tests. */
+  readonly noted?: number;
+  readonly renewing?: number;
   /** What an earlier process translated; not looked at when code has been decoded already. */
   readonly kept?: KeptTranslations | undefined;
   readonly compiler?: Compiler | undefined;
@@ -56,9 +59,17 @@ const PLAIN: Compiler = {
   codeOf: () => new Uint8Array(0),
 };
 
+/** A region that was made, or kept. */
+interface Region extends RegionPlan {
+  /** Pages of its blocks. */
+  readonly pages: readonly number[];
+  /** It was made with tracked reads to note. */
+  readonly notes: boolean;
+}
+
 /** A module, made or kept, and its regions. */
 interface Translation extends Compilation {
-  readonly regions: readonly (RegionPlan & { readonly pages: readonly number[] })[];
+  readonly regions: readonly Region[];
   /** Absent while none of its blocks has been decoded. */
   module: WebAssembly.Module | undefined;
   functions: readonly unknown[];
@@ -75,6 +86,15 @@ const GROWING_MODULES = 16;
 const MAX_MODULES = 8192;
 /** Kept modules that are made ready together: neighbours in time, and making them ready one by one costs more. */
 const LOADED_TOGETHER = 16;
+
+/**
+ * Tracked reads by an instruction, by tier 0, from which on its translation notes such reads itself, and after which a
+ * region that notes none is worth making anew for the boots to come.
+ */
+const NOTED_READS = 256;
+const RENEWING_READS = 8192;
+/** Regions that are made anew in one module. */
+const RENEWED_TOGETHER = 4;
 
 /** What the translator needs of a processor. */
 export interface TranslatorParts {
@@ -121,7 +141,10 @@ export class Translator {
     private readonly options: TranslatorOptions,
   ) {
     const { state, variants, engine, code } = parts;
-    this.maker = { state, variants, slots: engine.slots, operations: engine.operations, notTranslated: new Set() };
+    this.maker = {
+      ...{ state, variants, slots: engine.slots, operations: engine.operations, notTranslated: new Set() },
+      notes: (uop) => this.readsBy(uop) >= (options.noted ?? NOTED_READS),
+    };
     const { helpers } = engine;
     this.helpers = new Proxy({}, { get: (_target, slot) => helpers.get(Number(slot)) });
     this.compiler = options.compiler ?? PLAIN;
@@ -147,8 +170,8 @@ export class Translator {
         code: machineCode,
         module: undefined,
         functions: [],
-        regions: regions.map(({ slot, bits, flat, entries, blocks }) => ({
-          ...{ slot, bits, flat, entries },
+        regions: regions.map(({ slot, bits, flat, entries, notes, blocks }) => ({
+          ...{ slot, bits, flat, entries, notes },
           blocks: blocks.map(({ header }) => header),
           pages: blocks.map(({ page }) => page),
         })),
@@ -174,10 +197,11 @@ export class Translator {
       this.parts.state.i32[(header + L.HEADER_HEAT) >>> 2] = this.options.threshold();
     }
   }
-  /** Its entries lead to it. */
-  private lead({ slot, blocks, entries }: RegionPlan): void {
+  /** Its entries lead to it; with `old`, those that led to the region in that slot. */
+  private lead({ slot, blocks, entries }: RegionPlan, old?: number): void {
     for (let n = 0; n < entries; n++)
-      this.parts.state.i32[(blocks[n]! + L.HEADER_HEAT) >>> 2] = translatedHeat(slot, n);
+      if (old === undefined || this.leadsTo(old, blocks[n]!))
+        this.parts.state.i32[(blocks[n]! + L.HEADER_HEAT) >>> 2] = translatedHeat(slot, n);
   }
   private leadsTo(slot: number, header: number): boolean {
     const heat = this.parts.state.i32[(header + L.HEADER_HEAT) >>> 2]!;
@@ -196,6 +220,47 @@ export class Translator {
     this.instantiate(group);
   }
 
+  /** False for a region that was made anew: it has lost its blocks to the new one. */
+  private isUsed({ slot, blocks }: RegionPlan): boolean {
+    return blocks.some((header) => this.leadsTo(slot, header));
+  }
+
+  /**
+   * Make regions anew that were left time and again by tracked reads, now with these noted in them. Not while wasm runs.
+   * @returns how many
+   */
+  renew(): number {
+    if (!this.keepable) return 0;
+    const { renewing = RENEWING_READS } = this.options;
+    const old = this.translations.flatMap(({ regions }) =>
+      regions.filter((region) => !region.notes && this.isUsed(region) && this.mostReads(region.blocks) >= renewing),
+    );
+    for (let at = 0; at < old.length; at += RENEWED_TOGETHER) {
+      const together = old.slice(at, at + RENEWED_TOGETHER);
+      const made = together.map((region): Region => ({ ...region, slot: this.nextSlot++, notes: true }));
+      this.make(made);
+      for (const [n, region] of made.entries()) this.lead(region, together[n]!.slot);
+    }
+    return old.length;
+  }
+
+  /** Tracked reads that tier 0 made of an instruction, and of that one among some blocks' of which it made most. */
+  private readsBy(uop: number): number {
+    return this.parts.state.u16[(L.SITE_READS >>> 1) + ((uop / L.UOP_SIZE) & (L.SITES - 1))]!;
+  }
+  private mostReads(blocks: readonly number[]): number {
+    const { state, variants } = this.parts;
+    let most = 0;
+    for (const header of blocks) {
+      let at = header;
+      do {
+        at += L.UOP_SIZE;
+        most = Math.max(most, this.readsBy(at));
+      } while (!variants.ends[state.u16[at >>> 1]!]);
+    }
+    return most;
+  }
+
   /** What the next process may begin with; undefined when it would not fit, or there is nothing new. */
   keep(settled: boolean): KeptTranslations | undefined {
     const { code, state } = this.parts;
@@ -206,17 +271,17 @@ export class Translator {
       last = Math.max(last, end);
       return { header, page, records: state.u8.subarray(header, end) };
     };
-    // A region that was made anew with others has lost its blocks to the new one.
-    const isUsed = ({ slot, blocks }: RegionPlan): boolean => blocks.some((header) => this.leadsTo(slot, header));
-    const used = this.translations.filter(({ regions }) => regions.some(isUsed));
+    const used = this.translations.filter(({ regions }) => regions.some((region) => this.isUsed(region)));
     const modules = used.map(({ bytes, code, module, functions, regions }): KeptModule => {
       return {
         bytes,
         code: module === undefined ? code : this.compiler.codeOf(module, functions),
-        regions: regions.filter(isUsed).map(({ slot, bits, flat, entries, blocks, pages }) => ({
-          ...{ slot, bits, flat, entries },
-          blocks: blocks.map((header, n) => blockOf(header, pages[n]!)),
-        })),
+        regions: regions
+          .filter((region) => this.isUsed(region))
+          .map(({ slot, bits, flat, entries, notes, blocks, pages }) => ({
+            ...{ slot, bits, flat, entries, notes },
+            blocks: blocks.map((header, n) => blockOf(header, pages[n]!)),
+          })),
       };
     });
     return last > KEPT_END ? undefined : { settled, slots: this.nextSlot, modules };
@@ -234,6 +299,7 @@ export class Translator {
     this.nextSlot = 0;
     this.waitingSince = undefined;
     this.parts.state.set32(L.HOT_COUNT, 0);
+    this.parts.state.u8.fill(0, L.SITE_READS, L.SITE_READS + 2 * L.SITES);
   }
 
   /** Translate what has become hot, when it is enough. Not while wasm runs. */
@@ -262,10 +328,7 @@ export class Translator {
 
   private translate(byKey: Map<number, HotBlock[]>): void {
     const { code } = this.parts;
-    const m = new ModuleBuilder();
-    let defined: FunctionHandle | undefined;
-    const carryWord = () => (defined ??= defineCarryWord(m));
-    const plans: Translation['regions'][number][] = [];
+    const plans: Region[] = [];
     for (const [key, blocks] of byKey) {
       const mode = this.parts.modeOf(key);
       if (mode === undefined) continue;
@@ -273,24 +336,33 @@ export class Translator {
         for (const header of region) if (this.inner.has(header)) this.entered.add(header);
         const arranged = withEntries(this.maker, this.grown(region, key), this.entered);
         const pages = arranged.blocks.map((header) => code.pageOf(header)!);
-        const plan = { ...arranged, pages, bits: mode.bits, flat: mode.flat, slot: this.nextSlot++ };
-        m.export(`${plan.slot}`, emitRegion(m, this.maker, plan, carryWord));
+        const notes = this.mostReads(arranged.blocks) >= (this.options.noted ?? NOTED_READS);
+        const plan = { ...arranged, pages, notes, bits: mode.bits, flat: mode.flat, slot: this.nextSlot++ };
         if (this.counts.modules < GROWING_MODULES) this.growing.set(plan.slot, { key, blocks: plan.blocks });
         plans.push(plan);
       }
     }
     if (plans.length === 0) return;
-    const bytes = m.encode(L.GUEST >>> 16);
-    const translation = { bytes, code: new Uint8Array(0), module: undefined, functions: [], regions: plans };
-    this.translations.push(translation);
-    this.instantiate([translation]);
+    this.make(plans);
     for (const plan of plans) {
       this.countInner(plan);
       this.lead(plan);
       this.counts.blocks += plan.blocks.length;
     }
+  }
+
+  /** A module of some regions, ready to be led to. */
+  private make(regions: readonly Region[]): void {
+    const m = new ModuleBuilder();
+    let defined: FunctionHandle | undefined;
+    const carryWord = () => (defined ??= defineCarryWord(m));
+    for (const region of regions) m.export(`${region.slot}`, emitRegion(m, this.maker, region, carryWord));
+    const bytes = m.encode(L.GUEST >>> 16);
+    const translation = { bytes, code: new Uint8Array(0), module: undefined, functions: [], regions };
+    this.translations.push(translation);
+    this.instantiate([translation]);
     this.counts.modules++;
-    this.counts.regions += plans.length;
+    this.counts.regions += regions.length;
     this.counts.bytes += bytes.length;
   }
 

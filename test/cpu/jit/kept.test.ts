@@ -19,6 +19,7 @@ const region = fc.array(block, { maxLength: 3 }).chain((blocks) =>
     bits: fc.constantFrom(16, 32, 64),
     flat: fc.integer({ min: 0, max: 63 }),
     entries: fc.nat({ max: blocks.length }),
+    notes: fc.boolean(),
     blocks: fc.constant(blocks),
   }),
 );
