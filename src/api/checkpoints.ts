@@ -7,10 +7,10 @@
 import type { Cpu } from '../cpu/cpu.js';
 import * as L from '../cpu/layout.js';
 import { PAGE_DIRTY } from '../cpu/physical.js';
-import { PROCESSOR_STATE_SIZE, saveProcessor } from '../cpu/snapshot.js';
-import { type CheckpointPayload, type CheckpointState, encodeCheckpoint, type SavedPage } from '../trace/checkpoint.js';
+import { saveProcessor } from '../cpu/snapshot.js';
+import { type CheckpointPiece, type CheckpointState, encodeCheckpoint, type SavedPage } from '../trace/checkpoint.js';
 import type { MemoryRegion } from '../trace/memory.js';
-import { isFull } from '../trace/state-digest.js';
+import { isFull, ZERO_PAGE } from '../trace/state-digest.js';
 import type { Guest } from './guest.js';
 import { MachineHash } from './machine-state.js';
 
@@ -38,9 +38,9 @@ export class CheckpointTaker {
   /**
    * Call it right behind a state hash.
    * @param event events so far
-   * @returns payloads of the checkpoint's chunks, none when it is not time
+   * @returns what becomes the checkpoint's chunks, nothing when it is not time
    */
-  *take(event: number): Generator<CheckpointPayload> {
+  *take(event: number): Generator<CheckpointPiece> {
     const cpu = this.#cpu;
     const cycle = cpu.now;
     if (cycle < this.#next) return;
@@ -71,7 +71,8 @@ export class CheckpointTaker {
       if (Buffer.compare(bytes, withoutUnknown(this.#initialPage(number), unknown)) === 0) return undefined;
       this.#saved.add(number);
     }
-    return { number, bytes: bytes.every((byte) => byte === 0) ? undefined : bytes };
+    if (Buffer.compare(bytes, ZERO_PAGE) === 0) return { number, bytes: undefined };
+    return { number, bytes, unknown: MachineHash.of(cpu).unknownIn(number) };
   }
 
   /** The page as a replay has it at cycle 0, but for bytes that are observed later. */
@@ -95,8 +96,7 @@ export class CheckpointTaker {
  * @param pages of all checkpoints up to this one, in order
  * @throws RangeError when the checkpoint is not one of this machine
  */
-export function restoreMemory(cpu: Cpu, { tracked, processor }: CheckpointState, pages: Iterable<SavedPage>): void {
-  if (processor.length !== PROCESSOR_STATE_SIZE) throw new RangeError('it is one of another processor');
+export function restoreMemory(cpu: Cpu, { tracked }: CheckpointState, pages: Iterable<SavedPage>): void {
   const { physical, state } = cpu;
   const partial = physical.restoreTracking(tracked);
   // Unknown bytes stand for initial ones, which saved pages are about to cover.

@@ -49,9 +49,12 @@ export class MachineHash {
       changed: () => this.dirty,
     };
     this.written = new Uint8Array(memory.pages);
-    this.hasher = new StateHasher(memory, {
-      unknownIn: (page) => (this.known ?? physical.observed).unknownIn(page),
-    });
+    this.hasher = new StateHasher(memory, this);
+  }
+
+  /** Mask of the bytes of a page that count as zeros; undefined when there are none. A view. */
+  unknownIn(page: number): Uint8Array | undefined {
+    return (this.known ?? this.cpu.physical.observed).unknownIn(page);
   }
 
   /** By what bytes count as zeros; undefined, for traces from before there were words: by each byte that the guest has not seen. */
@@ -69,6 +72,21 @@ export class MachineHash {
 
   private hashNow(): Uint8Array {
     return this.clean(this.hasher.hash(saveProcessor(this.cpu)));
+  }
+
+  /**
+   * The hash of a machine at a checkpoint, some of whose pages are not in their places.
+   * @param pages their numbers
+   * @param digestOf what a trace claims of each of them
+   */
+  hashWith(pages: readonly number[], digestOf: (page: number) => Uint8Array): Uint8Array {
+    const absent = new Uint8Array(this.written.length);
+    for (const page of pages) {
+      absent[page] = 1;
+      this.hasher.preset(page, digestOf(page));
+    }
+    this.dirty = this.changedPages().filter((page) => absent[page] === 0);
+    return this.hashNow();
   }
 
   /** The same; in memory that threads share while it is on its way. */
@@ -94,7 +112,11 @@ export class MachineHash {
 
   private changedPages(): readonly number[] {
     const dirty = this.dirtyPages();
-    return this.known ? this.known.update(this.cpu.now, dirty) : dirty;
+    if (!this.known) return dirty;
+    const changed = this.known.update(this.cpu.now, dirty);
+    // What is known of a page may be another though nobody has written it.
+    for (const page of changed) this.cpu.physical.pageHost(page);
+    return changed;
   }
 
   private dirtyPages(): number[] {

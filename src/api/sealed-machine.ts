@@ -11,7 +11,7 @@ import { PlayerBus } from '../replay/replay.js';
 import type { CheckpointState, DecodedCode, SavedPage } from '../trace/checkpoint.js';
 import { TraceError } from '../trace/error.js';
 import { binary, integer, list, record, unsigned64 } from '../trace/fields.js';
-import { ToldWords, WORD_SIZE } from '../trace/known-words.js';
+import { type KnownChange, ToldWords, WORD_SIZE } from '../trace/known-words.js';
 import type { MemoryRuns } from '../trace/memory-runs.js';
 import type { TraceReader } from '../trace/reader.js';
 import { restoreMemory } from './checkpoints.js';
@@ -20,6 +20,7 @@ import { followMemory, type Hardware, makeHardware, type Tracking } from './gues
 import { HandoffWatch } from './handoff.js';
 import { CpuSite, MachineHash } from './machine-state.js';
 import { type Passed, passedBefore } from './passed-events.js';
+import { ToldMemory } from './told-memory.js';
 import { UserError } from './user-error.js';
 
 /** Points at which a trace may have a kernel entered. */
@@ -60,9 +61,9 @@ export function sealedMachine(
   const { cpu, memory, shadow } = hardwareOf(reader);
   for (const { address, offsets, lengths, data } of runs) cpu.physical.fill(address, offsets, lengths, data);
   const { processor, tracking, points } = entryOf(reader);
-  const told = (start || stateHash) && tracking.words === WORD_SIZE ? reader.knownWords() : undefined;
+  const told = (start || stateHash) && tracking.words === WORD_SIZE ? toldBy(reader, tracking) : undefined;
   // Accesses are noted for state hashes alone, and a checkpoint says what had been noted.
-  if (start || (stateHash && !told)) followMemory(cpu, tracking);
+  if ((start || stateHash) && !told) followMemory(cpu, tracking);
   if (told) MachineHash.of(cpu).known = new ToldWords(cpu.physical.ramSize >>> 12, tracking.loaded, told);
   loadProcessor(cpu, processor);
   const line = shadow && ((name: string, level: number, at: number) => applyLine(reader, shadow, name, level, at));
@@ -109,22 +110,53 @@ function goTo(
     else if (name === 'a20') cpu.setA20(value !== 0);
     else if (name !== 'nmi') line?.(name, value, address);
   }
+  const bad = (reason: string) => new BadCheckpoint(reader.path, state.cycle, reason);
   try {
-    restoreMemory(cpu, state, pagesUpTo(reader, checkpoint));
-    if (isTold) cpu.physical.observed.takeWhole();
+    if (state.processor.length !== PROCESSOR_STATE_SIZE) throw new RangeError('it is one of another processor');
+    const hash = isTold
+      ? restoreTold(reader, cpu, checkpoint, state, bad)
+      : restoreTracked(reader, cpu, checkpoint, state);
     cpu.setCycle(state.cycle);
     loadProcessor(cpu, state.processor);
     cpu.passMilestones(milestones);
     const points = state.handoff.map(([address, protocol]) => ({ address, protocol: protocolOf(protocol) }));
     if (last?.kind === 'state-hash' && last.cycle === state.cycle && points.length <= MOST_HANDOFFS) {
-      if (Buffer.from(MachineHash.of(cpu).hash()).equals(last.data))
-        return { event: state.event, points, decoded: state.decoded };
+      if (Buffer.from(hash()).equals(last.data)) return { event: state.event, points, decoded: state.decoded };
     }
   } catch (error) {
     if (error instanceof TraceError) throw error;
-    throw new BadCheckpoint(reader.path, state.cycle, (error as Error).message);
+    throw bad((error as Error).message);
   }
-  throw new BadCheckpoint(reader.path, state.cycle, 'its state is not the one whose hash was recorded');
+  throw bad('its state is not the one whose hash was recorded');
+}
+
+/** What state hashes count as zeros, where that is known beforehand. */
+function toldBy(reader: TraceReader, { loaded }: Tracking): KnownChange[] | undefined {
+  return reader.knownWords() ?? (loaded.length === 0 ? [] : undefined);
+}
+
+/** Memory at a checkpoint. @returns makes the hash of the state once the processor is there, too */
+function restoreTold(
+  reader: TraceReader,
+  cpu: Cpu,
+  checkpoint: number,
+  { tracked }: CheckpointState,
+  bad: (reason: string) => Error,
+): () => Uint8Array {
+  const memory = new ToldMemory(cpu, tracked);
+  const saved = reader.savedPages(checkpoint);
+  if (!saved) {
+    memory.fill(pagesUpTo(reader, checkpoint));
+    return () => MachineHash.of(cpu).hash();
+  }
+  const late = memory.late(saved);
+  return () => memory.leave(late, saved, bad);
+}
+
+/** The same where what the guest sees is noted from there on. */
+function restoreTracked(reader: TraceReader, cpu: Cpu, checkpoint: number, state: CheckpointState): () => Uint8Array {
+  restoreMemory(cpu, state, pagesUpTo(reader, checkpoint));
+  return () => MachineHash.of(cpu).hash();
 }
 
 /** The state of a checkpoint, if it is the one that the trace says it is. */

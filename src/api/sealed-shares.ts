@@ -16,6 +16,9 @@ const COLD_CODE = 0.002;
 /** What a part behind the first costs before it is where the whole would have been, and for each page that it begins with. */
 const START_WORK = 900_000_000;
 const PAGE_WORK = 35_000;
+/** The same where pages are unpacked when they are asked for, and the bytes by which a list says where one is. */
+const LISTED_WORK = 12_000;
+const LISTED_SIZE = 40;
 /** What the engine's threads do for each unit of work that new code makes, and a start. */
 const ENGINE_WORK = 0.6;
 /** Parts have to promise so much of the time: they stand in each other's way more than is counted here. */
@@ -30,7 +33,7 @@ export interface Cut {
   /** Bytes that say what was decoded until then. */
   readonly code?: number | undefined;
   /** Chunks of the pages that changed since the cut before. */
-  readonly pages?: readonly { readonly rawLength: number }[];
+  readonly pages?: readonly { readonly type: string; readonly rawLength: number }[];
 }
 
 /**
@@ -66,7 +69,7 @@ class Work {
   /** Work from the beginning to each cut and to the end, as far as it is hot code's, and as far as it is new code's. */
   readonly #hot: readonly number[];
   readonly #cold: readonly number[];
-  /** Pages to begin with at each cut. */
+  /** Work for the pages to begin with at each cut. */
   readonly #pages: readonly number[];
 
   constructor(checkpoints: readonly Cut[], cycles: number) {
@@ -78,7 +81,10 @@ class Work {
     this.#cold = [...code, Math.max(told ? 0 : guess(cycles), code.at(-1) ?? 0)].map((bytes) => CODE_WORK * bytes);
     let all = 0;
     this.#pages = checkpoints.map(({ pages = [] }) => {
-      for (const { rawLength } of pages) all += rawLength / PAGE;
+      for (const { type, rawLength } of pages) {
+        if (type === 'CHKP') all += PAGE_WORK * (rawLength / PAGE);
+        else if (type === 'LIST') all += LISTED_WORK * (rawLength / LISTED_SIZE);
+      }
       return all;
     });
   }
@@ -126,6 +132,6 @@ class Work {
   }
 
   #start(from: number | undefined): number {
-    return from === undefined ? 0 : START_WORK + PAGE_WORK * this.#pages[from]!;
+    return from === undefined ? 0 : START_WORK + this.#pages[from]!;
   }
 }

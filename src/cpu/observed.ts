@@ -48,6 +48,28 @@ interface PartialPage {
   readonly record: number;
 }
 
+/** Of what save() gave, a page with bytes that nobody has observed. */
+export interface TrackedPage {
+  readonly page: number;
+  readonly origin: number;
+  /** As in PartialPage. A view. */
+  readonly unknown: Uint8Array;
+}
+
+/** Such pages. @throws RangeError when the bytes cannot be from save() */
+export function* readTracked(saved: Uint8Array): Generator<TrackedPage> {
+  const view = new DataView(saved.buffer, saved.byteOffset, saved.length);
+  if (saved.length % SAVED_SIZE !== 0) throw new RangeError('tracked pages are not whole');
+  for (let at = 0; at < saved.length; at += SAVED_SIZE) {
+    if (view.getUint32(at + 4, true) === SAVED_KNOWN) continue;
+    const unknown = saved.subarray(at + 24, at + SAVED_SIZE);
+    if (isEmpty(unknown)) continue;
+    const origin = view.getFloat64(at + 8, true);
+    if (!Number.isSafeInteger(origin)) throw new RangeError('a tracked page stands for no memory');
+    yield { page: view.getUint32(at, true), origin, unknown };
+  }
+}
+
 const isUsed = ({ words, counts }: PartialPage): boolean => words[counts + READS] !== 0 || words[counts + WRITES] !== 0;
 
 /** Room for records: `size` bytes at `base` of `buffer`, all zero. */

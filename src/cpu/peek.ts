@@ -31,9 +31,9 @@ export function peekMemory(state: CpuState, memory: PhysicalMemory, linear: bigi
   const bytes: number[] = [];
   while (bytes.length < length) {
     const at = peekTranslation(state, memory, linear + BigInt(bytes.length));
-    if (at === undefined || at >= 0x1_0000_0000 || memory.host[Math.floor(at / 4096)] === 0) break;
+    const host = at === undefined ? 0 : hostOf(memory, at);
+    if (at === undefined || host === 0) break;
     const inPage = Math.min(length - bytes.length, 4096 - (at & 0xfff));
-    const host = memory.host[Math.floor(at / 4096)]! + (at & 0xfff);
     bytes.push(...state.u8.subarray(host, host + inPage));
   }
   return Uint8Array.from(bytes);
@@ -92,6 +92,6 @@ function narrowWalk(
 
 /** Where a paging entry lies in linear memory; 0 where there is no memory. */
 function hostOf(memory: PhysicalMemory, at: number): number {
-  const host = at < 0x1_0000_0000 ? memory.host[Math.floor(at / 4096)]! : 0;
+  const host = at < 0x1_0000_0000 ? memory.pageHost(Math.floor(at / 4096)) : 0;
   return host === 0 ? 0 : host + (at & 0xfff);
 }

@@ -243,10 +243,41 @@ export class PhysicalMemory implements GuestMemory {
   /** Address in linear memory of a physical address, or 0. */
   hostOf(address: number): number {
     if (address >= 0x1_0000_0000) return 0;
-    const h = this.host[address >>> 12]!;
+    const page = address >>> 12;
+    const h = this.host[page]!;
     if (h !== 0) return h + (address & 0xfff);
+    const late = this.pageHost(page);
+    if (late !== 0) return late + (address & 0xfff);
     this.onAbsent?.();
     return 0;
+  }
+
+  /** Address in linear memory of a page below 4 GiB, or 0. */
+  pageHost(page: number): number {
+    const host = this.host[page]!;
+    if (host !== 0 || this.late === undefined || this.late.pages[page] !== 1) return host;
+    this.late.pages[page] = 0;
+    const at = L.GUEST + page * 4096;
+    this.late.put(page, at);
+    this.host[page] = at;
+    return at;
+  }
+
+  /** Pages of RAM that nobody has asked for yet, 1 for each, and who puts them into linear memory. */
+  private late: { readonly pages: Uint8Array; readonly put: (page: number, at: number) => void } | undefined;
+
+  /**
+   * Pages of RAM above 1 MiB whose content is put into its place when it is asked for first. They count as unchanged. Call
+   * it before the machine runs, with nothing translated.
+   * @param put the content of a page to an address in linear memory; what it throws ends the run
+   */
+  leave(pages: Iterable<number>, put: (page: number, at: number) => void): void {
+    this.late = { pages: new Uint8Array(this.ramSize >>> 12), put };
+    for (const page of pages) {
+      this.late.pages[page] = 1;
+      this.host[page] = 0;
+      this.flags[page]! &= ~PAGE_DIRTY;
+    }
   }
 
   read(address: number, length: number): Uint8Array {
@@ -304,7 +335,7 @@ export class PhysicalMemory implements GuestMemory {
       this.entryHigh = this.read32(address + 4);
       return low;
     }
-    const host = this.host[page]!;
+    const host = this.host[page]! || this.pageHost(page);
     if (host === 0) {
       this.onAbsent?.();
       this.entryHigh = 0xffff_ffff;

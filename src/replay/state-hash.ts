@@ -40,6 +40,11 @@ export class StateHasher {
     this.#digests = new Uint8Array(new SharedArrayBuffer(memory.pages * DIGEST_SIZE));
   }
 
+  /** The digest of a page that hashes are to take as unchanged. */
+  preset(page: number, digest: Uint8Array): void {
+    this.#digests.set(digest, page * DIGEST_SIZE);
+  }
+
   /**
    * @param cpu processor state, canonical bytes
    * @returns 32 bytes; the caller clears its record of changed pages afterwards

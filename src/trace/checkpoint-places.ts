@@ -4,6 +4,7 @@
 // Invariant: what is said here is a claim. Who unpacks the state holds it against that.
 
 import type { ChunkPlace } from './chunk-place.js';
+import { isOfCheckpoint } from './chunks.js';
 import type { IndexEntry } from './header.js';
 
 /** A state from which a replay can begin. */
@@ -15,7 +16,7 @@ export interface Checkpoint {
   readonly code?: number | undefined;
   /** The chunk of the state. */
   readonly state: ChunkPlace;
-  /** The chunks with the pages that changed since the checkpoint before. */
+  /** The chunks with the pages that changed since the checkpoint before: PAGE and LIST by turns, in older traces CHKP. */
   readonly pages: readonly ChunkPlace[];
 }
 
@@ -24,8 +25,8 @@ export function indexedCheckpoints(
   chunks: readonly ChunkPlace[],
   index: readonly IndexEntry[],
 ): Checkpoint[] | undefined {
-  const places = chunks.filter(({ type }) => type === 'CHKP');
-  const entries = index.filter(({ type }) => type === 'CHKP');
+  const places = chunks.filter(({ type }) => isOfCheckpoint(type));
+  const entries = index.filter(({ type }) => isOfCheckpoint(type));
   if (entries.length !== places.length) return undefined;
   const found: Checkpoint[] = [];
   let pages: ChunkPlace[] = [];

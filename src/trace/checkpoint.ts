@@ -1,16 +1,20 @@
 // Checkpoints: the machine's state at a state hash, so that a replay can begin there. A checkpoint is chunks of pages
-// that changed since the checkpoint before, and a chunk with the processor and what is known of memory behind them. FORMAT.md,
-// section "CHKP". Devices have no state in a sealed replay, and lines and milestones follow from the events before.
+// that changed since the checkpoint before (saved-pages.ts; older traces have them here), and a chunk with the processor and
+// what is known of memory behind them. FORMAT.md, section "CHKP". Devices have no state in a sealed replay, and lines and
+// milestones follow from the events before.
 //
 // Invariant: checkpoints are no content. A trace says the same without them, and a replay from one is believed only
 // when the state that it gives has the hash that was recorded there.
 
 import { decodeCanonical, encodeCanonical } from './codec.js';
 import { binary, integer, list, record, text, unsigned64 } from './fields.js';
+import type { PagesToSave } from './saved-pages.js';
+import { MASK_SIZE } from './state-digest.js';
 
 const PAGE = 4096;
-/** Pages in one chunk at most. */
+/** Pages that are packed at a time, at most, and chunks that they become. */
 const CHUNK_PAGES = 2048;
+const CHUNKS = 2;
 const MAX_PAGE_CHUNKS = 4096;
 
 /** A page of RAM and its number, that is its address / 4096. */
@@ -18,6 +22,8 @@ export interface SavedPage {
   readonly number: number;
   /** 4096 bytes, those that stand for unobserved ones zero; undefined when all are. */
   readonly bytes: Uint8Array | undefined;
+  /** Mask of the bytes that state hashes count as zeros; undefined when there are none. */
+  readonly unknown?: Uint8Array | undefined;
 }
 
 /** State at the end of an instruction, without pages. */
@@ -35,9 +41,13 @@ export interface CheckpointState {
   readonly decoded?: DecodedCode | undefined;
 }
 
-/** A chunk of a checkpoint, and how many bytes say what had been decoded there, which is a measure of the work until then. */
-export interface CheckpointPayload {
-  readonly payload: Uint8Array;
+/** What becomes chunks of a checkpoint: pages, or the state. */
+export type CheckpointPiece = CheckpointPlan & ({ readonly pages: PagesToSave } | { readonly state: Uint8Array });
+
+interface CheckpointPlan {
+  /** Chunks that it becomes. */
+  readonly chunks: number;
+  /** Bytes that say what had been decoded there, which is a measure of the work until then. */
   readonly code: number;
 }
 
@@ -48,21 +58,21 @@ export interface DecodedCode {
   readonly stop: number;
 }
 
-/** Payloads of the chunks of a checkpoint, in their order. Pages are taken as they are needed. */
-export function* encodeCheckpoint(state: CheckpointState, pages: Iterable<SavedPage>): Generator<CheckpointPayload> {
+/** A checkpoint in the order of its chunks. Pages are taken as they are needed. @param pages by ascending number */
+export function* encodeCheckpoint(state: CheckpointState, pages: Iterable<SavedPage>): Generator<CheckpointPiece> {
   const code = state.decoded?.pages.length ?? 0;
   let pageChunks = 0;
   let some: SavedPage[] = [];
   for (const page of pages) {
     some.push(page);
     if (some.length < CHUNK_PAGES) continue;
-    yield { payload: encodePages(some), code };
-    pageChunks++;
+    yield { pages: shared(some), chunks: CHUNKS, code };
+    pageChunks += CHUNKS;
     some = [];
   }
   if (some.length > 0) {
-    yield { payload: encodePages(some), code };
-    pageChunks++;
+    yield { pages: shared(some), chunks: CHUNKS, code };
+    pageChunks += CHUNKS;
   }
   const { decoded, ...rest } = state;
   const payload = encodeCanonical({
@@ -70,20 +80,29 @@ export function* encodeCheckpoint(state: CheckpointState, pages: Iterable<SavedP
     pageChunks,
     ...(decoded && { decoded: { ...decoded, modes: decoded.modes.map((mode) => [...mode]) } }),
   });
-  yield { payload, code };
+  yield { state: payload, chunks: 1, code };
 }
 
-function encodePages(pages: readonly SavedPage[]): Uint8Array {
-  const filled = pages.filter(({ bytes }) => bytes);
-  const data = new Uint8Array(PAGE * filled.length);
-  filled.forEach(({ bytes }, i) => {
-    data.set(bytes!, PAGE * i);
+/** Pages as threads share them. They are copied. */
+function shared(some: readonly SavedPage[]): PagesToSave {
+  const filled = some.filter(({ bytes }) => bytes);
+  const masked = filled.filter(({ unknown }) => unknown);
+  const numbersOf = (list: readonly SavedPage[]) => {
+    const numbers = new Uint32Array(new SharedArrayBuffer(4 * list.length));
+    numbers.set(list.map(({ number }) => number));
+    return numbers;
+  };
+  const room = (size: number) => new Uint8Array(new SharedArrayBuffer(size));
+  const [pages, isMasked, masks] = [room(PAGE * filled.length), room(filled.length), room(MASK_SIZE * masked.length)];
+  filled.forEach(({ bytes, unknown }, n) => {
+    pages.set(bytes!, PAGE * n);
+    isMasked[n] = unknown ? 1 : 0;
   });
-  return encodeCanonical({
-    data,
-    numbers: numbersOf(filled),
-    zeros: numbersOf(pages.filter(({ bytes }) => !bytes)),
+  masked.forEach(({ unknown }, n) => {
+    masks.set(unknown!, MASK_SIZE * n);
   });
+  const zeros = numbersOf(some.filter(({ bytes }) => !bytes));
+  return { numbers: numbersOf(filled), zeros, pages, isMasked, masks };
 }
 
 /** The state, and how many chunks of pages stand before it. @throws Error when the payload breaks the format */
@@ -115,7 +134,7 @@ function decodedOf(map: Record<string, unknown>): DecodedCode {
   };
 }
 
-/** The pages of a chunk. Their bytes are views. @throws Error when the payload breaks the format */
+/** The pages of a chunk of an older trace. Their bytes are views. @throws Error when the payload breaks the format */
 export function decodePages(payload: Uint8Array): SavedPage[] {
   const map = record(decodeCanonical(payload), 'pages of a checkpoint');
   const data = binary(map.data, 'data');
@@ -123,15 +142,6 @@ export function decodePages(payload: Uint8Array): SavedPage[] {
   if (data.length !== PAGE * numbers.length) throw new Error('pages of a checkpoint are not whole');
   const filled = numbers.map((number, i) => ({ number, bytes: data.subarray(PAGE * i, PAGE * (i + 1)) }));
   return [...filled, ...readNumbers(map.zeros).map((number) => ({ number, bytes: undefined }))];
-}
-
-/** 32 bits each, little-endian. */
-function numbersOf(pages: readonly SavedPage[]): Uint8Array {
-  const view = new DataView(new ArrayBuffer(4 * pages.length));
-  pages.forEach(({ number }, i) => {
-    view.setUint32(4 * i, number, true);
-  });
-  return new Uint8Array(view.buffer);
 }
 
 function readNumbers(value: unknown): number[] {

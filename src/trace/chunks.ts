@@ -25,11 +25,23 @@ export const END_MAGIC = Buffer.from('VMREND\r\n', 'latin1');
 export const MAX_PAYLOAD = 64 * 1024 * 1024;
 
 /** Chunk types this version knows. Readers skip the others. */
-export const CHUNK_TYPES = ['HEAD', 'NOTE', 'EVTS', 'MEMO', 'KNOW', 'CHKP', 'SYMS', 'DONE', 'INDX'] as const;
+export const CHUNK_TYPES = [
+  'HEAD',
+  'NOTE',
+  'EVTS',
+  'MEMO',
+  'KNOW',
+  'PAGE',
+  'LIST',
+  'CHKP',
+  'SYMS',
+  'DONE',
+  'INDX',
+] as const;
 export type ChunkType = (typeof CHUNK_TYPES)[number];
 
 /** Chunks outside the content root. */
-const ANCILLARY: readonly string[] = ['NOTE', 'SYMS', 'KNOW', 'CHKP', 'INDX'];
+const ANCILLARY: readonly string[] = ['NOTE', 'SYMS', 'KNOW', 'PAGE', 'LIST', 'CHKP', 'INDX'];
 
 export const CODEC_NONE = 0;
 export const CODEC_DEFLATE = 1;
@@ -50,8 +62,14 @@ export function encodePreamble(): Buffer {
   return bytes;
 }
 
+/** Chunks of which checkpoints consist. */
+export const isOfCheckpoint = (type: string): boolean => type === 'PAGE' || type === 'LIST' || type === 'CHKP';
+
+/** Whether a payload has been packed in itself. */
+export const isPackedInside = (type: ChunkType): boolean => type === 'PAGE';
+
 /** Brotli quality by chunk type, chosen by measurement: see FORMAT.md, section "Compression". */
-const QUALITY: Readonly<Record<string, number>> = { EVTS: 5, MEMO: 4, CHKP: 4 };
+const QUALITY: Readonly<Record<string, number>> = { EVTS: 5, MEMO: 4, LIST: 4, CHKP: 4 };
 /** Payloads below it are packed at quality 5: the tables of 9 take the host longer to make than such a payload to pack. */
 const SMALL = 0x4000;
 /** Bits of brotli's window. No larger than the payload: a large one costs a millisecond, whatever is in it. */
@@ -69,6 +87,7 @@ export interface PackedPayload {
  * @param pause called now and then
  */
 export function packPayload(type: ChunkType, raw: Uint8Array, least = MIN_LZMA, pause?: () => void): PackedPayload {
+  if (isPackedInside(type)) return { codec: CODEC_NONE, stored: raw };
   const packed = type === 'MEMO' && raw.length >= least ? encodeLzma(raw, pause) : undefined;
   if (packed) return { codec: CODEC_LZMA, stored: packed };
   const stored = brotli(raw, QUALITY[type] ?? (raw.length < SMALL ? 5 : 9));

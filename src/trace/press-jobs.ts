@@ -2,12 +2,13 @@
 //
 // Invariant: an outcome follows from the job alone, whoever does it.
 
-import { type ChunkType, type PackedPayload, packPayload } from './chunks.js';
+import { type ChunkType, CODEC_NONE, isPackedInside, type PackedPayload, packPayload } from './chunks.js';
 import type { EventBatch } from './event-batch.js';
 import { EventPacker } from './event-packer.js';
 import { packKept } from './kept-payloads.js';
 import { doHash, type HashBlock, type HashEnd } from './late-hash.js';
 import { encodePages, type ObservedPage } from './memory.js';
+import { encodeSavedPages, type PagesToSave, packGroups } from './saved-pages.js';
 import { MASK_SIZE, PAGE_SIZE } from './state-digest.js';
 
 /** Smallest payload of memory for LZMA: what a thread does nobody waits for. */
@@ -46,7 +47,7 @@ export interface PagesJob {
 }
 
 export type HashJob = HashBlock | HashEnd;
-export type PressJob = PayloadJob | EventJob | PagesJob | HashJob;
+export type PressJob = PayloadJob | EventJob | PagesJob | PagesToSave | HashJob;
 
 /** A payload, or what is left to do for payloads; nothing where it lies in memory that is shared. */
 export type Outcome = PressedPayload | readonly PayloadJob[] | undefined;
@@ -67,8 +68,10 @@ export function doJob(job: PressJob, pause?: () => void): Outcome {
     return undefined;
   }
   if ('events' in job) return pressEvents(job.events);
+  if ('zeros' in job) return pressSaved(job, pause);
   if ('masks' in job) return [...payloadsOf(job, pause)];
   const { type, raw, least } = job;
+  if (isPackedInside(type)) return { type, raw, ...packPayload(type, raw) };
   const pack: typeof packPayload = (type, raw, least) => packPayload(type, raw, least, pause);
   return { type, raw, ...packKept(type, raw, least, undefined, pack) };
 }
@@ -83,6 +86,13 @@ export function pressEvents(events: EventBatch): PressedPayload {
   const raw = own.pack(events);
   packer = own;
   return { type: 'EVTS', raw, ...packPayload('EVTS', raw) };
+}
+
+/** Payloads of pages of a checkpoint. */
+function pressSaved(pages: PagesToSave, pause?: () => void): PayloadJob[] {
+  const pack: typeof packPayload = (_, raw) => ({ codec: CODEC_NONE, stored: packGroups(raw, pause) });
+  const { groups, list } = encodeSavedPages(pages, (raw) => packKept('PAGE', raw, undefined, undefined, pack).stored);
+  return [sharedPayload('PAGE', groups), sharedPayload('LIST', list)];
 }
 
 /** A payload as threads share it. It is copied. */

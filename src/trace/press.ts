@@ -7,6 +7,7 @@ import type { EventBatch } from './event-batch.js';
 import type { ObservedPage } from './memory.js';
 import { type PressedPayload, sharedPages, sharedPayload } from './press-jobs.js';
 import { PressThread, type Ticket } from './press-thread.js';
+import type { PagesToSave } from './saved-pages.js';
 
 export class Press {
   /** Jobs whose payloads are to be taken. */
@@ -23,6 +24,11 @@ export class Press {
   /** Begin with a payload. It is copied. */
   addPayload(type: ChunkType, payload: Uint8Array): void {
     this.#tickets.push(this.thread.submit(sharedPayload(type, payload)));
+  }
+
+  /** Begin with pages of a checkpoint, which give two payloads. */
+  addSavedPages(pages: PagesToSave): void {
+    this.#tickets.push(this.thread.submit(pages));
   }
 
   /** Begin with a batch of events, which gives one payload. It must not change before that has been taken. */

@@ -9,6 +9,7 @@ import type { ChunkPlace } from './chunk-place.js';
 import {
   CHUNK_HEADER_SIZE,
   CHUNK_TYPES,
+  CODEC_NONE,
   CONTAINER_MAJOR,
   ContentRoot,
   decodeChunkHeader,
@@ -16,6 +17,7 @@ import {
   END_MAGIC,
   FLAG_ANCILLARY,
   firstLink,
+  isOfCheckpoint,
   isSlowToUnpack,
   LINK_SIZE,
   MAGIC,
@@ -39,6 +41,7 @@ import { unpackKept } from './kept-unpacked.js';
 import { decodeKnown, type KnownChange } from './known-words.js';
 import { decodeMemory, type MemoryPiece } from './memory.js';
 import { decodeRuns, type MemoryRuns } from './memory-runs.js';
+import { decodePageList, SavedPages } from './saved-pages.js';
 import type { SiteCode } from './sink.js';
 import { SymbolTable } from './symbols.js';
 
@@ -52,6 +55,8 @@ export interface Verified {
   readonly size: number;
   readonly chunks: readonly ChunkPlace[];
   readonly checkpoints: readonly Checkpoint[];
+  /** Events up to the end of each chunk of them that has been read, by its offset. */
+  readonly ends: ReadonlyMap<number, number>;
 }
 
 export interface OpenOptions {
@@ -76,7 +81,7 @@ export class TraceReader {
   #file: number;
   readonly #code = new Map<string, SiteCode>();
   /** Events up to the end of a chunk of them, by its offset, as far as they have been read. */
-  readonly #ends = new Map<number, number>();
+  readonly #ends: Map<number, number>;
   /** Chunks of events that root() has come by, by offset. */
   readonly #blocks = new Map<number, EventBlock>();
   #symbols: SymbolTable | undefined | null = null;
@@ -91,6 +96,7 @@ export class TraceReader {
       this.size = fstatSync(this.#file).size;
       const verified = options.verified?.size === this.size ? options.verified : undefined;
       this.#checkpoints = verified?.checkpoints;
+      this.#ends = new Map(verified?.ends);
       const { chunks, cutAt } = verified ? { chunks: verified.chunks, cutAt: undefined } : this.#scan();
       this.chunks = chunks;
       const done = this.#find('DONE');
@@ -191,19 +197,61 @@ export class TraceReader {
     return this.#decode(state, decodeCheckpoint);
   }
 
-  /** Pages that changed between checkpoint `n` - 1, or the beginning, and `n`. */
+  /** Pages that changed between checkpoint `n` - 1, or the beginning, and `n`. Their bytes are views. */
   *checkpointPages(n: number): Generator<SavedPage> {
-    for (const place of this.checkpoints[n]?.pages ?? []) yield* this.#decode(place, decodePages);
+    const { pages = [] } = this.checkpoints[n] ?? {};
+    for (const place of pages) if (place.type === 'CHKP') yield* this.#decode(place, decodePages);
+    const saved = this.#savedPages(pages);
+    for (const number of saved.numbers())
+      yield { number, bytes: saved.isZeros(number) ? undefined : this.#orRefuse(pages, () => saved.bytesOf(number)) };
+  }
+
+  /**
+   * Pages as checkpoint `last` and all before it leave them, none of them unpacked.
+   * @returns undefined when the trace has them in another form
+   */
+  savedPages(last: number): SavedPages | undefined {
+    const places = this.checkpoints.slice(0, last + 1).flatMap(({ pages }) => pages);
+    return places.some(({ type }) => type === 'CHKP') ? undefined : this.#savedPages(places);
+  }
+
+  #savedPages(places: readonly ChunkPlace[]): SavedPages {
+    const lists = places.flatMap((place, n) => {
+      if (place.type !== 'LIST') return [];
+      const list = this.#decode(place, decodePageList);
+      return { list, read: this.#groupReader(places[n - 1], list.starts.at(-1)!, place) };
+    });
+    return this.#orRefuse(places, () => new SavedPages(lists, Math.floor(this.header.memory / 4096)));
+  }
+
+  /** What of a checkpoint's pages breaks the format. */
+  #orRefuse<T>(places: readonly ChunkPlace[], read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof TraceError) throw error;
+      const what = `pages of a checkpoint cannot be read (${(error as Error).message}): record the boot again`;
+      return this.#refuse(what, places[0]?.offset);
+    }
+  }
+
+  /** Reads packed groups of pages. @param place of the chunk that should have them, `bytes` in all */
+  #groupReader(place: ChunkPlace | undefined, bytes: number, list: ChunkPlace) {
+    if (place?.type !== 'PAGE' || place.codec !== CODEC_NONE || place.rawLength !== binaryHead(bytes) + bytes)
+      this.#refuse('pages of a checkpoint are missing: record the boot again', list.offset);
+    const start = place.offset + CHUNK_HEADER_SIZE + binaryHead(bytes);
+    return (from: number, length: number): Uint8Array => this.#read(start + from, length);
   }
 
   /** For another reader of the file. @param last number of the last checkpoint that it needs */
   verified(last: number): Verified {
-    return { size: this.size, chunks: this.chunks, checkpoints: this.checkpoints.slice(0, last + 1) };
+    const { size, chunks } = this;
+    return { size, chunks, checkpoints: this.checkpoints.slice(0, last + 1), ends: this.#ends };
   }
 
   /** Found from the end, since a checkpoint's state stands behind its pages. */
   #readCheckpoints(): Checkpoint[] {
-    const places = this.chunks.filter(({ type }) => type === 'CHKP');
+    const places = this.chunks.filter(({ type }) => isOfCheckpoint(type));
     const found: Checkpoint[] = [];
     for (let end = places.length; end > 0; ) {
       const place = places[end - 1]!;
@@ -414,6 +462,9 @@ export class TraceReader {
     throw new TraceError(this.path, what, offset);
   }
 }
+
+/** Bytes in front of so many of a binary in msgpack. */
+const binaryHead = (bytes: number): number => (bytes < 0x100 ? 2 : bytes < 0x1_0000 ? 3 : 5);
 
 /** Whether this version gives a chunk type a meaning. */
 export const isKnownChunk = (type: string): boolean => (CHUNK_TYPES as readonly string[]).includes(type);

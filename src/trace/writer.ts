@@ -4,7 +4,7 @@
 
 import { accessSync, closeSync, constants, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { CheckpointPayload } from './checkpoint.js';
+import type { CheckpointPiece } from './checkpoint.js';
 import {
   type ChunkType,
   ContentRoot,
@@ -13,6 +13,7 @@ import {
   encodePreamble,
   FLAG_ANCILLARY,
   firstLink,
+  isOfCheckpoint,
   type PackedPayload,
   startLink,
   TRAILER_SIZE,
@@ -80,9 +81,9 @@ export class TraceWriter implements EventSink {
   #eventChunks = 0;
   readonly #memory = new Press(this.#thread);
   #stream: MemoryStream | undefined;
-  #checkpoint: ((event: number) => Iterable<CheckpointPayload>) | undefined;
+  #checkpoint: ((event: number) => Iterable<CheckpointPiece>) | undefined;
   readonly #checkpoints = new Press(this.#thread);
-  /** What the index says of each payload of theirs. */
+  /** What the index says of each chunk of theirs. */
   readonly #checkpointPlaces: Omit<IndexEntry, 'type' | 'offset'>[] = [];
   #knownLog: KnownLog | undefined;
   readonly #known = new Press(this.#thread);
@@ -136,9 +137,11 @@ export class TraceWriter implements EventSink {
     this.#stream?.step();
     if (this.#checkpoint) {
       const { events: event } = this;
-      for (const { payload, code } of this.#checkpoint(event)) {
-        this.#checkpoints.addPayload('CHKP', payload);
-        this.#checkpointPlaces.push({ event, cycle: this.#site.cycle, code });
+      for (const piece of this.#checkpoint(event)) {
+        if ('pages' in piece) this.#checkpoints.addSavedPages(piece.pages);
+        else this.#checkpoints.addPayload('CHKP', piece.state);
+        const place = { event, cycle: this.#site.cycle, code: piece.code };
+        for (let n = 0; n < piece.chunks; n++) this.#checkpointPlaces.push(place);
       }
     }
   }
@@ -174,8 +177,8 @@ export class TraceWriter implements EventSink {
     return this.#knownLog;
   }
 
-  /** Ask at each state hash for the payloads of a checkpoint: none when none is due. `event` counts those before it. */
-  takeCheckpoints(take: (event: number) => Iterable<CheckpointPayload>): void {
+  /** Ask at each state hash for the pieces of a checkpoint: none when none is due. `event` counts those before it. */
+  takeCheckpoints(take: (event: number) => Iterable<CheckpointPiece>): void {
     this.#checkpoint = take;
   }
 
@@ -278,7 +281,7 @@ export class TraceWriter implements EventSink {
 
   #chunk(type: ChunkType, raw: Uint8Array, packed?: PackedPayload): void {
     const { header, stored } = encodeChunk(type, raw, packed);
-    const place = type === 'CHKP' ? this.#checkpointPlaces.shift() : undefined;
+    const place = isOfCheckpoint(type) ? this.#checkpointPlaces.shift() : undefined;
     if (type !== 'EVTS') this.#index.push({ type, offset: this.#offset, event: 0, cycle: 0, ...place });
     this.#link = startLink(this.#link, header).update(stored).digest();
     if ((header[5]! & FLAG_ANCILLARY) === 0) this.#root.add(type, raw);

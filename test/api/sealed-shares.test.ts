@@ -53,9 +53,18 @@ test('code that is new later moves the cut', (t) => {
 
 test('pages that a part would have to begin with keep a cut away', (t) => {
   const withPages = (count: number) => {
-    const pages = (n: number) => (n === 0 ? [{ rawLength: 4096 * count }] : []);
+    const pages = (n: number) => (n === 0 ? [{ type: 'CHKP', rawLength: 4096 * count }] : []);
     return every(134_217_728, 13).map((cut, n) => ({ ...cut, code: 900_000, pages: pages(n) }));
   };
   t.is(shareOut(withPages(9_000), 1_753_343_756, 2, 8).length, 2);
   t.is(shareOut(withPages(200_000), 1_753_343_756, 2, 8).length, 1);
+});
+
+test('pages that are unpacked when they are asked for keep a cut away less', (t) => {
+  const withPages = (...pages: { type: string; rawLength: number }[]) =>
+    every(134_217_728, 13).map((cut, n) => ({ ...cut, code: 900_000, pages: n === 0 ? pages : [] }));
+  const count = 100_000;
+  const packed = { type: 'PAGE', rawLength: 2000 * count };
+  t.is(shareOut(withPages(packed, { type: 'LIST', rawLength: 40 * count }), 1_753_343_756, 2, 8).length, 2);
+  t.is(shareOut(withPages({ type: 'CHKP', rawLength: 4096 * count }), 1_753_343_756, 2, 8).length, 1);
 });

@@ -2,7 +2,8 @@
 
 import test from 'ava';
 import { decodeCheckpoint, decodePages, encodeCheckpoint } from '../../src/trace/checkpoint.js';
-import { encodeCanonical } from '../../src/trace/codec.js';
+import { decodeCanonical, encodeCanonical } from '../../src/trace/codec.js';
+import { decodePageList, encodeSavedPages, SavedPages } from '../../src/trace/saved-pages.js';
 
 const state = {
   cycle: 2 ** 33,
@@ -14,40 +15,58 @@ const state = {
     [0xffff_ffff_8010_1001n, 'any'],
   ] as const,
 };
-const payloadsOf = (...of: Parameters<typeof encodeCheckpoint>) =>
-  [...encodeCheckpoint(...of)].map((one) => one.payload);
+type Pieces = Parameters<typeof encodeCheckpoint>;
+const stateOf = (...of: Pieces) =>
+  [...encodeCheckpoint(...of)].flatMap((one) => ('state' in one ? [one.state] : []))[0]!;
 const pages = Array.from({ length: 5000 }, (_, n) => ({
   number: n * 3,
   bytes: n % 7 === 0 ? undefined : new Uint8Array(4096).fill(n),
 }));
 
 test('state and pages come back, the pages in chunks before the state', (t) => {
-  const payloads = payloadsOf(state, pages);
-  t.is(payloads.length, 4);
-  const { processor, tracked, ...rest } = decodeCheckpoint(payloads.at(-1)!);
+  const pieces = [...encodeCheckpoint(state, pages)];
+  t.deepEqual(
+    pieces.map((piece) => ['pages' in piece, piece.chunks]),
+    [
+      [true, 2],
+      [true, 2],
+      [true, 2],
+      [false, 1],
+    ],
+  );
+  const { processor, tracked, ...rest } = decodeCheckpoint(stateOf(state, pages));
   t.deepEqual(rest, {
     cycle: state.cycle,
     event: state.event,
     handoff: state.handoff.map((one) => [...one]),
-    pageChunks: 3,
+    pageChunks: 6,
   });
   t.deepEqual([Uint8Array.from(processor), Uint8Array.from(tracked)], [state.processor, state.tracked]);
-  const found = new Map(
-    payloads.slice(0, -1).flatMap((payload) => decodePages(payload).map(({ number, bytes }) => [number, bytes])),
+  const lists = pieces.flatMap((piece) => {
+    if (!('pages' in piece)) return [];
+    const { groups, list } = encodeSavedPages(piece.pages);
+    const bytes = decodeCanonical(groups) as Uint8Array;
+    return { list: decodePageList(list), read: (from: number, size: number) => bytes.subarray(from, from + size) };
+  });
+  const saved = new SavedPages(lists, 15_000);
+  t.deepEqual(
+    [...saved.numbers()],
+    pages.map(({ number }) => number),
   );
-  t.is(found.size, pages.length);
   for (const { number, bytes } of pages) {
-    t.true(bytes ? Buffer.from(bytes).equals(found.get(number)!) : found.get(number) === undefined);
+    t.is(saved.isZeros(number), bytes === undefined);
+    if (bytes) t.true(Buffer.from(bytes).equals(saved.bytesOf(number)));
   }
+  t.throws(() => new SavedPages(lists, 14_997), { message: /page 14997 is not RAM/ });
 });
 
 test('what was decoded comes back', (t) => {
   const decoded = { modes: [[64, 15, 0, 0xffff_ffff] as const], pages: Uint8Array.of(6), stop: 7 };
-  const found = decodeCheckpoint(payloadsOf({ ...state, decoded }, []).at(-1)!).decoded!;
+  const found = decodeCheckpoint(stateOf({ ...state, decoded }, [])).decoded!;
   t.deepEqual({ ...found, pages: Uint8Array.from(found.pages) }, decoded);
   for (const wrong of [{ modes: [[64, 15]] }, { modes: [['64', 0, 0, 0]] }, { pages: 1 }, { stop: -1 }]) {
     const bad = { ...state, decoded: { ...decoded, ...wrong } } as never;
-    t.throws(() => decodeCheckpoint(payloadsOf(bad, []).at(-1)!), { message: /modes|pages|stop/ });
+    t.throws(() => decodeCheckpoint(stateOf(bad, [])), { message: /modes|pages|stop/ });
   }
 });
 

@@ -180,6 +180,11 @@ test('a recording longer than a chunk is read back across chunks', (t) => {
       i++;
     }
     t.is(i, count);
+    // What one reader has read, another one need not read to know where it ends.
+    const other = TraceReader.open(path, { verified: reader.verified(0) });
+    const [one, ...more] = other.blocks(17_000);
+    t.deepEqual([one?.first, more], [16_384, []]);
+    other.close();
     reader.close();
   });
 });

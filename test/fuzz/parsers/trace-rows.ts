@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { packageFile } from '../../../bin/package.js';
 import * as fuzz from '../../../src/fuzz/index.js';
 import { record } from '../../../src/index.js';
-import { decodeCheckpoint, decodePages } from '../../../src/trace/checkpoint.js';
+import { decodeCheckpoint, decodePages, encodeCheckpoint } from '../../../src/trace/checkpoint.js';
 import { indexedCheckpoints } from '../../../src/trace/checkpoint-places.js';
 import type { ChunkType } from '../../../src/trace/chunks.js';
 import { decodeCanonical } from '../../../src/trace/codec.js';
@@ -23,6 +23,7 @@ import { decodeKnown, ToldWords } from '../../../src/trace/known-words.js';
 import { decodeMemory } from '../../../src/trace/memory.js';
 import { FILTER_COUNT, unfilterRun } from '../../../src/trace/memory-filters.js';
 import { TraceReader } from '../../../src/trace/reader.js';
+import { decodePageList, encodeSavedPages, SavedPages } from '../../../src/trace/saved-pages.js';
 import { acpiBlobField, acpiField, smbiosField } from '../../../src/trace/semantic/firmware-fields.js';
 import { itemField } from '../../../src/trace/semantic/fw-cfg-items.js';
 import { Semantics } from '../../../src/trace/semantic/semantics.js';
@@ -58,6 +59,18 @@ async function payloads(type: ChunkType): Promise<Uint8Array[]> {
     payloadsOf(trace)
       .filter((one) => one.type === type)
       .map(({ raw }) => raw),
+  );
+}
+
+/** Lists of pages. */
+function pageLists(): Uint8Array[] {
+  const state = { cycle: 1, event: 1, processor: new Uint8Array(), tracked: new Uint8Array(), handoff: [] };
+  const pages = Array.from({ length: 20 }, (_, n) => ({
+    number: 7 * n,
+    bytes: n % 4 === 0 ? undefined : new Uint8Array(4096).fill(n >> 1),
+  }));
+  return [...encodeCheckpoint(state, pages)].flatMap((one) =>
+    'pages' in one ? [Uint8Array.from(encodeSavedPages(one.pages).list)] : [],
   );
 }
 
@@ -180,6 +193,14 @@ export const traceRows: readonly Parser[] = [
       decodePages(raw);
     }),
     inputs: async () => damaged([...(await payloads('CHKP')), ...(await payloads('HEAD'))]),
+  },
+  {
+    ...payload('LIST', ['saved-pages'], (raw) => {
+      const list = decodePageList(raw);
+      const saved = new SavedPages([{ list, read: (_, length) => new Uint8Array(Math.min(length, MIB)) }], 1 << 16);
+      for (const page of saved.numbers()) if (!saved.isZeros(page)) saved.bytesOf(page);
+    }),
+    inputs: () => damaged(pageLists()),
   },
   {
     ...payload('SYMS', ['symbols'], (raw) => SymbolTable.decode(raw).lookup(0x10_0004n)),
