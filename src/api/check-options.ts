@@ -5,6 +5,9 @@ import { parseIsoTime } from '../platform/calendar.js';
 import type { BootOptions } from './options.js';
 import { UserError } from './user-error.js';
 
+/** Hexadecimal text of up to 64 bits. */
+export const HEXADECIMAL = /^0x[0-9A-Fa-f]{1,16}$/;
+
 /** @throws UserError */
 export function checkOptions(options: BootOptions): void {
   const counts = { seed: options.seed, 'until-cycle': options.untilCycle, 'max-cycles': options.maxCycles };
@@ -28,7 +31,7 @@ export function checkOptions(options: BootOptions): void {
 /** A number, or hexadecimal text of up to 64 bits. */
 function checkAddress(option: string, value: number | string): void {
   if (typeof value === 'number') checkCount(option, value);
-  else if (!/^0x[0-9a-f]{1,16}$/i.test(value))
+  else if (!HEXADECIMAL.test(value))
     throw new UserError(`${option} ${value}: an address of 64 bits such as 0xffffffff81000000 is needed`);
 }
 

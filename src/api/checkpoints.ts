@@ -10,7 +10,7 @@ import { PAGE_DIRTY } from '../cpu/physical.js';
 import { saveProcessor } from '../cpu/snapshot.js';
 import { type CheckpointPiece, type CheckpointState, encodeCheckpoint, type SavedPage } from '../trace/checkpoint.js';
 import type { MemoryRegion } from '../trace/memory.js';
-import { isFull, ZERO_PAGE } from '../trace/state-digest.js';
+import { MASK_SIZE, ZERO_PAGE } from '../trace/state-digest.js';
 import type { Guest } from './guest.js';
 import { MachineHash } from './machine-state.js';
 
@@ -103,13 +103,7 @@ export function restoreMemory(cpu: Cpu, { tracked }: CheckpointState, pages: Ite
   const initial = new Map<number, Uint8Array>();
   for (const number of partial) {
     if (number >= physical.ramSize / PAGE) continue;
-    const origin = physical.observed.originOf(number);
-    const bytes = new Uint8Array(PAGE);
-    // As far as it is RAM.
-    const from = number * PAGE + origin;
-    const [start, end] = [Math.max(0, from), Math.min(physical.ramSize, from + PAGE)];
-    if (start < end) bytes.set(state.u8.subarray(L.GUEST + start, L.GUEST + end), start - from);
-    initial.set(number, bytes);
+    initial.set(number, initialBytes(cpu, number * PAGE + physical.observed.originOf(number)));
   }
   // Not gathered first: those of all checkpoints may be much.
   for (const { number, bytes } of pages) {
@@ -119,28 +113,28 @@ export function restoreMemory(cpu: Cpu, { tracked }: CheckpointState, pages: Ite
     else state.u8.fill(0, at, at + PAGE);
     physical.flags[number]! |= PAGE_DIRTY;
   }
-  for (const [number, bytes] of initial) {
-    const unknown = physical.observed.unknownIn(number)!;
-    const at = L.GUEST + number * PAGE;
-    if (isFull(unknown)) {
-      state.u8.set(bytes, at);
-      continue;
-    }
-    const words = new Uint32Array(unknown.buffer, unknown.byteOffset, PAGE / 32);
-    for (let n = 0; n < PAGE / 8; n++) {
-      // Most of a page is known.
-      if ((n & 3) === 0 && words[n >> 2] === 0) {
-        n += 3;
-        continue;
-      }
-      const bits = unknown[n]!;
-      if (bits === 0xff) {
-        const first = n;
-        while (n + 1 < PAGE / 8 && unknown[n + 1] === 0xff) n++;
-        state.u8.set(bytes.subarray(8 * first, 8 * (n + 1)), at + 8 * first);
-      } else if (bits !== 0) {
-        for (let i = 8 * n; i < 8 * n + 8; i++) if ((bits >> (i & 7)) & 1) state.u8[at + i] = bytes[i]!;
-      }
+  for (const [number, bytes] of initial)
+    putMasked(state.u8, L.GUEST + number * PAGE, bytes, physical.observed.unknownIn(number)!, 0xff);
+}
+
+/** A page's bytes in RAM from an address on, zeros where there is none. A copy. */
+export function initialBytes({ physical, state }: Cpu, from: number): Uint8Array {
+  const bytes = new Uint8Array(PAGE);
+  const [start, end] = [Math.max(0, from), Math.min(physical.ramSize, from + PAGE)];
+  if (start < end) bytes.set(state.u8.subarray(L.GUEST + start, L.GUEST + end), start - from);
+  return bytes;
+}
+
+/** Put bytes of a page into memory: those whose bits in a mask are as those of `which`. */
+export function putMasked(memory: Uint8Array, at: number, bytes: Uint8Array, mask: Uint8Array, which: 0 | 0xff): void {
+  for (let n = 0; n < MASK_SIZE; n++) {
+    const bits = mask[n]! ^ which ^ 0xff;
+    if (bits === 0xff) {
+      const first = n;
+      while (n + 1 < MASK_SIZE && mask[n + 1] === which) n++;
+      memory.set(bytes.subarray(8 * first, 8 * (n + 1)), at + 8 * first);
+    } else if (bits !== 0) {
+      for (let i = 8 * n; i < 8 * n + 8; i++) if ((bits >> (i & 7)) & 1) memory[at + i] = bytes[i]!;
     }
   }
 }

@@ -10,8 +10,10 @@ import { readTracked, type TrackedPage } from '../cpu/observed.js';
 import { PAGE_DIRTY } from '../cpu/physical.js';
 import type { SavedPage } from '../trace/checkpoint.js';
 import { TraceError } from '../trace/error.js';
+import { wholeWords } from '../trace/known-words.js';
 import type { SavedPages } from '../trace/saved-pages.js';
-import { MASK_SIZE, pageDigest } from '../trace/state-digest.js';
+import { pageDigest, ZERO_PAGE } from '../trace/state-digest.js';
+import { initialBytes, putMasked } from './checkpoints.js';
 import { MachineHash } from './machine-state.js';
 
 const PAGE = 4096;
@@ -38,9 +40,9 @@ export class ToldMemory {
     for (const one of readTracked(tracked)) {
       if (one.page >= pages) throw new RangeError(`page ${one.page} is not RAM`);
       this.#masked.set(one.page, one);
-      if (one.origin !== 0) copied.push([one.page, this.#initial(one.page * PAGE + one.origin), one.unknown]);
+      if (one.origin !== 0) copied.push([one.page, initialBytes(cpu, one.page * PAGE + one.origin), one.unknown]);
     }
-    for (const [page, bytes, mask] of copied) this.#put(L.GUEST + page * PAGE, bytes, mask, 0xff);
+    for (const [page, bytes, mask] of copied) putMasked(this.#u8, L.GUEST + page * PAGE, bytes, mask, 0xff);
   }
 
   /** Put pages into their places. */
@@ -52,7 +54,7 @@ export class ToldMemory {
     const { physical } = this.cpu;
     if (page >= physical.ramSize / PAGE) throw new RangeError(`page ${page} is not RAM`);
     physical.flags[page]! |= PAGE_DIRTY;
-    this.#putKnown(page, bytes ?? ZEROS, L.GUEST + page * PAGE);
+    this.#putKnown(page, bytes ?? ZERO_PAGE, L.GUEST + page * PAGE);
   }
 
   /** Put the pages into their places that have to be there from the beginning. @returns the others, for leave() */
@@ -81,7 +83,7 @@ export class ToldMemory {
         throw error instanceof TraceError ? error : bad((error as Error).message);
       }
       const unknown = this.#masked.get(page)?.unknown;
-      if (Buffer.compare(pageDigest(bytes, unknown && wordsOf(unknown)), saved.digestOf(page)) !== 0)
+      if (Buffer.compare(pageDigest(bytes, unknown && wholeWords(unknown)), saved.digestOf(page)) !== 0)
         throw bad('a page is not the one whose digest it has');
       this.#putKnown(page, bytes, at);
     });
@@ -90,38 +92,7 @@ export class ToldMemory {
 
   #putKnown(page: number, bytes: Uint8Array, at: number): void {
     const masked = this.#masked.get(page);
-    if (masked) this.#put(at, bytes, masked.unknown, 0);
+    if (masked) putMasked(this.#u8, at, bytes, masked.unknown, 0);
     else this.#u8.set(bytes, at);
   }
-
-  /** Put bytes of a page to an address: those whose bits are as those of `which`. */
-  #put(at: number, bytes: Uint8Array, mask: Uint8Array, which: 0 | 0xff): void {
-    for (let n = 0; n < MASK_SIZE; n++) {
-      const bits = mask[n]! ^ which ^ 0xff;
-      if (bits === 0xff) {
-        const first = n;
-        while (n + 1 < MASK_SIZE && mask[n + 1] === which) n++;
-        this.#u8.set(bytes.subarray(8 * first, 8 * (n + 1)), at + 8 * first);
-      } else if (bits !== 0) {
-        for (let i = 8 * n; i < 8 * n + 8; i++) if ((bits >> (i & 7)) & 1) this.#u8[at + i] = bytes[i]!;
-      }
-    }
-  }
-
-  /** A page's bytes from an address on, as far as there is RAM. A copy. */
-  #initial(from: number): Uint8Array {
-    const bytes = new Uint8Array(PAGE);
-    const [start, end] = [Math.max(0, from), Math.min(this.cpu.physical.ramSize, from + PAGE)];
-    if (start < end) bytes.set(this.#u8.subarray(L.GUEST + start, L.GUEST + end), start - from);
-    return bytes;
-  }
-}
-
-const ZEROS = new Uint8Array(PAGE);
-const words = new Uint8Array(MASK_SIZE);
-
-/** The mask of whole words. A view. */
-function wordsOf(mask: Uint8Array): Uint8Array {
-  for (let n = 0; n < MASK_SIZE; n++) words[n] = mask[n] === 0 ? 0 : 0xff;
-  return words;
 }

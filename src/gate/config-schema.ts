@@ -3,15 +3,13 @@
 // types of config.ts, no more and no less.
 
 import * as z from 'zod';
+import { HEXADECIMAL } from '../api/check-options.js';
 import type { GateConfig } from './config.js';
 
 export const ROUTES = ['pvh', 'linux64', 'linux32', 'linux16', 'multiboot', 'multiboot2', 'firmware'] as const;
 
 const UNITS: Record<string, number> = { '': 2 ** 20, B: 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 const SIZE = /^(\d{1,15})([BKMGbkmg]?)$/;
-
-/** 64 bits. */
-const HEXADECIMAL = /^0x[0-9A-Fa-f]{1,16}$/;
 
 /** Bytes of a size that the schema accepts. */
 export function sizeInBytes(size: number | string): number {

@@ -7,7 +7,7 @@
 // when the state that it gives has the hash that was recorded there.
 
 import { decodeCanonical, encodeCanonical } from './codec.js';
-import { binary, integer, list, record, text, unsigned64 } from './fields.js';
+import { binary, integer, list, record, text, unsigned64, words32 } from './fields.js';
 import type { PagesToSave } from './saved-pages.js';
 import { MASK_SIZE } from './state-digest.js';
 
@@ -138,15 +138,9 @@ function decodedOf(map: Record<string, unknown>): DecodedCode {
 export function decodePages(payload: Uint8Array): SavedPage[] {
   const map = record(decodeCanonical(payload), 'pages of a checkpoint');
   const data = binary(map.data, 'data');
-  const numbers = readNumbers(map.numbers);
+  const numbers = [...words32(map.numbers, 'page numbers')];
+  const zeros = [...words32(map.zeros, 'page numbers')];
   if (data.length !== PAGE * numbers.length) throw new Error('pages of a checkpoint are not whole');
   const filled = numbers.map((number, i) => ({ number, bytes: data.subarray(PAGE * i, PAGE * (i + 1)) }));
-  return [...filled, ...readNumbers(map.zeros).map((number) => ({ number, bytes: undefined }))];
-}
-
-function readNumbers(value: unknown): number[] {
-  const bytes = binary(value, 'page numbers');
-  if (bytes.length % 4 !== 0) throw new Error('page numbers are not whole');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(4 * i, true));
+  return [...filled, ...zeros.map((number) => ({ number, bytes: undefined }))];
 }

@@ -19,6 +19,13 @@ export function integer(value: unknown, max: number, field: string): number {
   return number;
 }
 
+/** Numbers of 32 bits each, little-endian. A copy. */
+export function words32(value: unknown, field: string): Uint32Array {
+  const bytes = binary(value, field);
+  if (bytes.length % 4 !== 0) throw new Error(`${field} are not whole`);
+  return new Uint32Array(Uint8Array.from(bytes).buffer);
+}
+
 /** A whole number of 64 bits. A float is one, too, where it has no fraction: other writers may have no wider integers. */
 export function unsigned64(value: unknown, field: string): bigint {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 64) return BigInt(value);

@@ -21,6 +21,12 @@ const ALL = new Uint8Array(MASK_SIZE).fill(0xff);
 const NONE = new Uint8Array(MASK_SIZE);
 const scratch = new Uint8Array(MASK_SIZE);
 
+/** The mask of all words that have a byte in a mask of bytes. A view, until the next one. */
+export function wholeWords(mask: Uint8Array): Uint8Array {
+  for (let n = 0; n < MASK_SIZE; n++) scratch[n] = mask[n] === 0 ? 0 : 0xff;
+  return scratch;
+}
+
 /** Masks of bytes that a replay might not have. */
 interface Unknown {
   /** Bit 0 of byte 0 first; undefined when there are none. */
@@ -99,7 +105,7 @@ export class FollowedWords extends KnownWords implements KnownSource {
       return;
     }
     if (before === ALL && isFull(bytes)) return;
-    for (let n = 0; n < MASK_SIZE; n++) scratch[n] = bytes[n] === 0 ? 0 : 0xff;
+    wholeWords(bytes);
     // The comparison that is built in is quick from the first call on.
     if (before && Buffer.compare(scratch, before) === 0) return;
     this.log?.page(page, before ?? NONE, scratch);

@@ -8,7 +8,7 @@
 import { hash } from 'node:crypto';
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { decodeCanonical, encodeCanonical } from './codec.js';
-import { binary, integer, record } from './fields.js';
+import { binary, integer, record, words32 } from './fields.js';
 import { DIGEST_SIZE, MASK_SIZE, PAGE_SIZE, pageDigest } from './state-digest.js';
 
 /** Pages that are packed together: with 16 a fiftieth smaller, but half as many pages more are unpacked. */
@@ -116,7 +116,9 @@ interface PageList {
 export function decodePageList(payload: Uint8Array): PageList {
   const map = record(decodeCanonical(payload), 'a list of pages');
   const digests = binary(map.digests, 'digests');
-  const [numbers, places, sizes, zeros] = [map.numbers, map.places, map.sizes, map.zeros].map(readWords);
+  const [numbers, places, sizes, zeros] = [map.numbers, map.places, map.sizes, map.zeros].map((value) =>
+    words32(value, 'numbers of pages'),
+  );
   const groupPages = integer(map.groupPages, MOST_GROUP_PAGES, 'groupPages');
   const pages = integer(map.pages, numbers!.length, 'pages');
   if (groupPages === 0 || sizes!.length !== Math.ceil(pages / groupPages)) throw new Error('groups are not whole');
@@ -222,9 +224,3 @@ function unpackGroup({ groupPages, pages, starts }: PageList, group: number, rea
 
 /** 32 bits each, little-endian, as this host has them. */
 const wordsOf = (words: Uint32Array): Uint8Array => new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-
-function readWords(value: unknown): Uint32Array {
-  const bytes = binary(value, 'numbers of pages');
-  if (bytes.length % 4 !== 0) throw new Error('numbers of pages are not whole');
-  return new Uint32Array(Uint8Array.from(bytes).buffer);
-}
