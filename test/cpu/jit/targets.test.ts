@@ -6,11 +6,10 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { MachineHash } from '../../../src/api/machine-state.js';
-import type { Bus } from '../../../src/cpu/bus.js';
-import { Cpu } from '../../../src/cpu/cpu.js';
-import { QEMU64_V1 } from '../../../src/cpu/cpuid.js';
-import { Translator, type TranslatorOptions } from '../../../src/cpu/jit/translator.js';
+import type { Cpu } from '../../../src/cpu/cpu.js';
+import type { TranslatorOptions } from '../../../src/cpu/jit/translator.js';
 import * as L from '../../../src/cpu/layout.js';
+import { type BareMachine, bareMachine, u32 } from './bare-machine.js';
 
 const MIB = 0x10_0000;
 const LOOP = 0x1000;
@@ -34,7 +33,6 @@ const GLOBAL = 0x100;
 const FUNCTIONS = [0x10, 0x4b, 0x8b0, 0xffe];
 const CROSSING = FUNCTIONS.length - 1;
 
-const u32 = (n: number) => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, n >>> 24];
 const TIMES_33 = [0x69, 0xdb, ...u32(33)]; // imul ebx, ebx, 33
 const ADD = [0x81, 0xc3]; // add ebx, …
 const RET = 0xc3;
@@ -59,16 +57,8 @@ const STEPS = {
 type Step = keyof typeof STEPS;
 const numberOf = (step: Step): number => Object.keys(STEPS).indexOf(step);
 
-function machine(
-  script: readonly number[],
-  tier?: TranslatorOptions,
-): { cpu: Cpu; translator: Translator | undefined } {
-  const cpu = new Cpu({ model: QEMU64_V1, timing: { name: 'test', nsPerCycle: 4 }, ramSize: 8 * MIB, romSize: 0 });
-  cpu.bus = { nextEvent: () => Number.POSITIVE_INFINITY, advance: () => {} } as unknown as Bus;
-  let translator: Translator | undefined;
-  if (tier) cpu.translateBy((parts) => (translator = new Translator(parts, tier)));
-  const put = (at: number, bytes: readonly number[]) => cpu.physical.write(at, Uint8Array.from(bytes));
-  const words = (at: number, list: readonly number[]) => put(at, list.flatMap(u32));
+function machine(script: readonly number[], tier?: TranslatorOptions): BareMachine {
+  const { cpu, translator, put, words } = bareMachine(8 * MIB, tier);
   put(LOOP, [LODSD, 0xff, 0x24, 0x85, ...u32(TABLE)]); // jmp [TABLE + 4 * eax]
   let at = LOOP + 16;
   Object.values(STEPS).forEach((code, n) => {

@@ -6,14 +6,12 @@ import { createHash } from 'node:crypto';
 import test from 'ava';
 import fc from 'fast-check';
 import { MachineHash } from '../../../src/api/machine-state.js';
-import type { Bus } from '../../../src/cpu/bus.js';
-import { Cpu } from '../../../src/cpu/cpu.js';
-import { QEMU64_V1 } from '../../../src/cpu/cpuid.js';
 import { packKept, unpackKept } from '../../../src/cpu/jit/kept.js';
-import { Translator, type TranslatorOptions } from '../../../src/cpu/jit/translator.js';
+import type { TranslatorOptions } from '../../../src/cpu/jit/translator.js';
 import * as L from '../../../src/cpu/layout.js';
 import { READ_LIMIT } from '../../../src/cpu/observed.js';
 import { CR4_PAE, EFER_LMA } from '../../../src/cpu/state.js';
+import { type BareMachine, bareMachine, u32 } from './bare-machine.js';
 
 const MIB = 0x10_0000;
 const LOOP = 0x1000;
@@ -29,7 +27,6 @@ const COPY = 0x20_0000;
 const SCRIPT = 0x40_0000;
 const MOST_CYCLES = 1_000_000;
 
-const u32 = (n: number) => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, n >>> 24];
 const LODSD = 0xad;
 const SWAP = [0x48, 0x96]; // xchg rsi, rax
 const WRITTEN = LOADED + 2 * 4096 + 0x800;
@@ -59,18 +56,8 @@ const READS = ['read1', 'read2', 'read4', 'read8', 'read16', 'compare', 'pop', '
 const numberOf = (step: Step): number => Object.keys(STEPS).indexOf(step);
 type Script = readonly (readonly [step: Step, address: number])[];
 
-interface Machine {
-  readonly cpu: Cpu;
-  readonly translator: Translator | undefined;
-}
-
-function machine(script: Script, tier?: TranslatorOptions): Machine {
-  const cpu = new Cpu({ model: QEMU64_V1, timing: { name: 'test', nsPerCycle: 4 }, ramSize: 8 * MIB, romSize: 0 });
-  cpu.bus = { nextEvent: () => Number.POSITIVE_INFINITY, advance: () => {} } as unknown as Bus;
-  let translator: Translator | undefined;
-  if (tier) cpu.translateBy((parts) => (translator = new Translator(parts, tier)));
-  const put = (at: number, bytes: readonly number[]) => cpu.physical.write(at, Uint8Array.from(bytes));
-  const words = (at: number, list: readonly number[]) => put(at, list.flatMap(u32));
+function machine(script: Script, tier?: TranslatorOptions): BareMachine {
+  const { cpu, translator, put, words } = bareMachine(8 * MIB, tier);
   put(LOOP, [LODSD, 0xff, 0x24, 0xc5, ...u32(TABLE)]); // jmp [TABLE + 8 * rax]
   let at = LOOP + 16;
   Object.values(STEPS).forEach((code, n) => {
@@ -107,7 +94,7 @@ function machine(script: Script, tier?: TranslatorOptions): Machine {
 }
 
 /** What is left when the script has run in slices, as much as the guest and its trace can know of it. */
-function outcome({ cpu }: Machine, slices: readonly number[] = [MOST_CYCLES]): string {
+function outcome({ cpu }: BareMachine, slices: readonly number[] = [MOST_CYCLES]): string {
   for (let i = 0; !cpu.isHalted && cpu.now < MOST_CYCLES; i++) {
     const { reason } = cpu.runUntil(Math.min(cpu.now + slices[i % slices.length]!, MOST_CYCLES));
     if (reason !== 'until-cycle') break;
@@ -121,7 +108,7 @@ function outcome({ cpu }: Machine, slices: readonly number[] = [MOST_CYCLES]): s
 }
 
 /** Tracked reads that tier 0 made. */
-function readsByTier0({ cpu }: Machine): number {
+function readsByTier0({ cpu }: BareMachine): number {
   const { u16 } = cpu.state;
   return u16.subarray(L.SITE_READS >>> 1, (L.SITE_READS >>> 1) + L.SITES).reduce((sum, n) => sum + n, 0);
 }
