@@ -9,7 +9,7 @@ import { traceText } from '../print/run.js';
 import { consoleTo, interruptible } from '../terminal.js';
 
 type Values = Parameters<typeof bootOptions>[0] &
-  OutputOptions & { output: string; console?: boolean; checkpointEvery?: number };
+  OutputOptions & { output: string; console?: boolean; checkpointEvery?: number; unsealed?: boolean };
 
 export function addRecord(program: Command): void {
   addBootOptions(program.command('record'))
@@ -21,9 +21,14 @@ export function addRecord(program: Command): void {
         'multiples of it; each makes the trace a few MB larger',
       parsePositive,
     )
+    .option(
+      '--unsealed',
+      'leave out of the trace what lies in the images of the boot: it is much shorter, has the same root, and needs ' +
+        'them (where they were, beside it, or in the cache) to be replayed',
+    )
     .option('--console', 'serial output to stdout as it comes')
     .action(async (_options, command: Command) => {
-      const { output, console, quiet, checkpointEvery, ...values } = command.optsWithGlobals<Values>();
+      const { output, console, quiet, checkpointEvery, unsealed, ...values } = command.optsWithGlobals<Values>();
       const { record } = await import('../../src/api/record.js');
       const progress = new Progress({ quiet: quiet === true || console === true });
       const result = await interruptible((signal) =>
@@ -31,6 +36,7 @@ export function addRecord(program: Command): void {
           ...bootOptions(values),
           output,
           checkpointEvery,
+          unsealed,
           signal,
           onWarning: complain,
           onProgress: (cycle) => progress.show(`recording: ${grouped(cycle)} cycles`),

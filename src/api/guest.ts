@@ -97,6 +97,8 @@ export interface Guest extends Hardware {
   readonly handoff: HandoffWatch;
   readonly header: TraceHeader;
   readonly imageNames: readonly string[];
+  /** Their bytes, but for disks, which come behind the others. */
+  readonly imageBytes: readonly Uint8Array[];
   /** Option ROMs that the firmware finds. */
   readonly optionRoms: readonly ImageFile[];
   /** End the run from outside the guest: no event of the machine's, only the end of the trace. */
@@ -381,6 +383,7 @@ export function makeGuest(options: BootOptions, seams: Seams = NO_SEAMS): Guest 
       }),
     header,
     imageNames: [...images, ...files.disks.files].map((i) => i.name),
+    imageBytes: images.map(({ bytes }) => bytes),
     optionRoms: firmware?.optionRoms ?? [],
     initialMemory,
     tracedMemory,

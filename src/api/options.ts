@@ -101,6 +101,11 @@ export interface RecordOptions extends BootOptions {
    * state hashes, every 2^27 cycles, and take a few MB each. Default: none.
    */
   checkpointEvery?: number | undefined;
+  /**
+   * Leave out of the trace what lies in the boot's images, but for disks: it is much shorter, has the same root, and needs
+   * the images wherever it is read. Default: false.
+   */
+  unsealed?: boolean | undefined;
 }
 
 export interface RunOptions extends BootOptions {

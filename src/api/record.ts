@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import type { GuestMemory, RunEnd } from '../cpu/bus.js';
 import { Recorder } from '../replay/record.js';
+import type { LentImages } from '../trace/borrowed.js';
 import { FollowedWords } from '../trace/known-words.js';
 import { SymbolTable } from '../trace/symbols.js';
 import { TraceWriter } from '../trace/writer.js';
@@ -61,6 +62,13 @@ function controlOf(guest: Guest, options: BootOptions): RunControl {
     },
   };
 }
+
+/** What a trace may leave out. */
+const lentBy = ({ header, imageBytes }: Guest): LentImages => ({
+  images: imageBytes,
+  unpacks: header.route === 'pvh',
+  name: header.images.map(({ sha256 }) => sha256).join(' '),
+});
 
 /** A machine that hangs in an option ROM does not say so itself. */
 function warnOfRom({ cpu, optionRoms }: Guest, end: RunEnd, { onWarning }: BootOptions): void {
@@ -128,6 +136,7 @@ export async function recordChanged(options: RecordOptions, changes: object): Pr
   let root: string;
   let state: Uint8Array;
   try {
+    if (options.unsealed) writer.borrowFrom(lentBy(guest));
     late.target = writer;
     attachRecorder(guest, recorder);
     const hash = MachineHash.of(cpu);

@@ -8,6 +8,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { brotliCompressSync, brotliDecompressSync, constants, inflateRawSync } from 'node:zlib';
 import { unpackLzma } from '../boot/unpack/lzma.js';
+import { type Borrower, giveBack, type SourceBytes } from './borrowed.js';
 import type { ChunkHeader } from './chunk-place.js';
 import { encodeLzma } from './lzma-encoder.js';
 
@@ -48,6 +49,8 @@ export const CODEC_DEFLATE = 1;
 export const CODEC_BROTLI = 2;
 /** A .lzma file. (3 was a coder of drafts.) */
 export const CODEC_LZMA = 4;
+/** Brotli of what is left when bytes that images have are left out (borrowed.ts). */
+export const CODEC_BORROWED = 5;
 /** Smallest raw payload of memory for which LZMA is worth the time at the end of a run: firmware must not wait for it. */
 const MIN_LZMA = 0x8_0000;
 
@@ -70,6 +73,7 @@ export const isPackedInside = (type: ChunkType): boolean => type === 'PAGE';
 
 /** Brotli quality by chunk type, chosen by measurement: see FORMAT.md, section "Compression". */
 const QUALITY: Readonly<Record<string, number>> = { EVTS: 5, MEMO: 4, LIST: 4, CHKP: 4 };
+const BORROWED_QUALITY = 9;
 /** Payloads below it are packed at quality 5: the tables of 9 take the host longer to make than such a payload to pack. */
 const SMALL = 0x4000;
 /** Bits of brotli's window. No larger than the payload: a large one costs a millisecond, whatever is in it. */
@@ -92,6 +96,12 @@ export function packPayload(type: ChunkType, raw: Uint8Array, least = MIN_LZMA, 
   if (packed) return { codec: CODEC_LZMA, stored: packed };
   const stored = brotli(raw, QUALITY[type] ?? (raw.length < SMALL ? 5 : 9));
   return stored.length < raw.length ? { codec: CODEC_BROTLI, stored } : { codec: CODEC_NONE, stored: raw };
+}
+
+/** A payload of which images have a part. @returns undefined when they have none of it */
+export function packBorrowed(borrower: Borrower, type: ChunkType, raw: Uint8Array): PackedPayload | undefined {
+  const left = borrower.borrow(type, raw);
+  return left && { codec: CODEC_BORROWED, stored: brotli(left, BORROWED_QUALITY) };
 }
 
 /**
@@ -145,8 +155,12 @@ export const isSlowToUnpack = (header: ChunkHeader): boolean => header.codec ===
 /** Bytes that are made room for before it is known whether a payload has them. */
 const MAX_PIECE = 0x100_0000;
 
-/** @returns the raw payload. @throws Error when it does not decompress to exactly the length that the header gives. */
-export function decodePayload(header: ChunkHeader, stored: Uint8Array): Uint8Array {
+/**
+ * @param bytesOf has the images' bytes, for payloads that borrow from them
+ * @returns the raw payload
+ * @throws Error when it does not decompress to exactly the length that the header gives, and what `bytesOf` throws
+ */
+export function decodePayload(header: ChunkHeader, stored: Uint8Array, bytesOf?: SourceBytes): Uint8Array {
   let raw: Uint8Array;
   // Else it comes in pieces of 16 KiB, which are put together.
   const chunkSize = Math.max(64, Math.min(header.rawLength, MAX_PIECE));
@@ -155,7 +169,11 @@ export function decodePayload(header: ChunkHeader, stored: Uint8Array): Uint8Arr
   else if (header.codec === CODEC_DEFLATE) raw = inflateRawSync(stored, options);
   else if (header.codec === CODEC_BROTLI) raw = brotliDecompressSync(stored, options);
   else if (header.codec === CODEC_LZMA) raw = unpackLzma(stored, header.rawLength);
-  else throw new Error(`compression ${header.codec} is unknown`);
+  else if (header.codec === CODEC_BORROWED && bytesOf) {
+    // What is said of borrowed bytes may be longer than they are, though hardly ever.
+    const left = brotliDecompressSync(stored, { chunkSize, maxOutputLength: 2 * header.rawLength + 1024 });
+    raw = giveBack(header.type, left, header.rawLength, bytesOf);
+  } else throw new Error(`compression ${header.codec} is unknown`);
   if (raw.length !== header.rawLength) throw new Error(`payload is ${raw.length} bytes, not ${header.rawLength}`);
   return raw;
 }

@@ -65,7 +65,7 @@ export class EventStream {
       return [];
     }
     this.thread.onWorkHere?.();
-    return [this.#chunk(pressEvents(batch))];
+    return [this.#chunk(pressEvents(batch, this.thread.borrower))];
   }
 
   /** All that is under way. */

@@ -30,6 +30,8 @@ export interface Inspection {
   readonly milestones: readonly { name: string; cycle: number; rip: string }[];
   /** Size of the file. */
   readonly bytes: number;
+  /** Whether a replay needs the trace alone, and none of the images. */
+  readonly sealed: boolean;
 }
 
 /** The root is the one that the index gives: a replay holds it against the content. @throws TraceError */
@@ -51,6 +53,7 @@ export function inspect(reader: TraceReader): Inspection {
     events: { total: summary.events, byKind: summary.byKind },
     milestones: summary.milestones.map(({ name, cycle, rip }) => ({ name, cycle, rip: `0x${rip.toString(16)}` })),
     bytes: reader.size,
+    sealed: reader.isSealed,
   };
 }
 
@@ -64,7 +67,10 @@ export function inspectionText(reader: TraceReader): string {
     `${reader.path}: ${seen.format}, ${grouped(seen.bytes)} bytes, by ${seen.tool || 'an unknown tool'}`,
     `machine     ${seen.machine}, ${grouped(header.memory / 0x10_0000)} MiB, ${seen.cpu}, timing ${seen.timing.name} (${seen.timing.nsPerCycle} ns a cycle)`,
     `boot        ${header.route}${header.commandLine === '' ? '' : `, command line ${JSON.stringify(header.commandLine)}`}`,
-    ...seen.images.map((i) => `image       ${i.role} ${i.name}, ${grouped(i.size)} bytes, sha256 ${i.sha256}`),
+    ...seen.images.map(
+      (i) =>
+        `image       ${i.role} ${i.name}, ${grouped(i.size)} bytes, sha256 ${i.sha256}${seen.sealed ? '' : ', needed to replay'}`,
+    ),
     `run         ${grouped(seen.cycles)} cycles (${ms.toFixed(3)} ms)${seen.instructions === null ? '' : `, ${grouped(seen.instructions)} instructions`}`,
     `end         ${end}`,
     `root        ${seen.root ?? 'none: the recording was cut off'}`,

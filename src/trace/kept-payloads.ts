@@ -20,6 +20,7 @@ const MOST = 64 << 20;
  * packPayload(), or what it gave for the same payload before.
  * @param most bytes that may be kept
  * @param pack packs what is not kept
+ * @param from what else its outcome depends on
  */
 export function packKept(
   type: ChunkType,
@@ -27,9 +28,10 @@ export function packKept(
   least?: number,
   most = MOST,
   pack: typeof packPayload = packPayload,
+  from = '',
 ): PackedPayload {
-  if (raw.length < WORTH || process.env.NODE_DISABLE_COMPILE_CACHE) return pack(type, raw, least);
-  const what = `vmreplay packed payload ${PACKER} ${process.versions.brotli} ${type} ${least}\n`;
+  if ((raw.length < WORTH && from === '') || process.env.NODE_DISABLE_COMPILE_CACHE) return pack(type, raw, least);
+  const what = `vmreplay packed payload ${PACKER} ${process.versions.brotli} ${type} ${least}${from}\n`;
   const name = createHash('sha256').update(what).update(raw).digest('hex');
   const folder = new KeptFolder('packed');
   const found = folder.find(name);

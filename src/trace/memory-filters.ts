@@ -1,7 +1,7 @@
 // Filters for pages of initial memory. Both turn what is relative to its own place into what it points to, since that
 // is what repeats: calls of one function from everywhere, tables of places in ascending order. They look at the bytes
-// alone and know no guest; which one a page gets is chosen by what it would gain, and put on, in page-packer.ts; they are
-// taken off here. FORMAT.md, section "MEMO".
+// alone and know no guest; which one a page gets is chosen by what it would gain, and put on, in page-packer.ts. They are
+// taken off here, and put on where the choice has been made. FORMAT.md, section "MEMO".
 //
 // Invariant: a filter changes stored bytes only and decides by what its inverse sees too, so that it can be undone.
 
@@ -29,7 +29,28 @@ export function unfilterRun(
   before: number,
 ): number {
   if (filter === FILTER_PLACES) return placesToWords(address, bytes, start, end, before);
-  if (filter !== FILTER_BRANCHES) return before;
+  if (filter === FILTER_BRANCHES)
+    eachBranch(bytes, start, end, (at) => toDisplacement(bytes, at, (address + (at - start) + 4) | 0));
+  return before;
+}
+
+/** The inverse, with the same arguments: `before` is what it came to for the run before. */
+export function filterRun(
+  filter: number,
+  address: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  before: number,
+): number {
+  if (filter === FILTER_PLACES) return wordsToPlaces(address, bytes, start, end, before);
+  if (filter === FILTER_BRANCHES)
+    eachBranch(bytes, start, end, (at) => toTarget(bytes, at, (address + (at - start) + 4) | 0));
+  return before;
+}
+
+/** What looks like a near branch with 32 bits of displacement. @param take given where they are; may change them */
+function eachBranch(bytes: Uint8Array, start: number, end: number, take: (at: number) => void): void {
   for (let at = start; at + 5 <= end; at++) {
     const byte = bytes[at]!;
     let opcode = 1;
@@ -38,10 +59,9 @@ export function unfilterRun(
       opcode = 2;
     } else if (byte !== 0xe8 && byte !== 0xe9) continue;
     at += opcode;
-    toDisplacement(bytes, at, (address + (at - start) + 4) | 0);
+    take(at);
     at += 3;
   }
-  return before;
 }
 
 function placesToWords(address: number, bytes: Uint8Array, start: number, end: number, before: number): number {
@@ -52,12 +72,33 @@ function placesToWords(address: number, bytes: Uint8Array, start: number, end: n
   return before;
 }
 
+function wordsToPlaces(address: number, bytes: Uint8Array, start: number, end: number, before: number): number {
+  for (let at = start + (-address & 3); at + 4 <= end; at += 4) {
+    const place = (littleEndian(bytes, at) + address + (at - start)) | 0;
+    putBigEndian(bytes, at, (place - before) | 0);
+    before = place;
+  }
+  return before;
+}
+
 /** Sign-extended to 32 bits, the way it stays recognisable. */
 const wrap = (value: number): number => (value << (32 - BRANCH_BITS)) >> (32 - BRANCH_BITS);
 
 function toDisplacement(bytes: Uint8Array, at: number, next: number): void {
   const target = bigEndian(bytes, at);
   putLittleEndian(bytes, at, wrap(target) === target ? wrap(target - next) : target);
+}
+
+function toTarget(bytes: Uint8Array, at: number, next: number): void {
+  const displacement = littleEndian(bytes, at);
+  putBigEndian(bytes, at, wrap(displacement) === displacement ? wrap(displacement + next) : displacement);
+}
+
+const littleEndian = (bytes: Uint8Array, at: number): number =>
+  bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+
+function putBigEndian(bytes: Uint8Array, at: number, value: number): void {
+  putLittleEndian(bytes, at, (value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24) | 0);
 }
 
 const bigEndian = (bytes: Uint8Array, at: number): number =>

@@ -23,42 +23,65 @@ export interface MemoryRuns {
   readonly data: Uint8Array;
 }
 
+/** The same without the bytes. */
+export interface RunColumns extends Omit<MemoryRuns, 'data'> {
+  /** Bytes of all runs together. */
+  readonly total: number;
+}
+
 /** @throws Error when the payload breaks the format */
 export function decodeRuns(payload: Uint8Array): MemoryRuns {
   const map = record(decodeCanonical(payload), 'a memory chunk');
-  const address = integer(map.address, 2 ** 52, 'address');
-  const length = integer(map.length, MEMORY_SPAN, 'length');
   const data = new Uint8Array(binary(map.data, 'data'));
-  // Gaps become offsets.
-  const offsets = readVarints(binary(map.gaps, 'gaps'));
-  const lengths = readVarints(binary(map.lengths, 'lengths'));
-  if (lengths.length < offsets.length) throw new Error('a column ends early');
-  let at = 0;
-  let used = 0;
-  for (let i = 0; i < offsets.length; i++) {
-    const gap = offsets[i]!;
-    const run = lengths[i]!;
-    at += gap;
-    if (run === 0 || at + run > length || used + run > data.length || (gap === 0 && i > 0))
-      throw new Error('a run of memory is out of range');
-    offsets[i] = at;
-    at += run;
-    used += run;
-  }
-  if (used !== data.length || lengths.length > offsets.length) throw new Error('memory data is longer than its runs');
+  const columns = runColumns(map, data.length);
+  if (columns.total !== data.length) throw new Error('memory data is longer than its runs');
+  const { address, offsets, lengths } = columns;
   const runs = { address, offsets, lengths, data };
   takeFiltersOff(runs, binary(map.filters, 'filters'));
   return runs;
 }
 
-/** In place. */
-function takeFiltersOff({ address, offsets, lengths, data }: MemoryRuns, filters: Uint8Array): void {
+/**
+ * Where the runs of a MEMO payload are.
+ * @param most bytes of all of them together
+ * @throws Error when it breaks the format
+ */
+export function runColumns(map: Record<string, unknown>, most: number): RunColumns {
+  const address = integer(map.address, 2 ** 52, 'address');
+  const length = integer(map.length, MEMORY_SPAN, 'length');
+  // Gaps become offsets.
+  const offsets = readVarints(binary(map.gaps, 'gaps'));
+  const lengths = readVarints(binary(map.lengths, 'lengths'));
+  if (lengths.length < offsets.length) throw new Error('a column ends early');
+  let at = 0;
+  let total = 0;
+  for (let i = 0; i < offsets.length; i++) {
+    const gap = offsets[i]!;
+    const run = lengths[i]!;
+    at += gap;
+    if (run === 0 || at + run > length || total + run > most || (gap === 0 && i > 0))
+      throw new Error('a run of memory is out of range');
+    offsets[i] = at;
+    at += run;
+    total += run;
+  }
+  if (lengths.length > offsets.length) throw new Error('memory data is longer than its runs');
+  return { address, offsets, lengths, total };
+}
+
+/**
+ * What of runs lies in one page, by ascending address.
+ * @param take given the offset from the runs' address, bytes before it in all runs, its length, and how many pages with
+ * runs there are before its own
+ * @returns pages with runs
+ */
+export function eachPart(
+  { address, offsets, lengths }: Omit<RunColumns, 'total'>,
+  take: (at: number, used: number, length: number, page: number) => void,
+): number {
   // From the beginning of the page on, so that small numbers do.
   const first = address % PAGE;
-  const base = ((address - first) % 0x1_0000_0000) | 0;
   let page = -1;
-  let filter = FILTER_NONE;
-  let before = 0;
   let pages = 0;
   let used = 0;
   for (let i = 0; i < offsets.length; i++) {
@@ -66,16 +89,32 @@ function takeFiltersOff({ address, offsets, lengths, data }: MemoryRuns, filters
     for (let left = lengths[i]!; left > 0; ) {
       if (at >>> 12 !== page) {
         page = at >>> 12;
-        filter = filters[pages++] ?? FILTER_COUNT;
-        before = 0;
-        if (filter >= FILTER_COUNT) throw new Error('a page of memory has no known filter');
+        pages++;
       }
       const n = Math.min(PAGE - (at & (PAGE - 1)), left);
-      if (filter !== FILTER_NONE) before = unfilterRun(filter, (base + at) | 0, data, used, used + n, before);
+      take(at - first, used, n, pages - 1);
       used += n;
       at += n;
       left -= n;
     }
   }
+  return pages;
+}
+
+/** In place. */
+function takeFiltersOff(runs: MemoryRuns, filters: Uint8Array): void {
+  const base = (runs.address % 0x1_0000_0000) | 0;
+  let page = -1;
+  let filter = FILTER_NONE;
+  let before = 0;
+  const pages = eachPart(runs, (at, used, n, number) => {
+    if (number !== page) {
+      page = number;
+      filter = filters[number] ?? FILTER_COUNT;
+      before = 0;
+      if (filter >= FILTER_COUNT) throw new Error('a page of memory has no known filter');
+    }
+    if (filter !== FILTER_NONE) before = unfilterRun(filter, (base + at) | 0, runs.data, used, used + n, before);
+  });
   if (pages !== filters.length) throw new Error('there are more filters than pages');
 }

@@ -2,7 +2,8 @@
 //
 // Invariant: an outcome follows from the job alone, whoever does it.
 
-import { type ChunkType, CODEC_NONE, isPackedInside, type PackedPayload, packPayload } from './chunks.js';
+import type { Borrower } from './borrowed.js';
+import { type ChunkType, CODEC_NONE, isPackedInside, type PackedPayload, packBorrowed, packPayload } from './chunks.js';
 import type { EventBatch } from './event-batch.js';
 import { EventPacker } from './event-packer.js';
 import { packKept } from './kept-payloads.js';
@@ -61,31 +62,48 @@ export const isQuick = (job: PressJob): boolean => 'events' in job || isHash(job
 /**
  * Do a job.
  * @param pause called now and then during a long one
+ * @param borrower leaves out what lies in images, in traces that are not sealed
  */
-export function doJob(job: PressJob, pause?: () => void): Outcome {
+export function doJob(job: PressJob, pause?: () => void, borrower?: Borrower): Outcome {
   if (isHash(job)) {
     doHash(job);
     return undefined;
   }
-  if ('events' in job) return pressEvents(job.events);
+  if ('events' in job) return pressEvents(job.events, borrower);
   if ('zeros' in job) return pressSaved(job, pause);
   if ('masks' in job) return [...payloadsOf(job, pause)];
   const { type, raw, least } = job;
   if (isPackedInside(type)) return { type, raw, ...packPayload(type, raw) };
   const pack: typeof packPayload = (type, raw, least) => packPayload(type, raw, least, pause);
-  return { type, raw, ...packKept(type, raw, least, undefined, pack) };
+  return { type, raw, ...(packLent(borrower, type, raw, least, pack) ?? packKept(type, raw, least, undefined, pack)) };
+}
+
+/**
+ * A payload packed without what lies in images, if that is worth it.
+ * @param pack packs it when it has nothing of them
+ */
+export function packLent(
+  borrower: Borrower | undefined,
+  type: ChunkType,
+  raw: Uint8Array,
+  least?: number,
+  pack = packPayload,
+): PackedPayload | undefined {
+  if (!borrower?.wants(type, raw.length)) return undefined;
+  const packAny: typeof packPayload = (type, raw, least) => packBorrowed(borrower, type, raw) ?? pack(type, raw, least);
+  return packKept(type, raw, least, undefined, packAny, borrower.name);
 }
 
 let packer: EventPacker | undefined;
 
 /** The payload of a batch of events, packed: what a job with it comes to. */
-export function pressEvents(events: EventBatch): PressedPayload {
+export function pressEvents(events: EventBatch, borrower?: Borrower): PressedPayload {
   const own = packer ?? new EventPacker();
   // One that fails in the middle is of no use any more.
   packer = undefined;
   const raw = own.pack(events);
   packer = own;
-  return { type: 'EVTS', raw, ...packPayload('EVTS', raw) };
+  return { type: 'EVTS', raw, ...(packLent(borrower, 'EVTS', raw) ?? packPayload('EVTS', raw)) };
 }
 
 /** Payloads of pages of a checkpoint. */

@@ -7,6 +7,7 @@
 
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { Borrower, type LentImages } from './borrowed.js';
 import { awaitEnd, begin, end, giveBack, isOver, type JobState, newState } from './job-state.js';
 import {
   doJob,
@@ -39,6 +40,7 @@ interface Answer {
 /** What the thread is started with. */
 export interface PressLine {
   readonly port: MessagePort;
+  readonly lent: LentImages | undefined;
 }
 
 /** A job that somebody wants the outcome of: in the end a payload, or parts that have payloads. */
@@ -98,7 +100,7 @@ export class Ticket {
   doHere(): void {
     const job = this.#job!;
     if (!isHash(job)) this.thread.onWorkHere?.();
-    const outcome = doJob(job);
+    const outcome = doJob(job, undefined, this.thread.borrower);
     this.thread.forget(this.#n);
     end(this.#state);
     if (!outcome) this.keep(undefined, undefined);
@@ -113,6 +115,8 @@ export class PressThread {
   #sent = 0;
   #worker: Worker | undefined;
   #port: MessagePort | undefined;
+  #lent: LentImages | undefined;
+  #borrower: Borrower | undefined;
   /** It did not start, or ended before its time: there is not to be another. */
   #isLost = false;
 
@@ -121,6 +125,17 @@ export class PressThread {
 
   /** @param module of the thread; without one there is none. It starts with the first job */
   constructor(private readonly module = findWorker('press-worker.js')) {}
+
+  /** Leaves out what lies in images, of jobs that are done here. */
+  get borrower(): Borrower | undefined {
+    return this.#borrower;
+  }
+
+  /** Leave out of payloads what lies in images, here and there: before the first job. */
+  borrowFrom(lent: LentImages): void {
+    this.#lent = lent;
+    this.#borrower = new Borrower(lent);
+  }
 
   get isStarted(): boolean {
     return this.#worker !== undefined;
@@ -182,7 +197,7 @@ export class PressThread {
   /** @returns false when there is no thread to be had */
   #start(module: URL): boolean {
     const { port1, port2 } = new MessageChannel();
-    const line: PressLine = { port: port2 };
+    const line: PressLine = { port: port2, lent: this.#lent };
     let worker: Worker;
     try {
       worker = new Worker(module, {
@@ -227,7 +242,8 @@ export class PressThread {
 }
 
 /** The thread's side: do the jobs that come and are not taken. */
-export function pressOnThread({ port }: PressLine): void {
+export function pressOnThread({ port, lent }: PressLine): void {
+  const borrower = lent && new Borrower(lent);
   const later: SentJob[] = [];
   let made = 0;
   const answer = (state: JobState, message?: Answer, buffers: ArrayBuffer[] = []): void => {
@@ -235,7 +251,7 @@ export function pressOnThread({ port }: PressLine): void {
     end(state);
   };
   const work = ({ n, job, state }: SentJob, pause?: () => void): void => {
-    const outcome: Outcome = doJob(job, pause);
+    const outcome: Outcome = doJob(job, pause, borrower);
     if (!outcome) {
       answer(state);
       return;

@@ -3,12 +3,14 @@
 // TraceError of one sentence.
 
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import type { SourceBytes } from './borrowed.js';
 import { type CheckpointState, decodeCheckpoint, decodePages, type SavedPage } from './checkpoint.js';
 import { type Checkpoint, indexedCheckpoints } from './checkpoint-places.js';
 import type { ChunkPlace } from './chunk-place.js';
 import {
   CHUNK_HEADER_SIZE,
   CHUNK_TYPES,
+  CODEC_BORROWED,
   CODEC_NONE,
   CONTAINER_MAJOR,
   ContentRoot,
@@ -39,6 +41,7 @@ import {
 } from './header.js';
 import { unpackKept } from './kept-unpacked.js';
 import { decodeKnown, type KnownChange } from './known-words.js';
+import { FoundImages } from './lent-images.js';
 import { decodeMemory, type MemoryPiece } from './memory.js';
 import { decodeRuns, type MemoryRuns } from './memory-runs.js';
 import { decodePageList, SavedPages } from './saved-pages.js';
@@ -84,6 +87,7 @@ export class TraceReader {
   readonly #ends: Map<number, number>;
   /** Chunks of events that root() has come by, by offset. */
   readonly #blocks = new Map<number, EventBlock>();
+  #found: FoundImages | undefined;
   #symbols: SymbolTable | undefined | null = null;
   #checkpoints: readonly Checkpoint[] | undefined;
   /** Raw payloads of chunks that are slow to unpack, by offset, since they are asked for twice and take long. */
@@ -341,6 +345,17 @@ export class TraceReader {
     return this.#unpacked.get(place.offset);
   }
 
+  /** Bytes of images, for payloads that borrow from them: none do before header and notes. */
+  readonly #images: SourceBytes = (source) => {
+    this.#found ??= new FoundImages(this.path, this.header, this.notes);
+    return this.#found.bytesOf(source);
+  };
+
+  /** Whether a replay needs nothing but the file: no payload borrows from an image. */
+  get isSealed(): boolean {
+    return this.chunks.every(({ codec }) => codec !== CODEC_BORROWED);
+  }
+
   #find(type: string): ChunkPlace | undefined {
     return this.chunks.find((chunk) => chunk.type === type);
   }
@@ -349,7 +364,7 @@ export class TraceReader {
     const unpacked = isSlowToUnpack(place) ? this.#unpack(place) : undefined;
     const stored = unpacked ?? this.#read(place.offset + CHUNK_HEADER_SIZE, place.storedLength);
     try {
-      return decode(unpacked ?? decodePayload(place, stored));
+      return decode(unpacked ?? decodePayload(place, stored, this.#images));
     } catch (error) {
       if (error instanceof TraceError) throw error;
       const reason = error instanceof Error ? error.message : String(error);

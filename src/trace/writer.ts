@@ -4,6 +4,7 @@
 
 import { accessSync, closeSync, constants, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { LentImages } from './borrowed.js';
 import type { CheckpointPiece } from './checkpoint.js';
 import {
   type ChunkType,
@@ -37,6 +38,7 @@ import { LateHasher } from './late-hash.js';
 import { ALL_OBSERVED, encodeMemory, type MemoryRegion, type ObservedMemory } from './memory.js';
 import { MemoryStream } from './memory-stream.js';
 import { Press } from './press.js';
+import { packLent } from './press-jobs.js';
 import { PressThread } from './press-thread.js';
 import type { EventSink, Site } from './sink.js';
 import type { SymbolTable } from './symbols.js';
@@ -171,6 +173,11 @@ export class TraceWriter implements EventSink {
     this.#stream = new MemoryStream(memory, observed, (pages) => this.#memory.addPages(pages), room);
   }
 
+  /** Leave out what lies in images: the trace is not sealed then, and has the same root. Before the first event. */
+  borrowFrom(lent: LentImages): void {
+    this.#thread.borrowFrom(lent);
+  }
+
   /** Takes what changes of what state hashes count as zeros. */
   knownLog(): KnownLog {
     this.#knownLog = new KnownLog((payload) => this.#known.addPayload('KNOW', payload));
@@ -280,7 +287,8 @@ export class TraceWriter implements EventSink {
   }
 
   #chunk(type: ChunkType, raw: Uint8Array, packed?: PackedPayload): void {
-    const { header, stored } = encodeChunk(type, raw, packed);
+    const { borrower } = this.#thread;
+    const { header, stored } = encodeChunk(type, raw, packed ?? packLent(borrower, type, raw));
     const place = isOfCheckpoint(type) ? this.#checkpointPlaces.shift() : undefined;
     if (type !== 'EVTS') this.#index.push({ type, offset: this.#offset, event: 0, cycle: 0, ...place });
     this.#link = startLink(this.#link, header).update(stored).digest();

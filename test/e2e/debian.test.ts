@@ -48,6 +48,32 @@ async function recordAndReplay(t: ExecutionContext, file: (name: string) => stri
   return recorded.stdout;
 }
 
+/** Bytes that a trace of Debian's boot may have. */
+const MOST_BYTES = 1_500_000;
+
+for (const [route, ...bios] of [['pvh'], ['linux64'], ['firmware', '--bios', 'bios-256k.bin']]) {
+  const isThere = bios.length === 0 || cachedImage('bios-256k.bin') !== undefined;
+  const needs = bios.length === 0 ? NEEDS : '(needs: vmreplay fetch cloud busybox seabios qemu-roms)';
+  const run = isThere ? withDebian : test.skip;
+  run(`a trace by ${route} that is not sealed is short, and replays where the images are ${needs}`, async (t) => {
+    t.timeout(900_000);
+    const file = await scratch(t);
+    const args = ['--boot', route!, ...bios, ...boot, '--initrd', INITRD, ...rest, '--unsealed', '-o', file('a.trace')];
+    const recorded = await vmreplay('record', ...args);
+    t.is(recorded.code, 0, recorded.stderr);
+    const { bytes, sealed, root } = JSON.parse((await vmreplay('inspect', '--json', file('a.trace'))).stdout);
+    t.false(sealed);
+    t.true(bytes <= MOST_BYTES, `${bytes} bytes`);
+    t.log(`${bytes} bytes`);
+    const replayed = await vmreplay('replay', file('a.trace'));
+    t.is(replayed.code, 0, replayed.stderr);
+    t.true(replayed.stdout.includes(`no difference, root ${root}`));
+    const missing = await vmreplayWith(await elsewhere(file), 'replay', file('a.trace'));
+    t.is(missing.code, 2);
+    t.regex(missing.stderr, /it is not sealed and needs the /);
+  });
+}
+
 withDebian(`Debian's cloud kernel boots to user space by PVH and replays ${NEEDS}`, async (t) => {
   t.timeout(900_000);
   const file = await scratch(t);

@@ -2,7 +2,7 @@
 // recordings of one boot are the same whatever else the machine does meanwhile, and whichever Node runs them.
 
 import { spawn } from 'node:child_process';
-import { copyFile, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { corpusGuests } from '../../bin/corpus.js';
@@ -48,6 +48,55 @@ test('a replay needs neither images nor cache, and gives the console byte for by
   const live = await vmreplayWith(bare, 'replay', 'b', '--live');
   t.is(live.code, 2);
   t.regex(live.stderr, /^vmreplay: boot\/kernel: there is no such file; check --kernel\n$/);
+});
+
+test('a trace that is not sealed is shorter, has the same root, and needs the bytes that were recorded', async (t) => {
+  const file = await scratch(t);
+  await mkdir(file('boot'));
+  await mkdir(file('elsewhere'));
+  await copyFile(packageFile('corpus/sys-gates/sys-gates.elf'), file('boot/kernel'));
+  const here = { cwd: file('.') };
+  const record = async (...options: string[]) => {
+    const args = ['--kernel', 'boot/kernel', '--memory', '64M', ...options];
+    const { code, stderr } = await vmreplayWith(here, 'record', ...args);
+    t.is(code, 0, stderr);
+  };
+  const inspect = async (name: string) => JSON.parse((await vmreplayWith(here, 'inspect', '--json', name)).stdout);
+  await record('-o', 'sealed');
+  await record('--unsealed', '-o', 'a');
+  const [sealed, open] = [await inspect('sealed'), await inspect('a')];
+  t.deepEqual([sealed.sealed, open.sealed], [true, false]);
+  t.is(open.root, sealed.root);
+  t.is(open.state, sealed.state);
+  t.true(open.bytes < 0.7 * sealed.bytes, `${open.bytes} for ${sealed.bytes} bytes`);
+  t.regex((await vmreplayWith(here, 'inspect', 'a')).stdout, /^image {7}kernel boot\/kernel, .*, needed to replay$/m);
+  t.is((await vmreplayWith(here, 'diff', 'sealed', 'a')).code, 0);
+
+  const replayed = await vmreplayWith(here, 'replay', 'a');
+  t.is(replayed.code, 0, replayed.stderr);
+  t.true(replayed.stdout.includes(`no difference, root ${sealed.root}`));
+  // Where it is not, where it is beside the trace, and where a file of that name has other bytes.
+  await rename(file('a'), file('elsewhere/b'));
+  const bare = { cwd: file('elsewhere'), env: { VMREPLAY_CACHE: file('elsewhere/cache'), HOME: file('elsewhere') } };
+  const { size, sha256 } = sealed.images[0];
+  const missing = await vmreplayWith(bare, 'replay', 'b');
+  t.is(missing.code, 2);
+  t.is(
+    missing.stderr,
+    `vmreplay: b: it is not sealed and needs the kernel boot/kernel (${size} bytes, sha256 ${sha256}): ` +
+      'it is neither there, nor beside the trace, nor in the cache; put the file that was recorded beside the trace\n',
+  );
+  await copyFile(file('boot/kernel'), file('elsewhere/kernel'));
+  t.is((await vmreplayWith(bare, 'replay', 'b')).code, 0);
+  const bytes = await readFile(file('boot/kernel'));
+  bytes[bytes.length - 1]! ^= 1;
+  await writeFile(file('elsewhere/kernel'), bytes);
+  const changed = await vmreplayWith(bare, 'replay', 'b');
+  t.is(changed.code, 2);
+  t.regex(changed.stderr, /^vmreplay: b: it is not sealed and needs .*: kernel has other bytes; put the file .*\n$/);
+  await mkdir(file('elsewhere/cache'));
+  await copyFile(file('boot/kernel'), file('elsewhere/cache/kernel'));
+  t.is((await vmreplayWith(bare, 'replay', 'b')).code, 0, 'the cache has it');
 });
 
 const boot = ['--kernel', packageFile('corpus/irq-pit/irq-pit.elf'), '--memory', '64M'];

@@ -83,6 +83,7 @@ const NOT_READERS: Readonly<Record<string, string>> = {
   'src/trace/event-batch.ts': 'writes',
   'src/trace/event-packer.ts': 'writes',
   'src/trace/event-stream.ts': 'writes',
+  'src/trace/image-index.ts': 'looks for what is written',
   'src/trace/job-state.ts': 'is words that threads share',
   'src/trace/lzma-encoder.ts': 'writes',
   'src/trace/lzma-layout.ts': 'says where things are',

@@ -74,6 +74,7 @@ export function syntheticPayload(events: Iterable<TraceEvent>, more: Partial<Tra
       machine: 'pc',
       cpu: 'none',
       timing: { name: 'test', nsPerCycle: 4 },
+      sealed: true,
       root: 'ab'.repeat(32),
       images: [],
       cycles: packer.cycle,

@@ -25,7 +25,7 @@ function withTrace<T>(body: (reader: TraceReader, root: string) => T): T {
   });
 }
 
-test('inspect gives the fields of the command-line contract, in its order', (t) => {
+test('inspect gives the fields of the command-line contract, in its order, and whether the trace is sealed', (t) => {
   withTrace((reader, root) => {
     t.is(
       JSON.stringify(inspect(reader)),
@@ -44,6 +44,7 @@ test('inspect gives the fields of the command-line contract, in its order', (t) 
         events: { total: 5, byKind: { 'port-write': 2, 'mmio-read': 1, milestone: 1, end: 1 } },
         milestones: [{ name: 'entry', cycle: 0, rip: '0xfffffff0' }],
         bytes: statSync(reader.path).size,
+        sealed: true,
       }),
     );
   });

@@ -1,6 +1,7 @@
 // Rows for src/trace: the container as it lies in a file, traces whose hashes are right and whose payloads are not, each
 // payload by itself, and what is found in guest memory and in the bytes of events.
 
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import fc from 'fast-check';
 import { packageFile } from '../../../bin/package.js';
 import * as fuzz from '../../../src/fuzz/index.js';
 import { record } from '../../../src/index.js';
+import { Borrower, giveBack } from '../../../src/trace/borrowed.js';
 import { decodeCheckpoint, decodePages, encodeCheckpoint } from '../../../src/trace/checkpoint.js';
 import { indexedCheckpoints } from '../../../src/trace/checkpoint-places.js';
 import type { ChunkType } from '../../../src/trace/chunks.js';
@@ -16,11 +18,12 @@ import { TraceError } from '../../../src/trace/error.js';
 import { EventBlock } from '../../../src/trace/event-block.js';
 import { KIND_NAMES, type TraceEvent } from '../../../src/trace/events.js';
 import { decodeHandoff, diffHandoff, handoffsOf, handoffText } from '../../../src/trace/handoff.js';
-import { decodeHeader, decodeIndex, decodeNotes, decodeSummary } from '../../../src/trace/header.js';
+import { decodeHeader, decodeIndex, decodeNotes, decodeSummary, type TraceHeader } from '../../../src/trace/header.js';
 import { inspect, inspectionText, listEvents } from '../../../src/trace/inspect.js';
 import { kallsymsIn } from '../../../src/trace/kallsyms.js';
 import { decodeKnown, ToldWords } from '../../../src/trace/known-words.js';
-import { decodeMemory } from '../../../src/trace/memory.js';
+import { FoundImages } from '../../../src/trace/lent-images.js';
+import { ALL_OBSERVED, decodeMemory, encodeMemory } from '../../../src/trace/memory.js';
 import { FILTER_COUNT, unfilterRun } from '../../../src/trace/memory-filters.js';
 import { TraceReader } from '../../../src/trace/reader.js';
 import { decodePageList, encodeSavedPages, SavedPages } from '../../../src/trace/saved-pages.js';
@@ -41,6 +44,7 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 /** What a trace is called in messages. */
 const file = join(directory, 'bad.vmr');
 
+const E820 = packageFile('corpus/e820/e820.elf');
 const recorded: Record<string, Buffer> = {};
 /** Recordings of guests of the corpus, one of which changes modes and one of which reads fw_cfg. */
 async function recordings(): Promise<Buffer[]> {
@@ -183,6 +187,25 @@ export const traceRows: readonly Parser[] = [
     for (let i = 0; i < block.count; i++) block.at(i).data.length;
   }),
   payload('MEMO', ['memory', 'memory-filters', 'memory-runs'], decodeMemory),
+  {
+    name: 'a payload that borrows from images',
+    covers: ['src/trace/borrowed.ts', 'src/trace/lent-images.ts'],
+    inputs: () => {
+      const kernel = Uint8Array.from(readFileSync(E820));
+      const borrower = new Borrower({ images: [kernel], unpacks: true, name: '' });
+      const memory = [...encodeMemory({ address: 0x10_0000, data: kernel }, ALL_OBSERVED)];
+      return damaged(memory.concat(kernel).map((raw, n) => borrower.borrow(n === 0 ? 'MEMO' : 'EVTS', raw)!));
+    },
+    parse: (bytes) => {
+      const kernel = readFileSync(E820);
+      const sha256 = createHash('sha256').update(kernel).digest('hex');
+      const images = [{ role: 'kernel', sha256, size: kernel.length }];
+      const found = new FoundImages(file, { images } as unknown as TraceHeader, { tool: '', names: [E820] });
+      giveBack(Buffer.from(bytes).includes('sources') ? 'MEMO' : 'EVTS', bytes, MIB, found.bytesOf);
+    },
+    refusal: clause(),
+    runs: 1000,
+  },
   payload('KNOW', ['known-words'], (raw) => {
     const told = new ToldWords(1 << 16, [], decodeKnown(raw, 1 << 16));
     for (const page of told.update(Number.MAX_SAFE_INTEGER, [])) told.unknownIn(page);
