@@ -73,7 +73,7 @@ export const isPackedInside = (type: ChunkType): boolean => type === 'PAGE';
 
 /** Brotli quality by chunk type, chosen by measurement: see FORMAT.md, section "Compression". */
 const QUALITY: Readonly<Record<string, number>> = { EVTS: 5, MEMO: 4, LIST: 4, CHKP: 4 };
-const BORROWED_QUALITY = 9;
+const BORROWED_QUALITY = 5;
 /** Payloads below it are packed at quality 5: the tables of 9 take the host longer to make than such a payload to pack. */
 const SMALL = 0x4000;
 /** Bits of brotli's window. No larger than the payload: a large one costs a millisecond, whatever is in it. */

@@ -6,7 +6,7 @@
 /** Bytes that are looked up together. */
 export const WINDOW = 32;
 /** Windows that are known, at most: larger images are known in larger steps. */
-const MAX_WINDOWS = 1 << 21;
+const MAX_WINDOWS = 1 << 19;
 const BASE = 0x0100_0193;
 /** BASE to the power of WINDOW - 1: what the byte that leaves a window counted. */
 const LEAVING = power(BASE, WINDOW - 1);
