@@ -13,6 +13,10 @@ const PAIRS = [
   ['vmreplay record', 'qemu record'],
   ['vmreplay record again', 'qemu record'],
   ['vmreplay record again', 'vmreplay record'],
+  ['vmreplay unsealed record', 'qemu record'],
+  ['vmreplay unsealed record', 'vmreplay run'],
+  ['vmreplay unsealed record again', 'qemu record'],
+  ['vmreplay unsealed record again', 'vmreplay run again'],
   ['vmreplay replay', 'qemu replay'],
   ['vmreplay replay again', 'qemu replay'],
   ['vmreplay replay jobs', 'qemu replay'],
@@ -27,7 +31,7 @@ const PAIRS = [
 interface Figures {
   medians: Record<string, number>;
   ratios: Record<string, Spread>;
-  recording?: Omit<Sample, 'seconds' | 'output'>;
+  recording?: Omit<Sample, 'seconds' | 'output'> & { unsealedBytes?: number };
   samples: Record<string, number[]>;
 }
 
@@ -65,13 +69,14 @@ export function summarize(
   const recording = samples.get('vmreplay record')?.[0];
   if (recording?.instructions !== undefined) {
     const { seconds, output, ...rest } = recording;
-    figures.recording = rest;
+    const unsealedBytes = samples.get('vmreplay unsealed record')?.[0]?.bytes;
+    figures.recording = { ...rest, ...(unsealedBytes && { unsealedBytes }) };
     const million = (name: string) => {
       const median = figures.medians[name];
       return median === undefined ? '' : `, ${name} ${(recording.instructions! / median / 1e6).toFixed(0)}`;
     };
     lines.push(
-      `  ${rest.instructions} instructions, ${rest.cycles} cycles, ${rest.events} events, ${rest.bytes} bytes of trace`,
+      `  ${rest.instructions} instructions, ${rest.cycles} cycles, ${rest.events} events, ${rest.bytes} bytes of trace${unsealedBytes ? `, ${unsealedBytes} unsealed` : ''}`,
       `  million instructions a second: record ${(rest.instructions! / figures.medians['vmreplay record']! / 1e6).toFixed(0)}${million('vmreplay run')}${million('qemu tcg')}`,
     );
   }
