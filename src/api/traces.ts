@@ -19,6 +19,7 @@ import {
   listEvents,
   type Selection,
 } from '../trace/inspect.js';
+import { MissingImage } from '../trace/lent-images.js';
 import { TraceReader } from '../trace/reader.js';
 import { type FinalScreen, finalScreen, screenLines } from './final-screen.js';
 import { TIMING } from './guest.js';
@@ -40,7 +41,7 @@ export interface DiffOptions {
 
 export type DiffResult = Explanation;
 export type InspectResult = Inspection & {
-  /** The screen at the end; null where the machine has none. */
+  /** The screen at the end; null where the machine has none, or an image that the trace needs is missing. */
   readonly screen: FinalScreen | null;
 };
 
@@ -109,13 +110,23 @@ export async function renderDivergence(
 
 /** What a trace says about itself. A recording that was cut off is read as far as it goes. */
 export async function inspect(file: string): Promise<InspectResult> {
-  return withTrace(file, true, (reader) => ({ ...inspectTrace(reader), screen: finalScreen(reader) ?? null }));
+  return withTrace(file, true, (reader) => ({ ...inspectTrace(reader), screen: screenOf(reader) ?? null }));
+}
+
+/** What a trace that is not sealed needs is told of also where it is missing. */
+function screenOf(reader: TraceReader): FinalScreen | undefined {
+  try {
+    return finalScreen(reader);
+  } catch (error) {
+    if (error instanceof MissingImage) return undefined;
+    throw error;
+  }
 }
 
 /** The same as text. */
 export async function renderInspection(file: string): Promise<string> {
   return withTrace(file, true, (reader) => {
-    const screen = finalScreen(reader);
+    const screen = screenOf(reader);
     return inspectionText(reader) + (screen ? `${screenLines(screen).join('\n')}\n` : '');
   });
 }

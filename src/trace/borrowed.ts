@@ -8,7 +8,7 @@ import { isLinuxImage, parseLinuxImage, unpackKernel } from '../boot/bzimage.js'
 import type { Plain } from '../platform/device.js';
 import { decodeCanonical, encodeCanonical } from './codec.js';
 import { binary, record } from './fields.js';
-import { ImageIndex, type Source, sameBytes } from './image-index.js';
+import { equalBytes, ImageIndex, type Source, sameBytes } from './image-index.js';
 import { filterRun } from './memory-filters.js';
 import { decodeRuns, eachPart, type RunColumns, runColumns } from './memory-runs.js';
 import { unzigzag, VarintReader, VarintWriter, zigzag } from './varint.js';
@@ -84,9 +84,7 @@ function borrowBytes(raw: Uint8Array, index: ImageIndex): Uint8Array | undefined
       at--;
       offset--;
     }
-    let length = found.at - at;
-    while (at + length < raw.length && offset + length < bytes.length && raw[at + length] === bytes[offset + length])
-      length++;
+    const length = equalBytes(raw, at, bytes, offset);
     for (const value of [at - from, source, offset, length]) copies.write(value);
     rest.push(raw.subarray(from, at));
     from = at + length;

@@ -7,6 +7,9 @@
 export const WINDOW = 32;
 /** Windows that are known, at most: larger images are known in larger steps. */
 const MAX_WINDOWS = 1 << 19;
+/** Bytes for which the built-in comparison is called, and that are compared at once. */
+const LONG = 64;
+const MOST_AT_ONCE = 0x1_0000;
 const BASE = 0x0100_0193;
 /** BASE to the power of WINDOW - 1: what the byte that leaves a window counted. */
 const LEAVING = power(BASE, WINDOW - 1);
@@ -85,8 +88,18 @@ export class ImageIndex {
 /** Whether two pieces are equal, and within their arrays. */
 export function sameBytes(a: Uint8Array, at: number, b: Uint8Array, offset: number, length: number): boolean {
   if (offset < 0 || offset + length > b.length || at + length > a.length) return false;
+  // The comparison that is built in is quick from the first call on.
+  if (length >= LONG) return Buffer.compare(a.subarray(at, at + length), b.subarray(offset, offset + length)) === 0;
   for (let i = 0; i < length; i++) if (a[at + i] !== b[offset + i]) return false;
   return true;
+}
+
+/** How many bytes from two places on are equal. */
+export function equalBytes(a: Uint8Array, at: number, b: Uint8Array, offset: number): number {
+  let length = 0;
+  for (let step = MOST_AT_ONCE; step >= 1; step /= 2)
+    while (sameBytes(a, at + length, b, offset + length, step)) length += step;
+  return length;
 }
 
 /** One byte again and again is everywhere, and so says nothing about where it comes from. */

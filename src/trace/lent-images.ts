@@ -11,6 +11,9 @@ import { unpackedImage } from './borrowed.js';
 import { systemReason, TraceError } from './error.js';
 import type { TraceHeader, TraceNotes } from './header.js';
 
+/** An image that a trace needs is not there with its bytes. */
+export class MissingImage extends TraceError {}
+
 export class FoundImages {
   readonly #found = new Map<number, Uint8Array>();
 
@@ -46,7 +49,7 @@ export class FoundImages {
       }
     }
     const why = reasons.length > 0 ? reasons.join('; ') : 'it is neither there, nor beside the trace, nor in the cache';
-    throw new TraceError(
+    throw new MissingImage(
       this.trace,
       `it is not sealed and needs the ${image.role} ${name} (${image.size} bytes, sha256 ${image.sha256}): ${why}; ` +
         'put the file that was recorded beside the trace',

@@ -68,9 +68,13 @@ for (const [route, ...bios] of [['pvh'], ['linux64'], ['firmware', '--bios', 'bi
     const replayed = await vmreplay('replay', file('a.trace'));
     t.is(replayed.code, 0, replayed.stderr);
     t.true(replayed.stdout.includes(`no difference, root ${root}`));
-    const missing = await vmreplayWith(await elsewhere(file), 'replay', file('a.trace'));
+    const bare = await elsewhere(file);
+    const missing = await vmreplayWith(bare, 'replay', file('a.trace'));
     t.is(missing.code, 2);
     t.regex(missing.stderr, /it is not sealed and needs the /);
+    const inspected = await vmreplayWith(bare, 'inspect', '--json', file('a.trace'));
+    t.is(inspected.code, 0, inspected.stderr);
+    t.is(JSON.parse(inspected.stdout).root, root, 'what it needs is told all the same');
   });
 }
 
