@@ -13,6 +13,8 @@ import { filterRun } from './memory-filters.js';
 import { decodeRuns, eachPart, type RunColumns, runColumns } from './memory-runs.js';
 import { unzigzag, VarintReader, VarintWriter, zigzag } from './varint.js';
 
+/** A new number whenever the same payload and images give other bytes. */
+const FORM = 1;
 /** Borrowed bytes for which a payload is worth the other form, and payloads that are worth looking at, of either type. */
 const WORTH = 64;
 const MIN_MEMORY = 0x1000;
@@ -43,7 +45,7 @@ export class Borrower {
 
   /** What the outcome depends on besides the payload. */
   get name(): string {
-    return ` from ${this.lent.name} ${this.lent.unpacks}`;
+    return ` borrowed ${FORM} ${this.lent.name} ${this.lent.unpacks}`;
   }
 
   /** Whether a payload is worth looking at. */
