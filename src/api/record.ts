@@ -66,7 +66,7 @@ function controlOf(guest: Guest, options: BootOptions): RunControl {
 /** What a trace may leave out. */
 const lentBy = ({ header, imageBytes }: Guest): LentImages => ({
   images: imageBytes,
-  unpacks: header.route === 'pvh',
+  unpacked: header.route === 'pvh' ? header.images.findIndex(({ role }) => role === 'kernel') : undefined,
   name: header.images.map(({ sha256 }) => sha256).join(' '),
 });
 

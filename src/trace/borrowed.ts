@@ -1,5 +1,5 @@
 // Payloads of traces that are not sealed: bytes that lie in an image of the boot are left out, and where they lie is said
-// instead (FORMAT.md, section "Compression"). Raw payloads are those of a sealed trace, so both have the same root.
+// instead (FORMAT.md, section "Borrowed payloads"). Raw payloads are those of a sealed trace, so both have the same root.
 //
 // Invariants: what is packed follows from the payload and the images; what breaks the format is refused before anything is
 // allocated by what it says.
@@ -10,7 +10,7 @@ import { decodeCanonical, encodeCanonical } from './codec.js';
 import { binary, record } from './fields.js';
 import { equalBytes, ImageIndex, type Source, sameBytes } from './image-index.js';
 import { filterRun } from './memory-filters.js';
-import { decodeRuns, eachPart, type RunColumns, runColumns } from './memory-runs.js';
+import { changeFilters, eachPart, type RunColumns, runColumns, runsOf } from './memory-runs.js';
 import { unzigzag, VarintReader, VarintWriter, zigzag } from './varint.js';
 
 /** A new number whenever the same payload and images give other bytes. */
@@ -25,8 +25,8 @@ const TRIES = 8;
 /** The images of a boot, in the header's order; what is not there is not borrowed from. */
 export interface LentImages {
   readonly images: readonly Uint8Array[];
-  /** The loader unpacks a bzImage before it loads the kernel. */
-  readonly unpacks: boolean;
+  /** Number of the kernel, where the loader unpacks a bzImage before it loads it. */
+  readonly unpacked: number | undefined;
   /** By which they are known: no other images have it. */
   readonly name: string;
 }
@@ -41,11 +41,11 @@ export const unpackedImage = (bytes: Uint8Array): Uint8Array => unpackKernel(par
 export class Borrower {
   #index: ImageIndex | undefined;
 
-  constructor(private readonly lent: LentImages) {}
+  constructor(readonly lent: LentImages) {}
 
   /** What the outcome depends on besides the payload. */
   get name(): string {
-    return ` borrowed ${FORM} ${this.lent.name} ${this.lent.unpacks}`;
+    return ` borrowed ${FORM} ${this.lent.name} ${this.lent.unpacked}`;
   }
 
   /** Whether a payload is worth looking at. */
@@ -66,10 +66,12 @@ export function giveBack(type: string, borrowed: Uint8Array, rawLength: number, 
   return type === 'MEMO' ? memoryOf(map, rawLength, bytesOf) : bytesFrom(map, rawLength, bytesOf);
 }
 
-function sourcesOf({ images, unpacks }: LentImages): Source[] {
+function sourcesOf({ images, unpacked }: LentImages): Source[] {
   return images.flatMap((bytes, n) => {
     const whole = { source: 2 * n, bytes };
-    return unpacks && isLinuxImage(bytes) ? [whole, { source: 2 * n + 1, bytes: unpackedImage(bytes) }] : [whole];
+    return n === unpacked && isLinuxImage(bytes)
+      ? [whole, { source: 2 * n + 1, bytes: unpackedImage(bytes) }]
+      : [whole];
   });
 }
 
@@ -152,8 +154,9 @@ class PartSources {
 }
 
 function borrowMemory(raw: Uint8Array, index: ImageIndex): Uint8Array | undefined {
-  const { filters, gaps, length, lengths } = record(decodeCanonical(raw), 'a memory chunk');
-  const runs = decodeRuns(raw);
+  const map = record(decodeCanonical(raw), 'a memory chunk');
+  const { filters, gaps, length, lengths } = map;
+  const runs = runsOf(map);
   const { data, address } = runs;
   const sources = new PartSources();
   const rest: Uint8Array[] = [];
@@ -207,13 +210,7 @@ function memoryOf(map: Record<string, unknown>, rawLength: number, bytesOf: Sour
   const data = new Uint8Array(columns.total);
   takeParts(columns, map, data, bytesOf);
   const filters = binary(map.filters, 'filters');
-  let before = 0;
-  let page = -1;
-  eachPart(columns, (at, used, n, number) => {
-    if (number !== page) before = 0;
-    page = number;
-    before = filterRun(filters[number] ?? 0, ((columns.address + at) % 2 ** 32) | 0, data, used, used + n, before);
-  });
+  changeFilters({ ...columns, data }, filters, filterRun);
   const { address, gaps, length, lengths } = map as Record<string, Plain>;
   return encodeCanonical({ address: address!, data, filters, gaps: gaps!, length: length!, lengths: lengths! });
 }

@@ -4,7 +4,7 @@
 // Invariant: the outcome follows from the bytes alone: of equal windows the first one counts.
 
 /** Bytes that are looked up together. */
-export const WINDOW = 32;
+const WINDOW = 32;
 /** Windows that are known, at most: larger images are known in larger steps. */
 const MAX_WINDOWS = 1 << 19;
 /** Bytes for which the built-in comparison is called, and that are compared at once. */

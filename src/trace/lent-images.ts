@@ -3,10 +3,9 @@
 //
 // Invariant: bytes are lent only by a file of the recorded size and SHA-256.
 
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { cachedImage } from '../fetch/cache.js';
+import { cachedImage, sha256 } from '../fetch/cache.js';
 import { unpackedImage } from './borrowed.js';
 import { systemReason, TraceError } from './error.js';
 import type { TraceHeader, TraceNotes } from './header.js';
@@ -42,7 +41,7 @@ export class FoundImages {
         // A file of another size need not be read, and a pipe would be waited for.
         const stat = statSync(path);
         const bytes = stat.isFile() && stat.size === image.size ? readFileSync(path) : undefined;
-        if (bytes && createHash('sha256').update(bytes).digest('hex') === image.sha256) return bytes;
+        if (bytes && sha256(bytes) === image.sha256) return bytes;
         reasons.push(`${path} has other bytes`);
       } catch (error) {
         reasons.push(`${path} cannot be read: ${systemReason(error)}`);

@@ -16,38 +16,36 @@ export const FILTER_COUNT = 3;
 export const BRANCH_BITS = 25;
 
 /**
- * Take a filter off stored bytes that lie side by side in one page, in place. Runs of a page one after the other.
+ * Take a filter off, or put it on, stored bytes that lie side by side in one page, in place. Runs of a page one after the other.
  * @param address of the first byte, its low 32 bits
  * @param before what this came to for the run before it in the page, 0 for the first
  */
-export function unfilterRun(
+export type RunFilter = (
   filter: number,
   address: number,
   bytes: Uint8Array,
   start: number,
   end: number,
   before: number,
-): number {
-  if (filter === FILTER_PLACES) return placesToWords(address, bytes, start, end, before);
-  if (filter === FILTER_BRANCHES)
-    eachBranch(bytes, start, end, (at) => toDisplacement(bytes, at, (address + (at - start) + 4) | 0));
-  return before;
-}
+) => number;
 
-/** The inverse, with the same arguments: `before` is what it came to for the run before. */
-export function filterRun(
-  filter: number,
-  address: number,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  before: number,
-): number {
-  if (filter === FILTER_PLACES) return wordsToPlaces(address, bytes, start, end, before);
-  if (filter === FILTER_BRANCHES)
-    eachBranch(bytes, start, end, (at) => toTarget(bytes, at, (address + (at - start) + 4) | 0));
-  return before;
-}
+/** @param words changes a run of words, @param branch the 32 bits of a near branch in front of `next` */
+const runFilter =
+  (
+    words: (address: number, bytes: Uint8Array, start: number, end: number, before: number) => number,
+    branch: (bytes: Uint8Array, at: number, next: number) => void,
+  ): RunFilter =>
+  (filter, address, bytes, start, end, before) => {
+    if (filter === FILTER_PLACES) return words(address, bytes, start, end, before);
+    if (filter === FILTER_BRANCHES)
+      eachBranch(bytes, start, end, (at) => branch(bytes, at, (address + (at - start) + 4) | 0));
+    return before;
+  };
+
+/** Takes a filter off. */
+export const unfilterRun = runFilter(placesToWords, toDisplacement);
+/** Puts it on. */
+export const filterRun = runFilter(wordsToPlaces, toTarget);
 
 /** What looks like a near branch with 32 bits of displacement. @param take given where they are; may change them */
 function eachBranch(bytes: Uint8Array, start: number, end: number, take: (at: number) => void): void {

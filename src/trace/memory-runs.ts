@@ -5,7 +5,7 @@
 
 import { decodeCanonical } from './codec.js';
 import { binary, integer, record } from './fields.js';
-import { FILTER_COUNT, FILTER_NONE, unfilterRun } from './memory-filters.js';
+import { FILTER_COUNT, FILTER_NONE, type RunFilter, unfilterRun } from './memory-filters.js';
 import { readVarints } from './varint.js';
 
 const PAGE = 4096;
@@ -30,14 +30,17 @@ export interface RunColumns extends Omit<MemoryRuns, 'data'> {
 }
 
 /** @throws Error when the payload breaks the format */
-export function decodeRuns(payload: Uint8Array): MemoryRuns {
-  const map = record(decodeCanonical(payload), 'a memory chunk');
+export const decodeRuns = (payload: Uint8Array): MemoryRuns =>
+  runsOf(record(decodeCanonical(payload), 'a memory chunk'));
+
+/** The same of a payload's map. @throws Error when it breaks the format */
+export function runsOf(map: Record<string, unknown>): MemoryRuns {
   const data = new Uint8Array(binary(map.data, 'data'));
   const columns = runColumns(map, data.length);
   if (columns.total !== data.length) throw new Error('memory data is longer than its runs');
   const { address, offsets, lengths } = columns;
   const runs = { address, offsets, lengths, data };
-  takeFiltersOff(runs, binary(map.filters, 'filters'));
+  changeFilters(runs, binary(map.filters, 'filters'), unfilterRun);
   return runs;
 }
 
@@ -101,8 +104,8 @@ export function eachPart(
   return pages;
 }
 
-/** In place. */
-function takeFiltersOff(runs: MemoryRuns, filters: Uint8Array): void {
+/** Take the filters of pages off, or put them on, in place. @throws Error when there are unknown ones, too many or too few */
+export function changeFilters(runs: MemoryRuns, filters: Uint8Array, change: RunFilter): void {
   const base = (runs.address % 0x1_0000_0000) | 0;
   let page = -1;
   let filter = FILTER_NONE;
@@ -114,7 +117,7 @@ function takeFiltersOff(runs: MemoryRuns, filters: Uint8Array): void {
       before = 0;
       if (filter >= FILTER_COUNT) throw new Error('a page of memory has no known filter');
     }
-    if (filter !== FILTER_NONE) before = unfilterRun(filter, (base + at) | 0, runs.data, used, used + n, before);
+    if (filter !== FILTER_NONE) before = change(filter, (base + at) | 0, runs.data, used, used + n, before);
   });
   if (pages !== filters.length) throw new Error('there are more filters than pages');
 }

@@ -115,27 +115,17 @@ export class PressThread {
   #sent = 0;
   #worker: Worker | undefined;
   #port: MessagePort | undefined;
-  #lent: LentImages | undefined;
-  #borrower: Borrower | undefined;
   /** It did not start, or ended before its time: there is not to be another. */
   #isLost = false;
 
   /** Called before anything but a hash is done where it was asked for: what it stands on may be under way. */
   onWorkHere: (() => void) | undefined;
 
+  /** Leaves out of payloads what lies in images, and so does the thread: to be put here before the first job. */
+  borrower: Borrower | undefined;
+
   /** @param module of the thread; without one there is none. It starts with the first job */
   constructor(private readonly module = findWorker('press-worker.js')) {}
-
-  /** Leaves out what lies in images, of jobs that are done here. */
-  get borrower(): Borrower | undefined {
-    return this.#borrower;
-  }
-
-  /** Leave out of payloads what lies in images, here and there: before the first job. */
-  borrowFrom(lent: LentImages): void {
-    this.#lent = lent;
-    this.#borrower = new Borrower(lent);
-  }
 
   get isStarted(): boolean {
     return this.#worker !== undefined;
@@ -197,7 +187,7 @@ export class PressThread {
   /** @returns false when there is no thread to be had */
   #start(module: URL): boolean {
     const { port1, port2 } = new MessageChannel();
-    const line: PressLine = { port: port2, lent: this.#lent };
+    const line: PressLine = { port: port2, lent: this.borrower?.lent };
     let worker: Worker;
     try {
       worker = new Worker(module, {

@@ -4,7 +4,7 @@
 
 import { accessSync, closeSync, constants, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { LentImages } from './borrowed.js';
+import { Borrower, type LentImages } from './borrowed.js';
 import type { CheckpointPiece } from './checkpoint.js';
 import {
   type ChunkType,
@@ -175,7 +175,7 @@ export class TraceWriter implements EventSink {
 
   /** Leave out what lies in images: the trace is not sealed then, and has the same root. Before the first event. */
   borrowFrom(lent: LentImages): void {
-    this.#thread.borrowFrom(lent);
+    this.#thread.borrower = new Borrower(lent);
   }
 
   /** Takes what changes of what state hashes count as zeros. */

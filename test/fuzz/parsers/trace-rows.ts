@@ -192,7 +192,7 @@ export const traceRows: readonly Parser[] = [
     covers: ['src/trace/borrowed.ts', 'src/trace/lent-images.ts'],
     inputs: () => {
       const kernel = Uint8Array.from(readFileSync(E820));
-      const borrower = new Borrower({ images: [kernel], unpacks: true, name: '' });
+      const borrower = new Borrower({ images: [kernel], unpacked: 0, name: '' });
       const memory = [...encodeMemory({ address: 0x10_0000, data: kernel }, ALL_OBSERVED)];
       return damaged(memory.concat(kernel).map((raw, n) => borrower.borrow(n === 0 ? 'MEMO' : 'EVTS', raw)!));
     },
