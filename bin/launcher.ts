@@ -10,6 +10,7 @@ import { VERSION } from '../src/api/version.js';
 import { makeEarly } from '../src/start/early-memory.js';
 import { KNOWN_V8, underFlags } from '../src/start/v8-flags.js';
 import { compile } from './compile-cache.js';
+import { exitAtOnce, watchOutput } from './standard-outputs.js';
 
 /** Modules of Node's that take long to load and that many runs do not need. */
 const LATE = new Set([
@@ -47,40 +48,12 @@ type Program = (
   load: (specifier: string) => Promise<unknown>,
 ) => { begin(): Promise<void> };
 
-/**
- * End the process when the verb is done. Node would wait for what V8 has begun beside the program: compiling, collecting
- * garbage. Output that a pipe has not yet taken is waited for.
- */
-function exitAtOnce(): void {
-  if (outputs.every(({ writableLength }) => writableLength === 0)) process.exit();
-}
-
-/** The standard outputs that were used: making one takes longer than many a quiet run. */
-const outputs: NodeJS.WriteStream[] = [];
-function watchOutput(name: 'stdout' | 'stderr'): void {
-  const usual = Object.getOwnPropertyDescriptor(process, name)!;
-  Object.defineProperty(process, name, {
-    ...usual,
-    get: () => {
-      Object.defineProperty(process, name, usual);
-      const stream = process[name];
-      outputs.push(stream);
-      // A reader that has seen enough (head, a pager) is no error of ours.
-      if (name === 'stdout')
-        stream.on('error', (error: NodeJS.ErrnoException) => {
-          if (error.code !== 'EPIPE') throw error;
-        });
-      return stream;
-    },
-  });
-}
-
+watchOutput('stdout');
+watchOutput('stderr');
 const [word, more] = process.argv.slice(2);
 if (more === undefined && (word === '--version' || word === '-V')) {
   process.stdout.write(`${VERSION}\n`);
 } else {
-  watchOutput('stdout');
-  watchOutput('stderr');
   const boots = word === 'record' || word === 'run';
   if (boots) makeEarly(process.argv.slice(3));
   const [name, content] = boots ? ['boots.cjs', BOOTS] : ['main.cjs', MAIN];

@@ -1,21 +1,10 @@
 // Any error as one sentence for people. The library's own errors bring their sentence; what the operating system says
 // about a file is put into words; anything else is a fault of this program and says so.
 
+import { REASONS } from '../../src/trace/error.js';
+
 /** Errors of the library whose message is written for people; UserError shows itself by its exit status. */
 const TOLD = new Set(['FetchError', 'ImageError', 'TraceError']);
-
-const SYSTEM: Record<string, string> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EISDIR: 'it is a directory',
-  ENOTDIR: 'a part of the path is no directory',
-  ENOSPC: 'no space left on the device',
-  EROFS: 'the file system is read-only',
-  EMFILE: 'too many open files',
-  ENAMETOOLONG: 'the name is too long',
-  ELOOP: 'too many symbolic links',
-};
 
 /** What commander says about bad usage, as one sentence. */
 export function usageSentence(text: string): string {
@@ -38,6 +27,7 @@ function told(error: unknown): string {
   if (!(error instanceof Error)) return `internal error: ${String(error)}`;
   if (TOLD.has(error.name) || 'exitCode' in error) return error.message;
   const { code, path } = error as NodeJS.ErrnoException;
-  if (code && SYSTEM[code]) return path ? `${path}: ${SYSTEM[code]}` : `a file cannot be used: ${SYSTEM[code]}`;
+  const reason = REASONS[code ?? ''];
+  if (reason) return path ? `${path}: ${reason}` : `a file cannot be used: ${reason}`;
   return `internal error: ${error.message} (VMREPLAY_DEBUG=1 shows where)`;
 }

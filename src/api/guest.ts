@@ -143,7 +143,7 @@ export function makeHardware(
   const romSize = romSizeOf(rom, machine);
   const hasShadow = romSize > 0 && machine === 'pc';
   const romRoom = romSize + (hasShadow ? 4096 * L.EXTRA_ROM_PAGES : 0);
-  const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: romRoom, coverage, memory: takeMemory });
+  const cpu = new Cpu({ model, timing: TIMING, ramSize: memory, romSize: romRoom, coverage, memory: takeRoom });
   if (romSize === 0) {
     // Without firmware nobody switches PAM and SMRAM: the one thing in front of RAM is a VGA's window.
     if (vga) cpu.physical.hide(VGA_WINDOW, VGA_WINDOW_SIZE);
@@ -155,6 +155,19 @@ export function makeHardware(
   shadow.install(romSize, vga);
   cpu.onSmm = (active) => shadow.smm(active);
   return { cpu, memory: cpu.physical, shadow };
+}
+
+/** The processor's memory. @throws UserError where there is no room for it */
+function takeRoom(pages: number): WebAssembly.Memory {
+  try {
+    return takeMemory(pages);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UserError(
+      `there is no room for the guest's memory, ${pages >>> 4} MiB with what the processor needs, for which V8 reserves ` +
+        '10 GiB of addresses; raise their limit (ulimit -v), or give it less with --memory',
+    );
+  }
 }
 
 /** A size as --memory takes it. */

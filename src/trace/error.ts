@@ -13,7 +13,8 @@ export class TraceError extends Error {
   }
 }
 
-const REASONS: Readonly<Record<string, string>> = {
+/** What the operating system would not, by its code. */
+export const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   EACCES: 'permission denied',
   EPERM: 'permission denied',

@@ -167,12 +167,49 @@ test('a disk that is full is told, and what was recorded stays readable', async 
 });
 
 /** Run with a limit on the size of files, in KiB: what a full disk looks like, without one. */
-async function withFileLimit(kib: number, ...args: string[]) {
-  const script = `ulimit -f ${kib}; exec "$@"`;
+const withFileLimit = (kib: number, ...args: string[]) => inBash(`ulimit -f ${kib}; exec "$@"`, ...args);
+
+/** Run as `"$@"` of a script. */
+async function inBash(script: string, ...args: string[]) {
   const command = ['-c', script, 'bash', process.execPath, program, ...args];
   const { exitCode, stderr } = await execa('bash', command, { reject: false, stripFinalNewline: false });
   return { code: exitCode, stderr };
 }
+
+/** /dev/full, and a limit on addresses that bash can set. */
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
+onLinux('output that is lost is told, and loses no trace (needs: Linux)', async (t) => {
+  const file = await scratch(t);
+  const record = ['record', '--kernel', kernel, '-o', file('trace')];
+  for (const args of [['--version'], record, [...record, '--console'], ['inspect', '--json', file('trace')]]) {
+    const { code, stderr } = await inBash('exec "$@" > /dev/full', ...args);
+    t.is(code, 2, args[0]);
+    t.regex(stderr, /^vmreplay: standard output: it cannot all be written: no space left on the device$/m);
+    t.notRegex(stderr, /^ +at /m);
+  }
+  t.is((await vmreplay('replay', file('trace'))).code, 0);
+  // Errors that nobody can be told leave the exit status.
+  t.is((await inBash('exec "$@" 2> /dev/full', 'inspect', file('nothing'))).code, 2);
+  // A reader that has seen enough has lost nothing.
+  const { code, stderr } = await inBash(
+    'set -o pipefail; "$@" | head -n 1 > /dev/null',
+    'inspect',
+    '--events',
+    file('trace'),
+  );
+  t.deepEqual([code, stderr], [0, '']);
+});
+
+onLinux('a machine without room for the guest says so (needs: Linux)', async (t) => {
+  const file = await scratch(t);
+  const limit = 'ulimit -v 8000000; exec "$@"';
+  const { code, stderr } = await inBash(limit, 'record', '--kernel', kernel, '-o', file('trace'));
+  t.is(code, 2);
+  t.regex(stderr, SENTENCE);
+  t.regex(stderr, /there is no room for the guest's memory/);
+  t.deepEqual(await readdir(file('.')), []);
+});
 
 test('a read-only file is not overwritten', async (t) => {
   const file = await scratch(t);
