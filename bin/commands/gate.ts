@@ -6,6 +6,7 @@ import { UserError } from '../../src/api/user-error.js';
 import { grouped } from '../../src/figures.js';
 import type { GateOptions, GateReport, GateRun, Shard } from '../../src/gate/index.js';
 import { systemReason } from '../../src/trace/error.js';
+import { writeWhole } from '../../src/whole-file.js';
 import { parsePositive, parseText } from '../options/values.js';
 import { hasColor, type OutputOptions, Progress, print } from '../print/output.js';
 import { interruptible } from '../terminal.js';
@@ -139,7 +140,7 @@ function refuseReview({ accept, merge, quiet }: Values): void {
 
 /** Write the reports. @returns the exit status */
 async function tell(report: GateReport, reporters: readonly Reporter[], values: Values): Promise<number> {
-  const { REPORTERS, markdownReport, writeWhole } = await import('../../src/gate/index.js');
+  const { REPORTERS, markdownReport } = await import('../../src/gate/index.js');
   const { stdout } = process;
   for (const { name, file } of reporters) {
     if (file === undefined) {

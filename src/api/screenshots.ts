@@ -2,12 +2,12 @@
 // one changes nothing that the guest can see. Of a live machine the picture is its VGA's; a sealed replay has no devices,
 // and a VGA that watches the bus is looked at instead (platform/screen/vga-watch.ts).
 
-import { writeFileSync } from 'node:fs';
 import type { AccessSize, Bus } from '../cpu/bus.js';
 import type { Vga } from '../platform/devices/vga/vga.js';
 import { pictureOf } from '../platform/screen/picture.js';
 import type { VgaWatch } from '../platform/screen/vga-watch.js';
 import { systemReason } from '../trace/error.js';
+import { writeWhole } from '../whole-file.js';
 import { BusTap } from './bus-tap.js';
 import type { Screenshot } from './options.js';
 import { encodePng } from './png.js';
@@ -56,7 +56,7 @@ export class Screenshots {
   #take(shot: Screenshot): void {
     this.#left = this.#left.filter((other) => other !== shot);
     try {
-      writeFileSync(shot.file, encodePng(pictureOf(this.vga!)));
+      writeWhole(shot.file, encodePng(pictureOf(this.vga!)));
     } catch (error) {
       throw new UserError(`${shot.file}: cannot be written: ${systemReason(error)}; check --screenshot`);
     }

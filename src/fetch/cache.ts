@@ -4,10 +4,12 @@
 // and is renamed, so an interrupted fetch leaves the old file or none. The manifest is written last, so what it
 // lists exists. Two fetches at once may do the same work twice; neither can spoil the other's files.
 
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemReason } from '../trace/error.js';
+import { writeWhole } from '../whole-file.js';
 import { cacheDirectory } from './cache-directory.js';
 import { FetchError } from './fetch-error.js';
 
@@ -56,15 +58,14 @@ export function sha256(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-/** Write a file so that other processes see the old bytes or the new ones, never a part. */
-export async function writeAtomically(path: string, data: Uint8Array | string): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.part`;
+/** Write a file of the cache, or leave everything as it is. @throws FetchError */
+export function writeCached(cacheDir: string, name: string, data: Uint8Array | string): void {
   try {
-    await writeFile(temporary, data);
-    await rename(temporary, path);
+    writeWhole(join(cacheDir, name), data);
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    throw new FetchError(
+      `${join(cacheDir, name)}: cannot be written: ${systemReason(error)}; set VMREPLAY_CACHE to another place`,
+    );
   }
 }
 
@@ -74,7 +75,7 @@ export async function openCache(cacheDir: string): Promise<void> {
     await mkdir(cacheDir, { recursive: true });
   } catch (error) {
     throw new FetchError(
-      `cannot make the cache directory ${cacheDir} (${(error as NodeJS.ErrnoException).code}); set VMREPLAY_CACHE to a writable place`,
+      `${cacheDir}: the cache cannot be made there: ${systemReason(error)}; set VMREPLAY_CACHE to a writable place`,
     );
   }
 }
@@ -95,10 +96,7 @@ export async function recordGuest(cacheDir: string, name: string, record: GuestR
   const { guests } = await readManifest(cacheDir);
   guests[name] = record;
   const sorted = Object.fromEntries(Object.entries(guests).sort(([a], [b]) => (a < b ? -1 : 1)));
-  await writeAtomically(
-    join(cacheDir, MANIFEST),
-    `${JSON.stringify({ version: 1, guests: sorted } satisfies Manifest, null, 2)}\n`,
-  );
+  writeCached(cacheDir, MANIFEST, `${JSON.stringify({ version: 1, guests: sorted } satisfies Manifest, null, 2)}\n`);
 }
 
 /** Whether every file of a record is there with the recorded bytes. */

@@ -14,7 +14,7 @@ import {
   readManifest,
   recordGuest,
   sha256,
-  writeAtomically,
+  writeCached,
 } from './cache.js';
 import { cacheDirectory } from './cache-directory.js';
 import { FetchError } from './fetch-error.js';
@@ -114,7 +114,7 @@ async function bring(
   const files: FileRecord[] = [];
   for (const [name, { from, data }] of found) {
     log(`writing ${name} (${data.length} bytes)`);
-    await writeAtomically(join(cacheDir, name), data);
+    writeCached(cacheDir, name, data);
     files.push({ name, size: data.length, sha256: sha256(data), from });
   }
   files.sort((a, b) => (a.name < b.name ? -1 : 1));

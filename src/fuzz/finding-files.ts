@@ -5,11 +5,12 @@
 // lay there from cycle 0 on. So the trace needs nothing of this folder, and ends at the verdict's cycle. It is replayed
 // before it is called one. Of a disagreement, against.trace is the other boot, and difference.txt the fields.
 
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BootOptions } from '../api/options.js';
 import { recordChanged } from '../api/record.js';
 import { replay } from '../api/replay.js';
+import { writeWhole } from '../whole-file.js';
 import { findingFacts } from './finding-facts.js';
 import type { Finding, FuzzOptions } from './options.js';
 import { placing } from './place.js';
@@ -32,7 +33,7 @@ export async function writeFinding(directory: string, options: FuzzOptions, find
   const { verdict, structure } = finding;
   const folder = folderOf(directory, options, finding);
   mkdirSync(folder, { recursive: true });
-  const put = (name: string, data: string | Uint8Array) => writeFileSync(join(folder, name), data);
+  const put = (name: string, data: string | Uint8Array) => writeWhole(join(folder, name), data);
   const bytes = structure.encode();
   put('structure.txt', `${structure}\n`);
   put('structure.bin', bytes);

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } fr
 import { dirname, join, relative } from 'node:path';
 import { UserError } from '../api/user-error.js';
 import { systemReason } from '../trace/error.js';
-import { clearRemnants, writeWhole } from './atomic-file.js';
+import { clearRemnants, writeWhole } from '../whole-file.js';
 import { baselineText, readBaselineText } from './baseline-text.js';
 import type { BootFacts } from './facts.js';
 

@@ -1,6 +1,5 @@
 // The gate, for the command line: loaded when its verb runs.
 
-export { writeWhole } from './atomic-file.js';
 export { loadConfig } from './config-file.js';
 export { type GateOptions, type GateRun, runGate } from './gate.js';
 export { mergeReports } from './merge.js';

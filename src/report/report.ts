@@ -1,8 +1,6 @@
 // `vmreplay view`: one trace or two as a page that needs nothing but itself. Two traces are compared first, so that each
 // replay can stop at the divergence. The file appears whole under its name or not at all.
 
-import { randomBytes } from 'node:crypto';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { readSymbols } from '../api/symbol-files.js';
@@ -12,6 +10,7 @@ import type { FirstDifference } from '../diff/explanation.js';
 import { formatExplanation } from '../diff/format.js';
 import { systemReason } from '../trace/error.js';
 import { TraceReader } from '../trace/reader.js';
+import { writeWhole } from '../whole-file.js';
 import { pageHtml } from './html.js';
 import { pageSource } from './page-source.js';
 import type { DifferenceView } from './payload.js';
@@ -79,7 +78,11 @@ export async function view(
       data.push({ id: 'difference', data: deflateRawSync(JSON.stringify(view), { level: 9 }) });
     }
     const html = pageHtml(`${names.join(' · ')} – vmreplay`, await pageSource(), data);
-    writeWhole(options.output, html);
+    try {
+      writeWhole(options.output, html);
+    } catch (error) {
+      throw new UserError(`${options.output}: cannot be written: ${systemReason(error)}; choose another place with -o`);
+    }
     return { bytes: Buffer.byteLength(html), events: parts.map(({ head }) => head.events) };
   } finally {
     for (const reader of readers) reader.close();
@@ -88,15 +91,3 @@ export async function view(
 
 const cycleOf = ({ a, b }: FirstDifference, side: number): number | undefined =>
   (side === 0 ? (a ?? b) : (b ?? a))?.cycle;
-
-/** Into a file beside it, then under its name. @throws UserError */
-function writeWhole(path: string, text: string): void {
-  const beside = `${path}.${randomBytes(4).toString('hex')}.part`;
-  try {
-    writeFileSync(beside, text, { flag: 'wx' });
-    renameSync(beside, path);
-  } catch (error) {
-    rmSync(beside, { force: true });
-    throw new UserError(`${path}: cannot be written: ${systemReason(error)}; choose another place with -o`);
-  }
-}

@@ -1,7 +1,7 @@
 // Files that are not what they should be, through the command line: one sentence, status 2, nothing left behind.
 // What the sentences say, and every other kind of damage, is the matter of test/trace, test/boot and test/api.
 
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import { execa } from 'execa';
 import { packageFile } from '../../bin/package.js';
@@ -164,6 +164,22 @@ test('a disk that is full is told, and what was recorded stays readable', async 
   const { end, events } = JSON.parse((await vmreplay('inspect', '--json', file('large.partial'))).stdout);
   t.is(end, null);
   t.true(events.total > 0);
+});
+
+test('a picture or a page that has no room leaves what lies under its name', async (t) => {
+  const file = await recorded(t);
+  const picture = ['run', '--kernel', kernel, '--vga', 'std', '--screenshot', `${file('out')}@1000`];
+  for (const args of [picture, ['view', file('good'), '-o', file('out')]]) {
+    for (const before of [['good'], ['good', 'out']]) {
+      if (before.length > 1) await writeFile(file('out'), 'old');
+      const { code, stderr } = await withFileLimit(1, ...args);
+      t.is(code, 2);
+      t.regex(stderr, /^vmreplay: [^\n]*out: cannot be written: the file may not grow any further; [^\n]+\n$/);
+      t.deepEqual(await readdir(file('.')), before);
+    }
+    t.is(await readFile(file('out'), 'utf8'), 'old');
+    await rm(file('out'));
+  }
 });
 
 /** Run with a limit on the size of files, in KiB: what a full disk looks like, without one. */

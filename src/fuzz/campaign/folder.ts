@@ -11,8 +11,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../../api/user-error.js';
-import { clearRemnants, writeWhole } from '../../gate/atomic-file.js';
 import { systemReason } from '../../trace/error.js';
+import { clearRemnants, writeWhole } from '../../whole-file.js';
 import type { Comparison } from '../coverage/edges.js';
 import { bytesOfWords, hexOfWords, wordsOfBytes, wordsOfHex } from '../coverage/tape-text.js';
 import { differenceOf, type Identity } from './identity.js';

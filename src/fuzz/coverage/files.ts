@@ -1,6 +1,5 @@
 // A coverage report as a file: JSON, or lcov's tracefile with the listing whose lines it counts beside it.
 
-import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { findImage } from '../../api/images.js';
 import type { BootOptions } from '../../api/options.js';
@@ -8,6 +7,7 @@ import { readSymbols } from '../../api/symbol-files.js';
 import { UserError } from '../../api/user-error.js';
 import { systemReason } from '../../trace/error.js';
 import type { SymbolTable } from '../../trace/symbols.js';
+import { writeWhole } from '../../whole-file.js';
 import type { CoveredBranch } from '../options.js';
 import { coverageReport, lcovOf } from './report.js';
 
@@ -24,12 +24,12 @@ export function writeCoverage(
 ): string {
   const report = coverageReport(branches, symbols === undefined ? ownSymbols(boot) : readSymbols(symbols));
   try {
-    if (file.endsWith('.json')) writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`);
+    if (file.endsWith('.json')) writeWhole(file, `${JSON.stringify(report, undefined, 2)}\n`);
     else {
       const name = `${file.slice(0, -'.info'.length)}.listing`;
       const { info, listing } = lcovOf(report, basename(name));
-      writeFileSync(name, listing);
-      writeFileSync(file, info);
+      writeWhole(name, listing);
+      writeWhole(file, info);
     }
   } catch (error) {
     throw new UserError(`--coverage ${file}: cannot be written: ${systemReason(error)}; choose another file`);
