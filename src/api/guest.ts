@@ -202,7 +202,9 @@ function chooseRoute(options: BootOptions, kernel: ImageFile | undefined): Route
   const route = options.boot ?? (options.bios !== undefined || kernel === undefined ? 'firmware' : undefined);
   if (route === 'firmware') return route;
   if (options.bios !== undefined || (options.optionRoms ?? []).length > 0)
-    throw new UserError(`--bios and --option-rom are for --boot firmware; leave them out, or --boot ${route ?? ''}`);
+    throw new UserError(
+      `--bios and --option-rom are for --boot firmware; leave them out, or ${route ? `--boot ${route}` : 'say so'}`,
+    );
   if (kernel === undefined) throw new UserError(`--boot ${route} needs a kernel; give an ELF or bzImage with --kernel`);
   return route ?? offeredRoute(kernel);
 }

@@ -6,10 +6,10 @@
 // Memory is bounded by a few chunks, whatever the length of the trace.
 
 import type { EventBlock } from '../trace/event-block.js';
-import { isNamed } from '../trace/event-view.js';
 import type { TraceEvent } from '../trace/events.js';
 import type { TraceReader } from '../trace/reader.js';
 import { type Meaning, Semantics } from '../trace/semantic/semantics.js';
+import { EventFilter } from './event-filter.js';
 import { type Phase, PhaseTracker } from './phases.js';
 import { CLOCK, FOLLOWED, mix, STATE, type SymbolIds } from './symbol-ids.js';
 
@@ -17,13 +17,6 @@ export interface MeantEvent {
   readonly event: TraceEvent;
   readonly meaning: Meaning;
   readonly phase: Phase;
-}
-
-export interface Filter {
-  /** Kinds, devices, phases or fw_cfg items to compare; all when empty. */
-  readonly only?: readonly string[] | undefined;
-  /** The same, to leave out. `timing`: when things happen and where the code that does them lies. */
-  readonly ignore?: readonly string[] | undefined;
 }
 
 /** Events that a look ahead may ask for. */
@@ -50,10 +43,7 @@ export class ColumnStream {
   end = 0;
   readonly #blocks: Generator<EventBlock>;
   readonly #ids: SymbolIds;
-  readonly #filter: Filter;
-  readonly #ignoresTiming: boolean;
-  /** Names of the filter other than `timing`. */
-  readonly #filtered: boolean;
+  readonly #filter: EventFilter;
   readonly #semantics = new Semantics();
   readonly #tracker: PhaseTracker;
   #pieces: Piece[] = [];
@@ -61,13 +51,10 @@ export class ColumnStream {
   /** Events from `at` on that have been given their meaning already. */
   #meant: MeantEvent[] = [];
 
-  constructor(reader: TraceReader, ids: SymbolIds, filter: Filter) {
+  constructor(reader: TraceReader, ids: SymbolIds, filter = new EventFilter({})) {
     this.#blocks = reader.blocks();
     this.#ids = ids;
     this.#filter = filter;
-    const { only = [], ignore = [] } = filter;
-    this.#ignoresTiming = ignore.includes('timing');
-    this.#filtered = only.length > 0 || ignore.some((name) => name !== 'timing');
     this.#tracker = new PhaseTracker(reader.header);
   }
 
@@ -88,8 +75,8 @@ export class ColumnStream {
     const x = this.event(ahead);
     const y = other.event(otherAhead);
     if (x.address !== y.address || x.valueHigh !== y.valueHigh) return false;
-    if (x.value !== y.value && !(this.#ignoresTiming && this.isTimed(ahead, x.address))) return false;
-    if (!this.#ignoresTiming && (x.rip !== y.rip || x.cs !== y.cs)) return false;
+    if (x.value !== y.value && !(this.#filter.ignoresTiming && this.isTimed(ahead, x.address))) return false;
+    if (!this.#filter.ignoresTiming && (x.rip !== y.rip || x.cs !== y.cs)) return false;
     return x.data.length === y.data.length && Buffer.compare(x.data, y.data) === 0;
   }
 
@@ -113,7 +100,7 @@ export class ColumnStream {
     const { flags, hint } = this.#ids;
     const known = Math.min(this.#meant.length, count);
     this.#meant.splice(0, known);
-    if (!this.#filtered) {
+    if (!this.#filter.hasNames) {
       for (let i = known; i < count; i++) {
         const id = this.id[this.at + i]!;
         if (hint[id] !== 0) this.#tracker.follow(hint[id]!);
@@ -194,23 +181,23 @@ export class ColumnStream {
 
   #piece(block: EventBlock): Piece {
     const ids = Uint32Array.from(block.columns.symbols, (symbol) => this.#ids.id(symbol));
-    if (!this.#filtered && !this.#ignoresTiming) {
+    if (!this.#filter.hasNames && !this.#filter.ignoresTiming) {
       return { block, ids, kept: undefined, meant: undefined, count: block.count, from: 0 };
     }
     const kept = new Uint32Array(block.count);
-    const meant: { meaning: Meaning; phase: Phase }[] | undefined = this.#filtered ? [] : undefined;
+    const meant: { meaning: Meaning; phase: Phase }[] | undefined = this.#filter.hasNames ? [] : undefined;
     const { symbol } = block.columns;
     let count = 0;
     for (let i = 0; i < block.count; i++) {
       const id = ids[symbol[i]!]!;
       // A state tells the time, too: without it, it says nothing that events do not.
-      if (this.#ignoresTiming && this.#ids.flags[id]! & STATE) continue;
+      if (this.#filter.ignoresTiming && this.#ids.flags[id]! & STATE) continue;
       if (meant) {
         const event = block.at(i);
         if (this.#ids.hint[id] !== 0) this.#tracker.follow(this.#ids.hint[id]!);
         const meaning = this.#semantics.next(event);
         const { phase } = this.#tracker;
-        if (!passes(this.#filter, event, meaning, phase)) continue;
+        if (!this.#filter.passes(event, meaning, phase)) continue;
         meant.push({ meaning, phase });
       }
       kept[count++] = i;
@@ -221,7 +208,7 @@ export class ColumnStream {
   #fill({ block, ids, kept, count }: Piece, at: number): void {
     const { symbol, cycle, address, value, valueHigh, dataLength } = block.columns;
     const { seed, flags } = this.#ids;
-    const ignoresTiming = this.#ignoresTiming;
+    const ignoresTiming = this.#filter.ignoresTiming;
     for (let n = 0; n < count; n++) {
       const i = kept ? kept[n]! : n;
       const id = ids[symbol[i]!]!;
@@ -247,12 +234,3 @@ function hashBytes(data: Uint8Array): number {
   for (let i = 0; i < data.length; i++) hash = Math.imul(hash ^ data[i]!, 0x0100_0193);
   return hash >>> 0;
 }
-
-function passes({ only = [], ignore = [] }: Filter, event: TraceEvent, meaning: Meaning, phase: Phase): boolean {
-  const is = (name: string) => isNamed(event, meaning, name) || name === phase || isItem(meaning, name);
-  const wanted = only.length === 0 || only.some(is);
-  return wanted && !ignore.some((name) => name !== 'timing' && is(name));
-}
-
-/** Whether an event is a transfer of the fw_cfg item of that name. */
-const isItem = ({ device, register }: Meaning, name: string): boolean => device === 'fw_cfg' && register === name;

@@ -8,8 +8,9 @@ import type { TraceReader } from '../trace/reader.js';
 import type { SymbolTable } from '../trace/symbols.js';
 import { Aligner, type Alignment, type FirstPlace } from './align.js';
 import { causeOf } from './cause.js';
-import { ColumnStream, type Filter, type MeantEvent } from './column-stream.js';
+import { ColumnStream, type MeantEvent } from './column-stream.js';
 import { dataDetail } from './data-detail.js';
+import { EventFilter, type Filter } from './event-filter.js';
 import {
   EXPLANATION_VERSION,
   type Explanation,
@@ -47,10 +48,11 @@ export function compareTraces(a: TraceReader, b: TraceReader, options: DiffOptio
   if (options.only?.length === 1 && options.only[0] === 'handoff') {
     return { explanation: diffHandoffs(a, b), first: null };
   }
-  const ignoresTiming = options.ignore?.includes('timing') === true;
+  const filter = new EventFilter(options);
+  const { ignoresTiming } = filter;
   const ids = new SymbolIds();
-  const left = new ColumnStream(a, ids, options);
-  const right = new ColumnStream(b, ids, options);
+  const left = new ColumnStream(a, ids, filter);
+  const right = new ColumnStream(b, ids, filter);
   const aligner = new Aligner(left, right, ids, {
     context: options.context ?? DEFAULT_CONTEXT,
     ignoresTiming,
@@ -85,7 +87,10 @@ export function compareTraces(a: TraceReader, b: TraceReader, options: DiffOptio
     agreed: alignment.agreed,
     rest: first ? remainder(alignment) : null,
     cut,
-    notes: notesOf(a, b),
+    notes: [
+      ...notesOf(a, b),
+      ...filter.unseen.map((name) => `neither has an event of the kind, device, phase or item ${name}`),
+    ],
   };
   return { explanation, first: place };
 }

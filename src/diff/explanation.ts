@@ -155,6 +155,6 @@ export interface Explanation {
   readonly rest: Remainder | null;
   /** The recording that was cut off and so ended the comparison. */
   readonly cut: 'a' | 'b' | 'both' | null;
-  /** One sentence for each recording that was cut off, and for what could not be looked into. */
+  /** One sentence for each recording that was cut off, each name asked for that no event has, and what could not be looked into. */
   readonly notes: readonly string[];
 }

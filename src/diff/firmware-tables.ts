@@ -20,7 +20,7 @@ export interface FirmwareTables {
 
 /** @throws TraceError */
 export function firmwareTables(reader: TraceReader): FirmwareTables {
-  const stream = new ColumnStream(reader, new SymbolIds(), {});
+  const stream = new ColumnStream(reader, new SymbolIds());
   for (let here = stream.ahead(MOST_AHEAD); here > 0; here = stream.ahead(MOST_AHEAD)) stream.skip(here);
   const directory = stream.item('file directory');
   const blob = stream.item('etc/acpi/tables');

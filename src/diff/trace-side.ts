@@ -44,7 +44,7 @@ export function sideOf(reader: TraceReader, open: OpenProbe, symbols: SymbolTabl
 }
 
 function readEvents(reader: TraceReader, from: number, to: number): { events: MeantEvent[]; phase: Phase } {
-  const stream = new ColumnStream(reader, new SymbolIds(), {});
+  const stream = new ColumnStream(reader, new SymbolIds());
   for (let here = stream.ahead(MOST_AHEAD); here > 0; here = stream.ahead(MOST_AHEAD)) {
     let n = 0;
     while (n < here && stream.cycle[stream.at + n]! < from) n++;

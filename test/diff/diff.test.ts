@@ -190,6 +190,20 @@ test('kinds and devices can be left out or picked', (t) => {
   t.false(diff({ events: a }, { events: b }, { only: ['mmio-read'] }).same);
 });
 
+test('a name that no event has is told, since nothing compared is nothing different', (t) => {
+  const events: SampleEvent[] = [{ kind: 'port-write', cycle: 2, address: 0x3f8, size: 1, value: 1 }];
+  const other: SampleEvent[] = [...events, { kind: 'mmio-read', cycle: 3, address: 0xfed0_00f0, size: 4, value: 1 }];
+  const { same, notes } = diff({ events }, { events }, { only: ['uart0', 'uart'], ignore: ['timing', 'hpet'] });
+  t.true(same);
+  t.deepEqual(
+    notes.map((note) => note.split(' ').at(-1)),
+    ['uart', 'hpet'],
+  );
+  // One trace is enough, and events that another name leaves out count.
+  t.deepEqual(diff({ events }, { events: other }, { only: ['hpet'] }).notes, []);
+  t.deepEqual(diff({ events }, { events }, { ignore: ['port-write', 'uart0'] }).notes, []);
+});
+
 test('a recording that was cut off is compared as far as it goes', (t) => {
   withDirectory((directory) => {
     const [whole, cut] = [join(directory, 'whole'), join(directory, 'cut')];
