@@ -20,7 +20,7 @@ export function addInspect(program: Command): void {
     .description('show what a trace holds')
     .argument('<file>', 'a trace')
     .option('--json', 'as JSON; with --events one object a line')
-    .option('--events', 'the events')
+    .option('--events', 'the events; --from, --to and --kind ask for them, too')
     .option('--handoff', 'what a loader left to the kernel that it entered')
     .option('--from <cycle>', 'events from this cycle on', parseCount)
     .option('--to <cycle>', 'events up to this cycle', parseCount)
@@ -34,16 +34,16 @@ export function addInspect(program: Command): void {
         print(output, text.trimEnd());
         return;
       }
-      if (!events) {
-        const text = asJson ? json(await library.inspect(file), 2) : await library.renderInspection(file);
-        print(output, text.trimEnd());
-        return;
-      }
       const range = {
         ...(from !== undefined && { from }),
         ...(to !== undefined && { to }),
         ...(kind && { kinds: kind }),
       };
+      if (!events && Object.keys(range).length === 0) {
+        const text = asJson ? json(await library.inspect(file), 2) : await library.renderInspection(file);
+        print(output, text.trimEnd());
+        return;
+      }
       for await (const event of library.inspectEvents(file, range)) {
         if (quiet) continue;
         const line = asJson ? json(event) : eventLine(event);

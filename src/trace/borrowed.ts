@@ -60,8 +60,8 @@ export class Borrower {
   }
 }
 
-/** @throws Error when it breaks the format; what `bytesOf` throws */
-export function giveBack(type: string, borrowed: Uint8Array, rawLength: number, bytesOf: SourceBytes): Uint8Array {
+/** The payload itself, with what was left out. @throws Error when it breaks the format; what `bytesOf` throws */
+export function fillBorrowed(type: string, borrowed: Uint8Array, rawLength: number, bytesOf: SourceBytes): Uint8Array {
   const map = record(decodeCanonical(borrowed), 'a borrowed payload');
   return type === 'MEMO' ? memoryOf(map, rawLength, bytesOf) : bytesFrom(map, rawLength, bytesOf);
 }

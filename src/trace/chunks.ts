@@ -8,7 +8,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { brotliCompressSync, brotliDecompressSync, constants, inflateRawSync } from 'node:zlib';
 import { unpackLzma } from '../boot/unpack/lzma.js';
-import { type Borrower, giveBack, type SourceBytes } from './borrowed.js';
+import { type Borrower, fillBorrowed, type SourceBytes } from './borrowed.js';
 import type { ChunkHeader } from './chunk-place.js';
 import { encodeLzma } from './lzma-encoder.js';
 
@@ -172,7 +172,7 @@ export function decodePayload(header: ChunkHeader, stored: Uint8Array, bytesOf?:
   else if (header.codec === CODEC_BORROWED && bytesOf) {
     // What is said of borrowed bytes may be longer than they are, though hardly ever.
     const left = brotliDecompressSync(stored, { chunkSize, maxOutputLength: 2 * header.rawLength + 1024 });
-    raw = giveBack(header.type, left, header.rawLength, bytesOf);
+    raw = fillBorrowed(header.type, left, header.rawLength, bytesOf);
   } else throw new Error(`compression ${header.codec} is unknown`);
   if (raw.length !== header.rawLength) throw new Error(`payload is ${raw.length} bytes, not ${header.rawLength}`);
   return raw;

@@ -92,6 +92,7 @@ test('events are listed by cycle and kind', async (t) => {
   const file = (await scratch(t))('a.trace');
   await vmreplay('record', ...corpusArguments(guests.find(({ name }) => name === 'e820')!), '-o', file);
   const { code, stdout } = await vmreplay('inspect', '--events', '--json', '--kind', 'port-write', file);
+  t.is((await vmreplay('inspect', '--json', '--kind', 'port-write', file)).stdout, stdout);
   t.is(code, 0);
   const events = stdout
     .trimEnd()

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { Borrower, giveBack, type SourceBytes } from '../../src/trace/borrowed.js';
+import { Borrower, fillBorrowed, type SourceBytes } from '../../src/trace/borrowed.js';
 import { encodeCanonical } from '../../src/trace/codec.js';
 import { ALL_OBSERVED, encodeMemory } from '../../src/trace/memory.js';
 import { bzImage } from '../boot/guest-builder.js';
@@ -65,7 +65,7 @@ test('memory of loaded images comes back, whatever was seen of it, whatever chan
           const left = borrower.borrow('MEMO', raw);
           if (!left) continue;
           borrowed++;
-          same(t, giveBack('MEMO', left, raw.length, plain(images)), raw);
+          same(t, fillBorrowed('MEMO', left, raw.length, plain(images)), raw);
           for (const filter of filtersOf(raw)) filters.add(filter);
         }
       },
@@ -99,7 +99,7 @@ test('bytes of events come back, wherever images lie among them', (t) => {
         const left = lent(images).borrow('EVTS', raw);
         if (!left) return;
         borrowed++;
-        same(t, giveBack('EVTS', left, raw.length, plain(images)), raw);
+        same(t, fillBorrowed('EVTS', left, raw.length, plain(images)), raw);
       },
     ),
   );
@@ -116,14 +116,14 @@ test('what images have is left out to the last page', (t) => {
   const [raw] = encodeMemory({ address: 0x10_0abc, data }, ALL_OBSERVED);
   const left = lent(images).borrow('MEMO', raw!)!;
   t.true(left.length < 200, `${left.length} bytes for ${raw!.length}`);
-  same(t, giveBack('MEMO', left, raw!.length, plain(images)), raw!);
+  same(t, fillBorrowed('MEMO', left, raw!.length, plain(images)), raw!);
   // A changed byte costs a page.
   const changed = Uint8Array.from(data);
   changed[100_000]! ^= 1;
   const [other] = encodeMemory({ address: 0x10_0abc, data: changed }, ALL_OBSERVED);
   const kept = lent(images).borrow('MEMO', other!)!;
   t.true(kept.length > 4096 && kept.length < 4096 + 200, `${kept.length} bytes`);
-  same(t, giveBack('MEMO', kept, other!.length, plain(images)), other!);
+  same(t, fillBorrowed('MEMO', kept, other!.length, plain(images)), other!);
 });
 
 test('what no image has is not worth the form', (t) => {
@@ -141,7 +141,7 @@ test('images of more than the index has windows for are borrowed from all the sa
   const raw = Buffer.concat([noise(99), large.subarray(40 << 20, (40 << 20) + 60_000)]);
   const left = lent([large]).borrow('EVTS', raw)!;
   t.true(left.length < 400, `${left.length} bytes`);
-  same(t, giveBack('EVTS', left, raw.length, plain([large])), raw);
+  same(t, fillBorrowed('EVTS', left, raw.length, plain([large])), raw);
 });
 
 test('a packed kernel lends what it unpacks to, where the loader unpacks it', (t) => {
@@ -159,13 +159,13 @@ test('a packed kernel lends what it unpacks to, where the loader unpacks it', (t
     t.is(source, 3);
     return kernel;
   };
-  same(t, giveBack('MEMO', left, raw!.length, bytesOf), raw!);
+  same(t, fillBorrowed('MEMO', left, raw!.length, bytesOf), raw!);
 });
 
 test('what breaks the format is refused', (t) => {
   const images = [noise(5000)];
   const give = (type: string, value: Parameters<typeof encodeCanonical>[0], length = 100) =>
-    giveBack(type, encodeCanonical(value), length, plain(images));
+    fillBorrowed(type, encodeCanonical(value), length, plain(images));
   const refused = (type: string, value: Parameters<typeof encodeCanonical>[0], message: RegExp) =>
     t.throws(() => give(type, value), { message });
   const copies = (...values: number[]) => Uint8Array.from(values);

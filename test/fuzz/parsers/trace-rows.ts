@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { packageFile } from '../../../bin/package.js';
 import * as fuzz from '../../../src/fuzz/index.js';
 import { record } from '../../../src/index.js';
-import { Borrower, giveBack } from '../../../src/trace/borrowed.js';
+import { Borrower, fillBorrowed } from '../../../src/trace/borrowed.js';
 import { decodeCheckpoint, decodePages, encodeCheckpoint } from '../../../src/trace/checkpoint.js';
 import { indexedCheckpoints } from '../../../src/trace/checkpoint-places.js';
 import type { ChunkType } from '../../../src/trace/chunks.js';
@@ -201,7 +201,7 @@ export const traceRows: readonly Parser[] = [
       const sha256 = createHash('sha256').update(kernel).digest('hex');
       const images = [{ role: 'kernel', sha256, size: kernel.length }];
       const found = new FoundImages(file, { images } as unknown as TraceHeader, { tool: '', names: [E820] });
-      giveBack(Buffer.from(bytes).includes('sources') ? 'MEMO' : 'EVTS', bytes, MIB, found.bytesOf);
+      fillBorrowed(Buffer.from(bytes).includes('sources') ? 'MEMO' : 'EVTS', bytes, MIB, found.bytesOf);
     },
     refusal: clause(),
     runs: 1000,
