@@ -11,9 +11,11 @@ import { checkCorpusGuest, corpusRecordOptions } from '../bin/corpus-check.js';
 import { record } from '../src/index.js';
 
 const asked = process.argv.slice(2);
+// A trace says under which names its images were given: these are to mean something to everybody.
+process.chdir(join(import.meta.dirname, '..'));
 const scratch = await mkdtemp(join(tmpdir(), 'vmreplay-corpus-'));
 try {
-  for (const guest of await corpusGuests()) {
+  for (const guest of await corpusGuests('corpus')) {
     const { name, directory } = guest;
     if (asked.length > 0 && !asked.includes(name)) continue;
     const { trace: _trace, ...untraced } = guest;
